@@ -1,0 +1,102 @@
+//! The one error type: a kind (which decides the exit code), what happened, and what to do next.
+//!
+//! Errors are written for a person at 3 a.m.: `message` says what happened and to what, `hint` what is safe and what to do
+//! next. Text from outside (queue names, server messages) is kept as it came; the view neutralises it when it is shown.
+
+use std::fmt;
+
+use crate::exit::Exit;
+
+/// What sort of failure it is. One match, in [`Error::exit`], maps it to an exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The command line or the job file is not valid.
+    Usage,
+    /// Something failed: a server, a permission, a disk.
+    Failed,
+    /// Stopped on the way; the journal knows where, and the same command goes on.
+    Stopped,
+    /// The plan may not be applied as it is.
+    PlanRefused,
+    /// A guard refused to start or to go on.
+    Guarded,
+}
+
+/// An error with what to do about it.
+#[derive(Debug, Clone)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+}
+
+/// The result of everything here that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A new error of this kind.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None }
+    }
+
+    /// A usage error (exit code 2).
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    /// A plain failure (exit code 1).
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, message)
+    }
+
+    /// A plan that is refused (exit code 4).
+    pub fn plan_refused(message: impl Into<String>) -> Self {
+        Self::new(Kind::PlanRefused, message)
+    }
+
+    /// A guard that holds (exit code 5).
+    pub fn guarded(message: impl Into<String>) -> Self {
+        Self::new(Kind::Guarded, message)
+    }
+
+    /// Adds what is safe and what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What happened, without the hint.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do next, where there is something to say.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The exit code for it.
+    pub fn exit(&self) -> Exit {
+        match self.kind {
+            Kind::Usage => Exit::Usage,
+            Kind::Failed => Exit::Failed,
+            Kind::Stopped => Exit::Stopped,
+            Kind::PlanRefused => Exit::PlanRefused,
+            Kind::Guarded => Exit::Guarded,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,175 @@
+//! Values of the job file that are written as text: ages, time bounds, rates.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A length of time: a whole number and `s`, `m`, `h` or `d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Age(pub Duration);
+
+impl FromStr for Age {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || {
+            format!(
+                "expected a whole number and a unit s, m, h or d, such as \"90s\", \"6h\" or \"2d\"; found {text:?}"
+            )
+        };
+        let unit = match text.chars().last() {
+            Some('s') => 1,
+            Some('m') => 60,
+            Some('h') => 60 * 60,
+            Some('d') => 24 * 60 * 60,
+            _ => return Err(expected()),
+        };
+        let digits = &text[..text.len() - 1];
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(expected());
+        }
+        // A hundred years keep every later sum of time and age in range.
+        let too_long = || format!("{text:?} is longer than 36500d");
+        let seconds = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(too_long)?;
+        if seconds > 36_500 * 24 * 60 * 60 {
+            return Err(too_long());
+        }
+        Ok(Self(Duration::from_secs(seconds)))
+    }
+}
+
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        for (unit, name) in [(24 * 60 * 60, 'd'), (60 * 60, 'h'), (60, 'm')] {
+            if seconds > 0 && seconds.is_multiple_of(unit) {
+                return write!(f, "{}{name}", seconds / unit);
+            }
+        }
+        write!(f, "{seconds}s")
+    }
+}
+
+/// A bound in time: an instant, or an age at the time of the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// RFC 3339.
+    At(Timestamp),
+    /// This long before the plan.
+    Ago(Age),
+}
+
+impl Bound {
+    /// The instant, for a plan made at `now`.
+    pub fn resolve(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::Ago(age) => now.checked_sub(age.0).unwrap_or(Timestamp::MIN),
+        }
+    }
+}
+
+impl FromStr for Bound {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(age) = text.parse() {
+            return Ok(Self::Ago(age));
+        }
+        text.parse().map(Self::At).map_err(|_| {
+            format!(
+                "expected an RFC 3339 time such as \"2026-11-20T00:00:00Z\" or an age such as \"6h\"; found {text:?}"
+            )
+        })
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(at) => at.fmt(f),
+            Self::Ago(age) => age.fmt(f),
+        }
+    }
+}
+
+/// Messages a second: `"200/s"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate(pub u32);
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_suffix("/s").and_then(|number| number.parse().ok()) {
+            Some(number) if number > 0 => Ok(Self(number)),
+            _ => Err(format!("expected messages a second, 1 or more, such as \"200/s\"; found {text:?}")),
+        }
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/s", self.0)
+    }
+}
+
+macro_rules! as_text {
+    ($($type:ident, $pattern:literal, $example:literal;)*) => {$(
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "pattern": $pattern, "examples": [$example] })
+            }
+        }
+    )*};
+}
+
+as_text! {
+    Age, r"^[0-9]+[smhd]$", "6h";
+    Bound, r"^([0-9]+[smhd]|[0-9]{4}-.*)$", "2026-11-20T00:00:00Z";
+    Rate, r"^[1-9][0-9]*/s$", "200/s";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_read_and_show() {
+        for text in ["90s", "6h", "2d", "0s", "5m"] {
+            assert_eq!(text.parse::<Age>().map(|age| age.to_string()), Ok(text.to_owned()));
+        }
+        assert_eq!("120m".parse::<Age>().map(|age| age.to_string()), Ok("2h".to_owned()));
+        for text in ["", "h", "6", "-6h", "6 h", "1.5h", "6w", "99999999999999999999d", "40000d", "é"] {
+            assert!(text.parse::<Age>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_at_least_one() {
+        assert_eq!("200/s".parse(), Ok(Rate(200)));
+        for text in ["0/s", "200", "200/m", "-1/s", "/s"] {
+            assert!(text.parse::<Rate>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! The `redrive` program.
+fn main() {}

@@ -1,0 +1,235 @@
+//! The plan as it is saved: one JSON document, format 1. Field order is the order of a review: what it is, what was looked
+//! at, what would happen, what speaks against it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::sqs::QueueAttributes;
+use crate::target::{Reason, RuleId, Target, TargetId};
+
+/// The version of the plan format that this program reads and writes.
+pub const FORMAT: u32 = 1;
+
+/// The value of `type` in a plan file.
+pub const TYPE: &str = "redrive.plan";
+
+/// A saved plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Always [`TYPE`].
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Always [`FORMAT`].
+    pub format: u32,
+    /// `sha256:` and the digest of the document with this field empty.
+    pub digest: String,
+    /// The version of redrive that made it.
+    pub tool_version: String,
+    /// When it was made, by the server's clock.
+    pub created: Timestamp,
+    /// Until when it may be applied.
+    pub expires: Timestamp,
+    /// The job, whole.
+    pub job: JobText,
+    /// Only messages sent before this.
+    pub sent_before: Timestamp,
+    /// Only messages sent after this.
+    pub sent_after: Option<Timestamp>,
+    /// The source queue.
+    pub source: QueueAttributes,
+    /// Where messages can go; a [`TargetId`] is a position in it.
+    pub targets: Vec<Target>,
+    /// What the sampling looked at, and what it did.
+    pub sample: Sample,
+    /// The rules in the job's order, then what no rule took.
+    pub rules: Vec<RuleFigures>,
+    /// What apply costs.
+    pub cost: Cost,
+    /// Why apply refuses this plan; empty on a plan that can be applied.
+    pub refusals: Vec<Hazard>,
+    /// What a reviewer should know.
+    pub hazards: Vec<Hazard>,
+    /// Messages before and after, redacted.
+    pub examples: Vec<Example>,
+}
+
+/// The job inside a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobText {
+    /// The file's name when the plan was made.
+    pub file: String,
+    /// The SHA-256 of the text, hexadecimal.
+    pub sha256: String,
+    /// The text; apply runs this, not the file on disk.
+    pub text: String,
+}
+
+/// What the sampling looked at, and what it did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    /// Distinct messages looked at.
+    pub messages: u64,
+    /// Whether that was every message that could be received: repeated long polls came back empty.
+    pub whole_queue: bool,
+    /// Messages the figures are projected on: `messages` where it was the whole queue, else SQS's approximate count.
+    pub population: u64,
+    /// Receive calls made. Each raised the receive count of what it received.
+    pub receives: u64,
+    /// Messages that could not be given back at once; they are visible again after the visibility timeout.
+    pub not_given_back: u64,
+    /// When the oldest and the newest of the sample were sent.
+    pub oldest: Option<Timestamp>,
+    /// See `oldest`.
+    pub newest: Option<Timestamp>,
+    /// How many bodies were not JSON.
+    pub not_json: u64,
+    /// How many came by a redrive policy from which queue (ARN; empty: no `DeadLetterQueueSourceArn`).
+    pub origins: Vec<OriginCount>,
+}
+
+/// How many messages of the sample came from which queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OriginCount {
+    /// The ARN; empty where the message had none.
+    pub arn: String,
+    /// Messages of the sample.
+    pub messages: u64,
+}
+
+/// What one rule took of the sample, and what that means for the queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleFigures {
+    /// Which rule.
+    pub rule: RuleId,
+    /// Its name; `unmatched` and `out of scope` for the two that are none.
+    pub name: String,
+    /// What it took.
+    pub estimate: Estimate,
+    /// No more than this many may leave the source by this rule; passing it is drift.
+    pub bound: u64,
+    /// The same by outcome.
+    pub outcomes: Vec<OutcomeFigures>,
+}
+
+/// One outcome of a rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutcomeFigures {
+    /// What happens to them.
+    pub outcome: Outcome,
+    /// How many.
+    pub estimate: Estimate,
+    /// Bytes of the sampled ones as SQS counts them, after transforms.
+    pub bytes: u64,
+}
+
+/// What happens to messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Outcome {
+    /// They go to a target by the rule.
+    To(TargetId),
+    /// Their retry count is exhausted, and they go to a target.
+    Exhausted(TargetId),
+    /// They stay.
+    Kept(Reason),
+    /// They should go and cannot.
+    Blocked(Reason),
+}
+
+/// A count in the sample, projected on the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Estimate {
+    /// Messages of the sample.
+    pub sampled: u64,
+    /// The projection.
+    pub total: u64,
+    /// The lower end of its 95 % interval.
+    pub low: u64,
+    /// The upper end of its 95 % interval.
+    pub high: u64,
+}
+
+/// What apply is expected to cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cost {
+    /// SQS requests.
+    pub sqs_requests: u64,
+    /// S3 requests.
+    pub s3_requests: u64,
+    /// US dollars at the list price the docs name, in millionths. An estimate: prices differ by region.
+    pub micro_usd: u64,
+    /// Seconds at the rate limit; `None` without one.
+    pub seconds_at_rate: Option<u64>,
+}
+
+/// Something a reviewer should know, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hazard {
+    /// A stable code.
+    pub code: String,
+    /// In words.
+    pub text: String,
+}
+
+/// One message before and after, redacted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    /// The rule that took it.
+    pub rule: RuleId,
+    /// What happens to it.
+    pub outcome: Outcome,
+    /// The message ID.
+    pub message_id: String,
+    /// When it was sent.
+    pub sent: Option<Timestamp>,
+    /// Body and attributes before.
+    pub before: Shown,
+    /// Body and attributes after; `None` where nothing changes.
+    pub after: Option<Shown>,
+    /// Which path, size or name a block is about.
+    pub detail: Option<String>,
+}
+
+/// A body and attributes as they may be shown: redacted and shortened, not yet neutralised for a terminal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// The body.
+    pub body: String,
+    /// `name (type) = value`, sorted by name.
+    pub attributes: Vec<String>,
+}
+
+impl Plan {
+    /// The identity of the plan and of its run: the first twelve digits of the digest.
+    pub fn id(&self) -> &str {
+        self.digest.strip_prefix("sha256:").and_then(|digits| digits.get(..12)).unwrap_or(&self.digest)
+    }
+
+    /// The target with this ID.
+    pub fn target(&self, id: TargetId) -> Option<&Target> {
+        self.targets.get(usize::from(id.0))
+    }
+
+    /// What judging needs to know.
+    pub fn setting(&self) -> crate::rule::Setting {
+        crate::rule::Setting {
+            now: self.created,
+            sent_before: self.sent_before,
+            sent_after: self.sent_after,
+            run: self.id().to_owned(),
+            source_arn: self.source.arn.clone(),
+            targets: self.targets.clone(),
+        }
+    }
+}

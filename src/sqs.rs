@@ -1,0 +1,239 @@
+//! The seam to a queue service: one queue, the six calls a redrive needs, and what can go wrong with them.
+//! `aws` implements it; plan and apply use it. No SDK type crosses it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::journal::Sent;
+use crate::message::{MessageId, Outgoing, ReceiptHandle, Received};
+
+/// The most entries one batch call takes, and the most messages one receive gives.
+pub const MAX_BATCH: usize = 10;
+
+/// The longest visibility timeout, counted from the receive: 12 hours.
+pub const MAX_VISIBILITY: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// About how many messages may be in flight at once from one queue.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html>
+pub const MAX_IN_FLIGHT: u64 = 120_000;
+
+/// One queue. Calls do not retry by themselves: what may be tried again is the caller's to decide, by [`Fault`].
+#[async_trait]
+pub trait Queue: Send + Sync + fmt::Debug {
+    /// The queue's URL.
+    fn url(&self) -> &str;
+
+    /// Its attributes, as far as plan and apply look at them, and its approximate counts.
+    async fn attributes(&self) -> Result<QueueAttributes, CallError>;
+
+    /// URLs of the queues that name this one as their dead-letter queue, all pages.
+    async fn dead_letter_sources(&self) -> Result<Vec<String>, CallError>;
+
+    /// Receives up to `max` (1 to 10) messages with all their attributes, waiting up to `wait` (0 to 20 s) for the first.
+    /// What is received stays invisible for `visibility` (0 to 12 h).
+    async fn receive(&self, max: usize, wait: Duration, visibility: Duration) -> Result<Vec<Received>, CallError>;
+
+    /// Sends up to ten messages in one request. Answers by position; an entry is `Ok` only when the service acknowledged
+    /// it with the MD5s that were computed here.
+    async fn send(&self, entries: &[Outgoing]) -> Result<Vec<Result<Acknowledged, EntryFault>>, CallError>;
+
+    /// Deletes up to ten messages that are proven to be elsewhere. Answers by position.
+    async fn delete(&self, entries: &[Sent]) -> Result<Vec<Result<(), EntryFault>>, CallError>;
+
+    /// Sets what is left of the visibility timeout of up to ten messages; zero gives them back at once. Answers by position.
+    async fn change_visibility(
+        &self,
+        entries: &[ReceiptHandle],
+        timeout: Duration,
+    ) -> Result<Vec<Result<(), EntryFault>>, CallError>;
+}
+
+/// What the service said when it took a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// The new message's ID, under which it may come back one day.
+    pub message_id: MessageId,
+}
+
+/// One entry of a batch that was not carried out, inside an answer that says success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryFault {
+    /// The service's code.
+    pub code: String,
+    /// The service's words.
+    pub message: String,
+    /// What it means for the entry.
+    pub kind: EntryFaultKind,
+}
+
+/// What an entry's fault means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryFaultKind {
+    /// The sender's fault: the same entry would be refused again.
+    Sender,
+    /// The service's fault: not carried out, and may be tried again.
+    Service,
+    /// It was taken, but the digest in the answer is not that of what was sent.
+    DigestMismatch,
+}
+
+/// A whole call that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallError {
+    /// What is known about its effect, and what it means.
+    pub fault: Fault,
+    /// The API action, such as `SendMessageBatch`.
+    pub action: &'static str,
+    /// What it was called on: a queue's or bucket's name.
+    pub resource: String,
+    /// The service's code, where an answer came.
+    pub code: Option<String>,
+    /// The service's words, or the client's.
+    pub message: String,
+}
+
+/// What is known about a failed call. Decides between trying again, giving up, and doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The service asked to slow down. It did nothing.
+    Throttled,
+    /// No connection was made. Nothing was done.
+    Unreachable,
+    /// The answer never came, or was a 5xx: it may have been carried out.
+    NoAnswer,
+    /// The batch as a whole is too long for the server. Nothing was done.
+    TooLong,
+    /// Too many messages are in flight (`OverLimit`). Nothing was done.
+    OverLimit,
+    /// There is no such queue, bucket or object. Nothing was done.
+    NotFound,
+    /// Not permitted, KMS included. Nothing was done.
+    Denied,
+    /// No credentials, or expired or invalid ones. Nothing was done.
+    Credentials,
+    /// The request was refused for another reason. Nothing was done.
+    Refused,
+}
+
+impl Fault {
+    /// Whether it is sure that the call had no effect.
+    pub fn had_no_effect(self) -> bool {
+        self != Self::NoAnswer
+    }
+
+    /// Whether the same call may succeed in a while.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::Throttled | Self::Unreachable | Self::NoAnswer)
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}: ", self.action, self.resource)?;
+        match &self.code {
+            Some(code) => write!(f, "{code}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl std::error::Error for CallError {}
+
+impl From<CallError> for crate::error::Error {
+    fn from(error: CallError) -> Self {
+        let hint = match error.fault {
+            Fault::Throttled => "the service asks to slow down; try again later, or set [limits] rate",
+            Fault::Unreachable => {
+                "nothing was sent; is the endpoint right (region, endpoint_url, AWS_ENDPOINT_URL) and up?"
+            }
+            Fault::NoAnswer => "no answer came; try again",
+            Fault::TooLong => "the message is longer than this server takes",
+            Fault::OverLimit => "too many messages of the queue are in flight; wait until their consumers are done",
+            Fault::NotFound => {
+                "check the name, the account and the region; a queue that was just created needs a few seconds"
+            }
+            Fault::Denied => "the credentials in use lack this permission on the queue, bucket or KMS key",
+            Fault::Credentials => "check the credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID, `aws sso login`)",
+            Fault::Refused => "the service refused the request as it stands",
+        };
+        Self::failed(error.to_string()).hint(hint)
+    }
+}
+
+/// A queue's attributes, as far as plan and apply look at them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueAttributes {
+    /// The ARN.
+    pub arn: String,
+    /// The URL.
+    pub url: String,
+    /// Whether it is a FIFO queue.
+    pub fifo: bool,
+    /// When it was created; another time under the same name is another queue.
+    pub created: Option<Timestamp>,
+    /// Its redrive policy, where it has one.
+    pub redrive_policy: Option<RedrivePolicy>,
+    /// The JSON text of its redrive allow policy, as SQS gave it.
+    pub redrive_allow_policy: Option<String>,
+    /// The longest message it takes, in bytes.
+    pub maximum_message_size: u64,
+    /// How long it keeps messages, in seconds.
+    pub message_retention_seconds: u64,
+    /// Its default visibility timeout, in seconds.
+    pub visibility_timeout_seconds: u64,
+    /// The KMS key it encrypts with, where it does.
+    pub kms_key: Option<String>,
+    /// Whether FIFO deduplication falls back to the body's digest.
+    pub content_based_deduplication: bool,
+    /// Approximate counts.
+    pub counts: Counts,
+}
+
+/// Where a queue's own redrive policy sends what was received too often.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedrivePolicy {
+    /// The dead-letter queue's ARN.
+    pub dead_letter_target_arn: String,
+    /// After how many receives.
+    pub max_receive_count: u32,
+}
+
+/// SQS's approximate counts of a queue; they lag by up to a minute.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// `ApproximateNumberOfMessages`: can be received now.
+    pub visible: u64,
+    /// `ApproximateNumberOfMessagesNotVisible`: in flight with somebody.
+    pub in_flight: u64,
+    /// `ApproximateNumberOfMessagesDelayed`.
+    pub delayed: u64,
+}
+
+impl QueueAttributes {
+    /// The queue's name: the last part of its ARN.
+    pub fn name(&self) -> &str {
+        self.arn.rsplit(':').next().unwrap_or(&self.arn)
+    }
+
+    /// What must not have changed between plan and apply, by SQS's names, for a comparison that can name the difference.
+    pub fn fingerprint(&self) -> BTreeMap<&'static str, String> {
+        let policy =
+            |policy: &RedrivePolicy| format!("{} after {}", policy.dead_letter_target_arn, policy.max_receive_count);
+        BTreeMap::from([
+            ("QueueArn", self.arn.clone()),
+            ("FifoQueue", self.fifo.to_string()),
+            ("CreatedTimestamp", self.created.map(|at| at.to_string()).unwrap_or_default()),
+            ("RedrivePolicy", self.redrive_policy.as_ref().map(policy).unwrap_or_default()),
+            ("RedriveAllowPolicy", self.redrive_allow_policy.clone().unwrap_or_default()),
+            ("KmsMasterKeyId", self.kms_key.clone().unwrap_or_default()),
+        ])
+    }
+}

@@ -1,0 +1,1 @@
+//! What people see: text, JSON, Markdown and HTML. The only place that prints.
