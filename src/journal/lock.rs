@@ -1,0 +1,51 @@
+//! The lock that keeps two writing processes off one journal: an exclusive lock on a file beside it, which the system
+//! gives up when the process ends, however it ends.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// The lock, held as long as it lives.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of a journal, or says who has it.
+    pub(super) fn take(journal: &Path) -> Result<Self> {
+        let path = journal.with_extension("lock");
+        let failed = |error: std::io::Error| {
+            Error::failed(format!("the journal's lock {} cannot be taken: {error}", path.display()))
+                .hint("nothing was received or sent; the journal's directory must be on a local disk and writable")
+        };
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            use std::os::unix::fs::DirBuilderExt;
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed)?;
+        }
+        let mut options = OpenOptions::new();
+        let mut file =
+            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // Who holds it is a help, not a need: an unreadable file is an unknown holder.
+                let _ = file.read_to_string(&mut holder);
+                let holder = holder.trim().parse::<u32>().map_or(String::new(), |pid| format!(" (process {pid})"));
+                return Err(Error::failed(format!(
+                    "another redrive{holder} is at work with the journal {}",
+                    journal.display()
+                ))
+                .hint("nothing was touched; wait for it to end, or use another journal with --journal"));
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
+        writeln!(file, "{}", std::process::id()).map_err(failed)?;
+        Ok(Self { _file: file })
+    }
+}

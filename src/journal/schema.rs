@@ -1,0 +1,181 @@
+//! The journal's tables, its migrations, and opening the file.
+//!
+//! Migrations are append-only over `user_version`, each in one transaction. A journal of a newer version, one that is not
+//! ours, and a damaged one are refused: the program never starts afresh over what it cannot read. The file, like SQLite's
+//! `-wal` and `-shm` beside it, is readable by its owner only. It must be on a local disk: SQLite's locks and its
+//! write-ahead log do not work over a network file system.
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::error::{Error, Result};
+
+/// Marks the file as redrive's: "rdrv".
+const APPLICATION_ID: i64 = 0x7264_7276;
+
+/// In order; never changed once released.
+const MIGRATIONS: &[&str] = &["
+CREATE TABLE source (
+    id INTEGER PRIMARY KEY,
+    arn TEXT NOT NULL UNIQUE
+);
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,      -- the plan's identity
+    source INTEGER NOT NULL REFERENCES source(id),
+    job_sha256 TEXT NOT NULL,
+    plan TEXT NOT NULL,             -- the whole plan document
+    started INTEGER NOT NULL,       -- all times in milliseconds since 1970
+    ended INTEGER,                  -- null: unfinished
+    outcome TEXT,                   -- how its last session ended
+    requests INTEGER NOT NULL DEFAULT 0,
+    elapsed_ms INTEGER NOT NULL DEFAULT 0,
+    in_session INTEGER NOT NULL DEFAULT 0 -- a process is at work on it, or died at it
+);
+-- One row a message and run. The key lets every run find what others did with the same message of the same queue.
+CREATE TABLE message (
+    source INTEGER NOT NULL,
+    id BLOB NOT NULL,               -- 16 bytes where it is a UUID, else its text
+    run INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    rule INTEGER NOT NULL,
+    target INTEGER,
+    exhausted INTEGER NOT NULL,
+    reason INTEGER,
+    doubts INTEGER NOT NULL,        -- how often the answer to a send never came
+    sent_as BLOB,                   -- the new message ID
+    receive_count INTEGER,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (source, id, run)
+) WITHOUT ROWID;
+-- What came back is recognised by the ID that our send returned.
+CREATE INDEX message_sent_as ON message (sent_as) WHERE sent_as IS NOT NULL;
+CREATE INDEX message_doubts ON message (run) WHERE doubts > 0;
+-- Details in words for the few that need them.
+CREATE TABLE note (
+    source INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    run INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (source, id, run)
+) WITHOUT ROWID;
+-- Receipt handles of what is in flight with us; gone when it is not.
+CREATE TABLE lease (
+    source INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    run INTEGER NOT NULL,
+    handle TEXT NOT NULL,
+    received INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (source, id)
+) WITHOUT ROWID;
+CREATE INDEX lease_until ON lease (until);
+"];
+
+/// Opens the journal for writing, creating it and its directory where there is none.
+pub(super) fn open(path: &Path) -> Result<Connection> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(parent);
+        made.map_err(|error| unusable(path, &format!("its directory cannot be made: {error}")))?;
+    }
+    let touched = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    touched.map_err(|error| unusable(path, &error.to_string()))?;
+    let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| broken(path, &e))?;
+    prepare(&mut connection, path)?;
+    Ok(connection)
+}
+
+/// Opens an existing journal to read from; `None` where there is none.
+pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    // Reading a write-ahead log needs to write its shared-memory file, so the connection is not opened read-only.
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| broken(path, &e))?;
+    connection.busy_timeout(Duration::from_secs(5)).map_err(|e| broken(path, &e))?;
+    connection.pragma_update(None, "query_only", true).map_err(|e| broken(path, &e))?;
+    match version(&connection, path)? {
+        0 => Ok(None),
+        _ => Ok(Some(connection)),
+    }
+}
+
+fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
+    let sql = |error: rusqlite::Error| broken(path, &error);
+    connection.busy_timeout(Duration::from_secs(5)).map_err(sql)?;
+    let version = version(connection, path)?;
+    connection.pragma_update(None, "journal_mode", "wal").map_err(sql)?;
+    connection.pragma_update(None, "synchronous", "full").map_err(sql)?;
+    // KiB; what keeps look-ups in a large journal off the disk.
+    connection.pragma_update(None, "cache_size", -32_768).map_err(sql)?;
+    if version < MIGRATIONS.len() {
+        let transaction = connection.transaction().map_err(sql)?;
+        for migration in &MIGRATIONS[version..] {
+            transaction.execute_batch(migration).map_err(sql)?;
+        }
+        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(sql)?;
+        transaction.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(sql)?;
+        transaction.commit().map_err(sql)?;
+    }
+    Ok(())
+}
+
+/// The schema version of the file: 0 where it is empty. Refuses what is not ours or newer.
+fn version(connection: &Connection, path: &Path) -> Result<usize> {
+    let sql = |error: rusqlite::Error| broken(path, &error);
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(sql);
+    let (application, version) = (number("application_id")?, number("user_version")?);
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sql)?;
+    if application == 0 && version == 0 && tables == 0 {
+        return Ok(0);
+    }
+    if application != APPLICATION_ID {
+        return Err(Error::failed(format!("{} is a database, but not a redrive journal", path.display()))
+            .hint("nothing was changed; name another file with --journal"));
+    }
+    match usize::try_from(version) {
+        Ok(version) if (1..=MIGRATIONS.len()).contains(&version) => Ok(version),
+        _ => Err(Error::failed(format!(
+            "the journal {} has format {version}; this redrive knows up to {}",
+            path.display(),
+            MIGRATIONS.len()
+        ))
+        .hint("nothing was changed; use the redrive that wrote it, or a newer one")),
+    }
+}
+
+fn unusable(path: &Path, why: &str) -> Error {
+    Error::failed(format!("the journal {} cannot be used: {why}", path.display()))
+        .hint("nothing was received or sent; free the path, or name another with --journal")
+}
+
+/// An SQLite error in words, with what is safe.
+pub(super) fn broken(path: &Path, error: &rusqlite::Error) -> Error {
+    let shown = path.display();
+    let kept = "what was committed is safe, and no message is deleted without a committed record";
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Error::failed(format!("the disk of the journal {shown} is full"))
+            .hint(format!("{kept}; free some space and run the same command again")),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            Error::failed(format!("the journal {shown} is damaged: {error}")).hint(
+                "it is left as it is; restore it from a backup, or recover it with sqlite3's `.recover`. Without it, a run \
+                 that was interrupted would send again what it had sent but not yet deleted",
+            )
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            Error::failed(format!("the journal {shown} cannot be written: {error}"))
+                .hint("check the file's and its directory's owner and mode, or name another with --journal")
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Error::failed(format!("the journal {shown} is locked by another program: {error}"))
+                .hint("wait for it to finish; a journal on a network file system cannot be locked reliably, keep it on a local disk")
+        }
+        _ => Error::failed(format!("the journal {shown} failed: {error}"))
+            .hint(format!("{kept}; the same command goes on from there")),
+    }
+}
