@@ -1,5 +1,6 @@
 //! redrive: a declarative batch job runner for Amazon SQS, with plan and apply.
 
+pub mod apply;
 pub mod aws;
 pub mod error;
 pub mod exit;

@@ -66,7 +66,13 @@ mod tests {
 
     #[test]
     fn ids_come_back_as_they_were() {
-        for text in ["4f6d1b1e-0000-4c0e-9a3b-0123456789ab", "4F6D1B1E-0000-4C0E-9A3B-0123456789AB", "short", "", "sixteen letters!"] {
+        for text in [
+            "4f6d1b1e-0000-4c0e-9a3b-0123456789ab",
+            "4F6D1B1E-0000-4C0E-9A3B-0123456789AB",
+            "short",
+            "",
+            "sixteen letters!",
+        ] {
             assert_eq!(unpack(&pack(&MessageId::new(text))).as_str(), text);
         }
         assert_eq!(pack(&MessageId::new("4f6d1b1e-0000-4c0e-9a3b-0123456789ab")).len(), 16);

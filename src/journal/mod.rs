@@ -222,6 +222,17 @@ impl Sent {
     }
 }
 
+/// How a delete ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteEnd {
+    /// The source confirmed it.
+    Confirmed,
+    /// The source would not have the handle: the message comes back, and is deleted then.
+    HandleRefused,
+    /// No answer, or none that counts; the handle may still be good.
+    Unknown,
+}
+
 /// A message in flight with us.
 #[derive(Debug, Clone)]
 pub struct Lease {
@@ -257,6 +268,8 @@ pub struct Begun {
     pub interrupted: bool,
     /// Sends whose answers were lost with that process.
     pub in_doubt: u64,
+    /// Messages whose last send may have arrived, with where it went.
+    pub doubtful: Vec<(MessageId, Option<TargetId>)>,
     /// Messages that are safely elsewhere and still to be deleted, with the handles that are known.
     pub to_delete: Vec<Sent>,
     /// Messages in flight that are to be given back at once.
@@ -302,7 +315,8 @@ impl Journal {
         let tally = Arc::new(Mutex::new(Tally::default()));
         let writer = writer::Writer::new(path.to_owned(), connection, clock, Arc::clone(&tally));
         let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(inbox));
-        let thread = thread.map_err(|error| Error::failed(format!("the journal's thread cannot be started: {error}")))?;
+        let thread =
+            thread.map_err(|error| Error::failed(format!("the journal's thread cannot be started: {error}")))?;
         Ok(Self { path: path.to_owned(), commands, tally, thread: Some(thread), _lock: lock })
     }
 
@@ -336,14 +350,19 @@ impl Journal {
         self.ask(|reply| Command::Settle { settlements, reply }).await
     }
 
-    /// Notes which deletes the source confirmed. What it did not confirm is deleted when it comes back.
-    pub async fn deleted(&self, deletes: Vec<(Sent, bool)>) -> Result<()> {
+    /// Notes how deletes ended. What was not confirmed is deleted by the next session, or when it comes back.
+    pub async fn deleted(&self, deletes: Vec<(Sent, DeleteEnd)>) -> Result<()> {
         self.ask(|reply| Command::Deleted { deletes, reply }).await
     }
 
     /// Messages in flight with us that become visible before this, at most so many, the earliest first.
     pub async fn leases(&self, before: Timestamp, most: usize) -> Result<Vec<Lease>> {
-        self.ask(|reply| Command::Leases { before, most, reply }).await
+        self.ask(|reply| Command::Leases { before, most, releasable: false, reply }).await
+    }
+
+    /// Messages in flight with us that can be given back: all but those that are still to be deleted.
+    pub async fn releasable(&self, most: usize) -> Result<Vec<Lease>> {
+        self.ask(|reply| Command::Leases { before: Timestamp::MAX, most, releasable: true, reply }).await
     }
 
     /// Notes new ends of leases; `None` ends a lease: the message is given back or lost to us.

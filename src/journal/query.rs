@@ -67,7 +67,8 @@ pub struct Trouble {
     pub at: Timestamp,
 }
 
-const RUN: &str = "SELECT run.name, source.arn, run.job_sha256, run.plan, run.started, run.ended, run.outcome, run.requests,
+const RUN: &str =
+    "SELECT run.name, source.arn, run.job_sha256, run.plan, run.started, run.ended, run.outcome, run.requests,
     run.elapsed_ms FROM run JOIN source ON source.id = run.source";
 
 impl Reader {

@@ -84,7 +84,8 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     }
     let touched = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     touched.map_err(|error| unusable(path, &error.to_string()))?;
-    let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| broken(path, &e))?;
+    let mut connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| broken(path, &e))?;
     prepare(&mut connection, path)?;
     Ok(connection)
 }
@@ -95,7 +96,8 @@ pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>> {
         return Ok(None);
     }
     // Reading a write-ahead log needs to write its shared-memory file, so the connection is not opened read-only.
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| broken(path, &e))?;
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| broken(path, &e))?;
     connection.busy_timeout(Duration::from_secs(5)).map_err(|e| broken(path, &e))?;
     connection.pragma_update(None, "query_only", true).map_err(|e| broken(path, &e))?;
     match version(&connection, path)? {
@@ -129,8 +131,7 @@ fn version(connection: &Connection, path: &Path) -> Result<usize> {
     let sql = |error: rusqlite::Error| broken(path, &error);
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(sql);
     let (application, version) = (number("application_id")?, number("user_version")?);
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sql)?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sql)?;
     if application == 0 && version == 0 && tables == 0 {
         return Ok(0);
     }

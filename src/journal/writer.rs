@@ -16,8 +16,8 @@ use super::schema::broken;
 use super::state::{Event, State, next};
 use super::tally::{Tally, TallyKey};
 use super::{
-    Admitted, Begun, Claim, Clock, Decided, Delivery, Doubtful, Intended, Judged, Judgement, Lease, RunSpec, SendEnd, Sent,
-    SessionEnd, Settled, Settlement, Stay,
+    Admitted, Begun, Claim, Clock, Decided, DeleteEnd, Delivery, Doubtful, Intended, Judged, Judgement, Lease, RunSpec,
+    SendEnd, Sent, SessionEnd, Settled, Settlement, Stay,
 };
 use crate::error::{Error, Result};
 use crate::message::{MessageId, ReceiptHandle};
@@ -34,8 +34,8 @@ pub(super) enum Command {
     Admit { deliveries: Vec<Delivery>, reply: Reply<Vec<Admitted>> },
     Judge { judgements: Vec<Judgement>, reply: Reply<Vec<Judged>> },
     Settle { settlements: Vec<Settlement>, reply: Reply<Vec<Settled>> },
-    Deleted { deletes: Vec<(Sent, bool)>, reply: Reply<()> },
-    Leases { before: Timestamp, most: usize, reply: Reply<Vec<Lease>> },
+    Deleted { deletes: Vec<(Sent, DeleteEnd)>, reply: Reply<()> },
+    Leases { before: Timestamp, most: usize, releasable: bool, reply: Reply<Vec<Lease>> },
     Leased { changes: Vec<(MessageId, Option<Timestamp>)>, reply: Reply<()> },
     LeaseCount { reply: Reply<u64> },
     Unclaim { claims: Vec<MessageId>, reply: Reply<()> },
@@ -158,9 +158,11 @@ impl Writer {
                 answer!(reply, settlements.into_iter().map(|settlement| self.settle(settlement)).collect())
             }
             Command::Deleted { deletes, reply } => {
-                answer!(reply, deletes.into_iter().try_for_each(|(sent, confirmed)| self.deleted(&sent, confirmed)))
+                answer!(reply, deletes.into_iter().try_for_each(|(sent, end)| self.deleted(&sent, end)))
             }
-            Command::Leases { before, most, reply } => answer!(reply, self.leases(before, most)),
+            Command::Leases { before, most, releasable, reply } => {
+                answer!(reply, self.leases(before, most, releasable))
+            }
             Command::Leased { changes, reply } => {
                 answer!(reply, changes.into_iter().try_for_each(|(id, until)| self.leased(&id, until)))
             }
@@ -185,7 +187,8 @@ impl Writer {
     fn begin(&mut self, spec: &RunSpec) -> Result<Begun> {
         let now = self.now();
         self.sql(|c| c.execute("INSERT OR IGNORE INTO source (arn) VALUES (?1)", [&spec.source_arn]))?;
-        self.source = self.sql(|c| c.query_row("SELECT id FROM source WHERE arn = ?1", [&spec.source_arn], |r| r.get(0)))?;
+        self.source =
+            self.sql(|c| c.query_row("SELECT id FROM source WHERE arn = ?1", [&spec.source_arn], |r| r.get(0)))?;
         let fresh = self.sql(|c| {
             c.execute(
                 "INSERT OR IGNORE INTO run (name, source, job_sha256, plan, started) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -193,21 +196,21 @@ impl Writer {
             )
         })? == 1;
         let (run, in_session, requests, elapsed_ms): (i64, bool, u64, u64) = self.sql(|c| {
-            c.query_row(
-                "SELECT id, in_session, requests, elapsed_ms FROM run WHERE name = ?1",
-                [&spec.name],
-                |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)),
-            )
+            c.query_row("SELECT id, in_session, requests, elapsed_ms FROM run WHERE name = ?1", [&spec.name], |r| {
+                Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))
+            })
         })?;
         self.run = run;
         self.sql(|c| c.execute("UPDATE run SET in_session = 1, ended = NULL, outcome = NULL WHERE id = ?1", [run]))?;
         self.load_tally()?;
         let in_doubt = self.recover()?;
+        let doubtful = self.doubtful()?;
         let (to_delete, to_release) = self.left_behind()?;
         Ok(Begun {
             resumed: !fresh,
             interrupted: in_session,
             in_doubt,
+            doubtful,
             to_delete,
             to_release,
             requests,
@@ -228,12 +231,26 @@ impl Writer {
         Ok(ids.len() as u64)
     }
 
+    /// Messages whose last send may have arrived, with where.
+    fn doubtful(&self) -> Result<Vec<(MessageId, Option<TargetId>)>> {
+        self.sql(|c| {
+            let mut rows = c.prepare(
+                "SELECT id, target FROM message WHERE source = ?1 AND run = ?2 AND doubts > 0 AND state IN (?3, ?4)",
+            )?;
+            let states = (State::InDoubt as u8, State::Held as u8);
+            rows.query_map(params![self.source, self.run, states.0, states.1], |row| {
+                Ok((unpack(&row.get::<_, Vec<u8>>(0)?), row.get::<_, Option<u16>>(1)?.map(TargetId)))
+            })?
+            .collect()
+        })
+    }
+
     /// Leases of an earlier session, of this run or another over the same source: what is safely elsewhere is to be
     /// deleted with its handle, what stays keeps its lease while that lasts, all else is to be given back.
     fn left_behind(&mut self) -> Result<(Vec<Sent>, Vec<Lease>)> {
         let now = self.now();
         let (mut to_delete, mut to_release) = (Vec::new(), Vec::new());
-        for lease in self.leases(Timestamp::MAX, usize::MAX)? {
+        for lease in self.leases(Timestamp::MAX, usize::MAX, false)? {
             match self.sent_by(&lease.id)? {
                 Some(run) => to_delete.push(Sent { id: lease.id, receipt: lease.receipt, run }),
                 None => {
@@ -318,20 +335,18 @@ impl Writer {
     /// answer too, so an abandoned run's intents count.
     fn doubted_since(&self, id: &MessageId) -> Result<Option<Timestamp>> {
         let since: Option<i64> = self.sql(|c| {
-            c.prepare_cached(
-                "SELECT max(at) FROM message WHERE source = ?1 AND id = ?2 AND state IN (?3, ?4, ?5, ?6)",
-            )?
-            .query_row(
-                params![
-                    self.source,
-                    pack(id),
-                    State::InDoubt as u8,
-                    State::Held as u8,
-                    State::Sending as u8,
-                    State::Resending as u8
-                ],
-                |row| row.get(0),
-            )
+            c.prepare_cached("SELECT max(at) FROM message WHERE source = ?1 AND id = ?2 AND state IN (?3, ?4, ?5, ?6)")?
+                .query_row(
+                    params![
+                        self.source,
+                        pack(id),
+                        State::InDoubt as u8,
+                        State::Held as u8,
+                        State::Sending as u8,
+                        State::Resending as u8
+                    ],
+                    |row| row.get(0),
+                )
         })?;
         Ok(since.and_then(|at| Timestamp::from_millisecond(at).ok()))
     }
@@ -408,11 +423,17 @@ impl Writer {
         Ok(ReceiptHandle::new(handle))
     }
 
-    fn deleted(&mut self, sent: &Sent, confirmed: bool) -> Result<()> {
+    fn deleted(&mut self, sent: &Sent, end: DeleteEnd) -> Result<()> {
         self.claimed.remove(&sent.id);
-        if confirmed && sent.run == self.run {
+        match end {
+            // The handle stays for the next session.
+            DeleteEnd::Unknown => return Ok(()),
+            DeleteEnd::HandleRefused => return self.leased(&sent.id, None),
+            DeleteEnd::Confirmed => {}
+        }
+        if sent.run == self.run {
             self.change(&sent.id, Event::Delete, false, |_| {})?;
-        } else if confirmed {
+        } else {
             let done = State::Done as u8;
             let changed = self.sql(|c| {
                 c.execute(
@@ -425,14 +446,17 @@ impl Writer {
         self.leased(&sent.id, None)
     }
 
-    fn leases(&mut self, before: Timestamp, most: usize) -> Result<Vec<Lease>> {
+    fn leases(&mut self, before: Timestamp, most: usize, releasable: bool) -> Result<Vec<Lease>> {
         let rows: Vec<(Vec<u8>, String, i64, i64)> = self.sql(|c| {
             let mut statement = c.prepare_cached(
-                "SELECT id, handle, received, until FROM lease WHERE source = ?1 AND until < ?2 ORDER BY until LIMIT ?3",
+                "SELECT id, handle, received, until FROM lease
+                 WHERE source = ?1 AND until < ?2 AND NOT (?4 AND EXISTS (
+                     SELECT 1 FROM message WHERE source = lease.source AND id = lease.id AND state = ?5))
+                 ORDER BY until LIMIT ?3",
             )?;
             let most = i64::try_from(most).unwrap_or(i64::MAX);
             statement
-                .query_map(params![self.source, before.as_millisecond(), most], |row| {
+                .query_map(params![self.source, before.as_millisecond(), most, releasable, State::Sent as u8], |row| {
                     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
                 })?
                 .collect()

@@ -1,0 +1,293 @@
+//! Delivering a batch to its target, and putting on disk how that ended. What the destination did not surely take is never
+//! counted as sent; what it may have taken is in doubt.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::mpsc::Sender;
+
+use super::limits::Place;
+use super::remove::Removal;
+use super::shared::{Outlet, Shared};
+use super::{archive, may_resend, retry};
+use crate::error::{Error, Kind};
+use crate::job::InDoubt;
+use crate::journal::{Decided, Doubtful, Intended, Judged, Judgement, SendEnd, Settled, Settlement, Stay};
+use crate::message::Outgoing;
+use crate::sqs::{CallError, EntryFaultKind, Fault, Queue};
+use crate::target::{Reason, RuleId, TargetId, TargetKind};
+
+/// What goes to a target.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// To a queue.
+    Message(Outgoing),
+    /// To S3 or a file: the key, and the JSON envelope.
+    Envelope { key: String, envelope: String },
+}
+
+/// A message that is intended to be sent, with all that is needed to end the story.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) content: Content,
+    pub(super) ticket: Ticket,
+}
+
+/// What stays with us of a parcel while its content is on the way.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    pub(super) intended: Intended,
+    pub(super) target: TargetId,
+    pub(super) rule: RuleId,
+    pub(super) exhausted: bool,
+    /// The message group at a FIFO source.
+    pub(super) group: Option<String>,
+    pub(super) place: Option<Place>,
+}
+
+impl Parcel {
+    /// Bytes as the target counts them.
+    pub(super) fn size(&self) -> usize {
+        match &self.content {
+            Content::Message(outgoing) => outgoing.size(),
+            Content::Envelope { envelope, .. } => envelope.len(),
+        }
+    }
+
+    pub(super) fn group(&self) -> Option<&str> {
+        self.ticket.group.as_deref()
+    }
+}
+
+/// A parcel and how its send ended.
+pub(super) type Ended = (Parcel, SendEnd);
+
+/// How often one message may be sent again after a lost answer before the run stops: each time may make a copy.
+const MAX_DOUBTS: u32 = 3;
+
+/// Delivers a batch to its target, then whatever of their groups may go next.
+pub(super) async fn deliver(shared: Arc<Shared>, target: TargetId, parcels: Vec<Parcel>, removals: Sender<Removal>) {
+    let mut work = VecDeque::from([(target, parcels, 0)]);
+    while let Some((target, parcels, doubts)) = work.pop_front() {
+        let ended = if shared.is_halting() {
+            parcels.into_iter().map(|parcel| (parcel, SendEnd::Withdrawn)).collect()
+        } else {
+            match shared.outlets.get(usize::from(target.0)) {
+                Some(Outlet::Queue { queue, .. }) => send(&shared, queue.as_ref(), parcels).await,
+                Some(Outlet::Bucket(bucket)) => archive::put(&shared, bucket.as_ref(), parcels).await,
+                Some(Outlet::File(file)) => archive::append(&shared, file, parcels).await,
+                Some(Outlet::Drop) | None => parcels.into_iter().map(|parcel| (parcel, SendEnd::Withdrawn)).collect(),
+            }
+        };
+        let Some((next, doubtful)) = settle(&shared, ended, &removals).await else { return };
+        let mut by_target: BTreeMap<TargetId, Vec<Parcel>> = BTreeMap::new();
+        for parcel in next {
+            by_target.entry(parcel.ticket.target).or_default().push(parcel);
+        }
+        work.extend(by_target.into_iter().map(|(target, parcels)| (target, parcels, 0)));
+        if let Some(again) = decide_doubts(&shared, doubtful, doubts + 1).await
+            && !again.is_empty()
+        {
+            retry::wait(doubts + 1).await;
+            work.push_front((target, again, doubts + 1));
+        }
+    }
+}
+
+/// A message whose answer was lost, with its content.
+type Doubt = (Doubtful, Content, TicketRest);
+
+/// A ticket without its intent, which the settlement took.
+#[derive(Debug)]
+struct TicketRest {
+    target: TargetId,
+    rule: RuleId,
+    exhausted: bool,
+    group: Option<String>,
+    place: Option<Place>,
+}
+
+/// Puts ends on disk. Gives the parcels whose turn it is now, and those in doubt; `None` where the journal has failed.
+async fn settle(shared: &Shared, ended: Vec<Ended>, removals: &Sender<Removal>) -> Option<(Vec<Parcel>, Vec<Doubt>)> {
+    let (mut next, mut doubtful) = (Vec::new(), Vec::new());
+    let mut ended = ended;
+    // Those that waited behind one that stays are withdrawn in turn.
+    while !ended.is_empty() {
+        let mut rests = Vec::with_capacity(ended.len());
+        let mut settlements = Vec::with_capacity(ended.len());
+        for (Parcel { content, ticket }, end) in std::mem::take(&mut ended) {
+            let Ticket { intended, target, rule, exhausted, group, place } = ticket;
+            settlements.push(Settlement { intended, end });
+            rests.push((content, TicketRest { target, rule, exhausted, group, place }));
+        }
+        let settled = shared.journaled(shared.journal.settle(settlements).await)?;
+        for (settled, (content, rest)) in settled.into_iter().zip(rests) {
+            match settled {
+                Settled::Sent(sent) => {
+                    next.extend(rest.group.as_deref().and_then(|group| shared.gate.arrived(group)));
+                    // The lane of deletes outlives every lane of a target.
+                    let _ = removals.send(Removal { sent, _place: rest.place }).await;
+                }
+                Settled::Doubtful(doubt) => doubtful.push((doubt, content, rest)),
+                Settled::Stays => {
+                    shared.budget.stayed(rest.rule);
+                    if let Some(group) = rest.group {
+                        let waiting = shared.gate.stayed(&group);
+                        ended.extend(waiting.into_iter().map(|parcel| (parcel, SendEnd::Withdrawn)));
+                    }
+                }
+            }
+        }
+    }
+    Some((next, doubtful))
+}
+
+/// Decides about messages whose answers were lost: gives those that are sent again.
+async fn decide_doubts(shared: &Shared, doubtful: Vec<Doubt>, doubts: u32) -> Option<Vec<Parcel>> {
+    if doubtful.is_empty() {
+        return Some(Vec::new());
+    }
+    if doubts > MAX_DOUBTS && shared.options.in_doubt == InDoubt::Resend {
+        shared.fail(
+            Error::new(Kind::Stopped, "a destination takes messages but does not answer, again and again").hint(
+                "the messages in doubt are in the journal and in the source; see `redrive status`, and run the same command \
+                 again when the destination is well",
+            ),
+        );
+    }
+    let (mut judgements, mut rests, mut left, mut stopped) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (doubt, content, rest) in doubtful {
+        let fifo = matches!(&content, Content::Message(outgoing) if outgoing.message_deduplication_id.is_some());
+        let kind = if matches!(content, Content::Message(_)) { TargetKind::Sqs } else { TargetKind::S3 };
+        let decision = if !may_resend(kind, fifo, 0, shared.options.in_doubt) {
+            Decided::Stay(Stay::Held)
+        } else if shared.is_halting() {
+            // It stays in doubt; the next session meets it as such.
+            left.push(doubt.id().clone());
+            stopped.extend(rest.group.iter().flat_map(|group| shared.gate.stayed(group)));
+            continue;
+        } else {
+            Decided::Send(rest.target)
+        };
+        judgements.push(Judgement { claim: doubt.judge_again(), rule: rest.rule, exhausted: rest.exhausted, decision });
+        rests.push((content, rest));
+    }
+    shared.journaled(shared.journal.unclaim(left).await)?;
+    let judged = shared.journaled(shared.journal.judge(judgements).await)?;
+    let mut again = Vec::new();
+    for (judged, (content, rest)) in judged.into_iter().zip(rests) {
+        let TicketRest { target, rule, exhausted, group, place } = rest;
+        match judged {
+            Judged::Intended(intended) => {
+                let ticket = Ticket { intended, target, rule, exhausted, group, place };
+                again.push(Parcel { content, ticket });
+            }
+            Judged::Stays | Judged::Sent(_) => {
+                shared.budget.stayed(rule);
+                stopped.extend(group.iter().flat_map(|group| shared.gate.stayed(group)));
+            }
+        }
+    }
+    let withdrawn = stopped
+        .into_iter()
+        .map(|parcel| {
+            shared.budget.stayed(parcel.ticket.rule);
+            Settlement { intended: parcel.ticket.intended, end: SendEnd::Withdrawn }
+        })
+        .collect();
+    shared.journaled(shared.journal.settle(withdrawn).await)?;
+    Some(again)
+}
+
+/// Sends parcels to a queue until each has an end: entries that the service could not take are tried again, batches that
+/// are refused as a whole are halved until the offending message stands alone.
+async fn send(shared: &Shared, queue: &dyn Queue, parcels: Vec<Parcel>) -> Vec<Ended> {
+    let mut ended = Vec::with_capacity(parcels.len());
+    let mut work = VecDeque::from([(parcels, 1)]);
+    while let Some((batch, tries)) = work.pop_front() {
+        if tries > 1 && shared.is_halting() {
+            ended.extend(batch.into_iter().map(|parcel| (parcel, SendEnd::Withdrawn)));
+            continue;
+        }
+        let (mut entries, mut tickets) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
+        for Parcel { content, ticket } in batch {
+            match content {
+                Content::Message(outgoing) => {
+                    entries.push(outgoing);
+                    tickets.push(ticket);
+                }
+                // The rules give a queue nothing else.
+                envelope @ Content::Envelope { .. } => {
+                    ended.push((Parcel { content: envelope, ticket }, SendEnd::Withdrawn));
+                }
+            }
+        }
+        let answer = queue.send(&entries).await;
+        let parcels =
+            entries.into_iter().zip(tickets).map(|(entry, ticket)| Parcel { content: Content::Message(entry), ticket });
+        let mut again = Vec::new();
+        match answer {
+            Ok(results) => {
+                for (parcel, result) in parcels.zip(results) {
+                    let end = match result {
+                        Ok(acknowledged) => SendEnd::Acknowledged(Some(acknowledged.message_id)),
+                        Err(fault) => {
+                            let words = format!("{}: {}", fault.code, fault.message);
+                            match fault.kind {
+                                EntryFaultKind::Service if tries < retry::MAX_TRIES => {
+                                    again.push(parcel);
+                                    continue;
+                                }
+                                EntryFaultKind::Sender | EntryFaultKind::Service => {
+                                    SendEnd::Refused(Reason::Refused, words)
+                                }
+                                EntryFaultKind::DigestMismatch => SendEnd::Refused(Reason::DigestMismatch, words),
+                                EntryFaultKind::Unanswered => SendEnd::AnswerLost,
+                            }
+                        }
+                    };
+                    ended.push((parcel, end));
+                }
+            }
+            Err(error) => match error.fault {
+                Fault::NoAnswer => ended.extend(parcels.map(|parcel| (parcel, SendEnd::AnswerLost))),
+                Fault::Throttled | Fault::Unreachable | Fault::OverLimit if tries < retry::MAX_TRIES => {
+                    again = parcels.collect();
+                }
+                Fault::TooLong | Fault::Refused => {
+                    let mut parcels: Vec<Parcel> = parcels.collect();
+                    if parcels.len() > 1 {
+                        let rear = parcels.split_off(parcels.len() / 2);
+                        work.push_front((rear, tries));
+                        work.push_front((parcels, tries));
+                    } else {
+                        let words = error.to_string();
+                        ended.extend(
+                            parcels
+                                .into_iter()
+                                .map(|parcel| (parcel, SendEnd::Refused(Reason::Refused, words.clone()))),
+                        );
+                    }
+                }
+                _ => {
+                    shared.fail(stopped(error));
+                    ended.extend(parcels.map(|parcel| (parcel, SendEnd::Withdrawn)));
+                }
+            },
+        }
+        if !again.is_empty() {
+            retry::wait(tries).await;
+            work.push_front((again, tries + 1));
+        }
+    }
+    ended
+}
+
+/// A call's failure in the midst of a run: resumable.
+pub(super) fn stopped(error: CallError) -> Error {
+    let plain = Error::from(error);
+    let hint = plain.hint_text().unwrap_or("see above");
+    Error::new(Kind::Stopped, plain.message()).hint(format!(
+        "{hint}. Nothing is lost: the journal knows where every message is, and the same command goes on"
+    ))
+}

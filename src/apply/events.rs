@@ -1,0 +1,72 @@
+//! What a run tells while it goes on: the whole interface between apply and whoever shows it. Telling never holds up the
+//! work: where nobody listens, or not fast enough, an event is dropped, and the next progress says it all again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use super::shared::Shared;
+use crate::journal::Tally;
+
+/// Something worth showing.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The run goes on from an earlier session.
+    Resumed {
+        /// Whether that was ended in the midst of it.
+        interrupted: bool,
+        /// Sends whose answers were lost with it.
+        in_doubt: u64,
+        /// Messages safely elsewhere that are now deleted.
+        to_delete: u64,
+        /// Messages that are now given back.
+        to_release: u64,
+    },
+    /// Messages are in flight that a killed process may have received; the run waits for them to come back.
+    WaitingForOrphans {
+        /// How many.
+        messages: u64,
+        /// Until when at the most.
+        until: Timestamp,
+    },
+    /// The figures as they are on disk.
+    Progress(Progress),
+}
+
+/// The figures while the run goes on.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// The journal's figures.
+    pub tally: Tally,
+}
+
+/// Where events go.
+#[derive(Debug, Clone, Default)]
+pub struct Events {
+    listener: Option<mpsc::Sender<Event>>,
+}
+
+impl Events {
+    /// Events for one listener.
+    pub fn channel() -> (Self, mpsc::Receiver<Event>) {
+        let (listener, events) = mpsc::channel(64);
+        (Self { listener: Some(listener) }, events)
+    }
+
+    pub(super) fn send(&self, event: Event) {
+        if let Some(listener) = &self.listener {
+            let _ = listener.try_send(event);
+        }
+    }
+}
+
+/// Tells the figures five times a second, until it is aborted.
+pub(super) async fn tick(shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        ticks.tick().await;
+        shared.events.send(Event::Progress(Progress { tally: shared.journal.tally() }));
+    }
+}

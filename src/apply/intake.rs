@@ -1,0 +1,326 @@
+//! Receiving and judging: takes messages from the source, asks the journal what is known of each, judges, puts the
+//! decisions on disk, and hands what is to be sent to its lane. Decides when the source is dry.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc::Sender;
+use tokio::time::timeout;
+
+use super::deliver::{Content, Parcel, Ticket, stopped};
+use super::events::Event;
+use super::gate::Enter;
+use super::limits::{Leave, Place};
+use super::remove::Removal;
+use super::shared::{Halt, Outlet, Shared};
+use super::{may_resend, retry};
+use crate::journal::{Admitted, Claim, Decided, Delivery, Judged, Judgement, SendEnd, Settlement, Stay};
+use crate::message::{Message, Received};
+use crate::rule::Decision;
+use crate::sqs::{Fault, MAX_BATCH};
+use crate::target::{Reason, RuleId, TargetId, TargetKind};
+
+/// How long one receive waits for messages. A long poll asks all of SQS's servers, so that an empty answer means something.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// Empty long polls in a row before SQS's counts are asked whether the source is dry.
+const EMPTY_ENOUGH: u64 = 3;
+
+/// Empty long polls in a row after which the source is taken as dry whatever the counts say: they lag by a minute, and on a
+/// FIFO queue they count messages that wait behind one that stays.
+const EMPTY_AT_MOST: u64 = 12;
+
+/// One receiver's work, until the source is dry or the run halts. Receiver 0 is the one that goes on asking a source that
+/// seems dry; the others rest meanwhile.
+pub(super) async fn receive(shared: Arc<Shared>, number: usize, lanes: Vec<Sender<Parcel>>, removals: Sender<Removal>) {
+    while !shared.is_halting() && !shared.drained.load(Ordering::Acquire) {
+        if number > 0 && shared.empty_receives.load(Ordering::Acquire) > 0 {
+            // The wait is bounded, so that a wake-up between the look and the wait costs half a second at most.
+            let _ = timeout(Duration::from_millis(500), shared.refilled.notified()).await;
+            continue;
+        }
+        let reservation = tokio::select! {
+            reservation = shared.room.reserve(MAX_BATCH as u32) => reservation,
+            () = shared.halting() => break,
+        };
+        let Some(mut reservation) = reservation else { break };
+        let asked = Timestamp::now();
+        let Some(messages) = receive_once(&shared).await else { break };
+        if messages.is_empty() {
+            if number == 0 && is_dry(&shared).await {
+                shared.drained.store(true, Ordering::Release);
+                shared.refilled.notify_waiters();
+            } else if number > 0 {
+                shared.empty_receives.fetch_max(1, Ordering::AcqRel);
+            }
+            continue;
+        }
+        if shared.empty_receives.swap(0, Ordering::AcqRel) > 0 {
+            shared.refilled.notify_waiters();
+        }
+        let mut placed = Vec::with_capacity(messages.len());
+        for received in messages {
+            let place = shared.room.place(&mut reservation, received.message.size()).await;
+            placed.push((received, place));
+        }
+        drop(reservation);
+        if handle(&shared, asked, placed, &lanes, &removals).await.is_none() {
+            break;
+        }
+    }
+}
+
+/// Receives, with patience for what passes; `None` where the run halts.
+async fn receive_once(shared: &Shared) -> Option<Vec<Received>> {
+    let mut tries = 1;
+    loop {
+        match shared.source.receive(MAX_BATCH, WAIT, shared.options.visibility).await {
+            Ok(messages) => return Some(messages),
+            Err(error) if error.fault.is_transient() && tries < retry::MAX_TRIES => {
+                tokio::select! {
+                    () = retry::wait(tries) => {}
+                    () = shared.halting() => return None,
+                }
+                tries += 1;
+            }
+            Err(error) if error.fault == Fault::OverLimit => {
+                shared.halt(Halt::InFlight(format!("{error}: too many messages of the source are in flight")));
+                return None;
+            }
+            Err(error) => {
+                shared.fail(stopped(error));
+                return None;
+            }
+        }
+    }
+}
+
+/// Whether the source is dry, after one more empty receive: enough of them in a row, and SQS's counts agree or were asked
+/// often enough.
+async fn is_dry(shared: &Shared) -> bool {
+    let empty = shared.empty_receives.fetch_add(1, Ordering::AcqRel) + 1;
+    if empty < EMPTY_ENOUGH {
+        return false;
+    }
+    let counts = match shared.source.attributes().await {
+        Ok(attributes) => attributes.counts,
+        Err(error) if error.fault.is_transient() => return false,
+        Err(error) => {
+            shared.fail(stopped(error));
+            return false;
+        }
+    };
+    let Some(ours) = shared.journaled(shared.journal.lease_count().await) else { return false };
+    let elsewhere = counts.in_flight.saturating_sub(ours);
+    if let Some(until) = shared.orphans_until
+        && elsewhere > 0
+        && Timestamp::now() < until
+    {
+        shared.events.send(Event::WaitingForOrphans { messages: elsewhere, until });
+        return false;
+    }
+    if counts.visible > 0 && empty < EMPTY_AT_MOST {
+        return false;
+    }
+    shared.still_visible.store(counts.visible, Ordering::Relaxed);
+    shared.in_flight_elsewhere.store(elsewhere, Ordering::Relaxed);
+    true
+}
+
+/// A message that is judged, on its way to the journal.
+struct Pending {
+    judgement: Judgement,
+    content: Option<Content>,
+    group: Option<String>,
+    place: Option<Place>,
+}
+
+/// Takes received messages from admission to their lanes; `None` where the run halts.
+async fn handle(
+    shared: &Shared,
+    asked: Timestamp,
+    received: Vec<(Received, Option<Place>)>,
+    lanes: &[Sender<Parcel>],
+    removals: &Sender<Removal>,
+) -> Option<()> {
+    let until = asked.checked_add(shared.options.visibility).unwrap_or(Timestamp::MAX);
+    let delivery = |received: &Received| Delivery {
+        id: received.message.id.clone(),
+        receipt: received.receipt.clone(),
+        receive_count: received.message.system.receive_count(),
+        received: asked,
+        until,
+    };
+    let deliveries = received.iter().map(|(received, _)| delivery(received)).collect();
+    let admitted = shared.journaled(shared.journal.admit(deliveries).await)?;
+    let halting = shared.is_halting();
+    let (mut pending, mut unclaimed) = (Vec::with_capacity(received.len()), Vec::new());
+    let mut stopped_groups: HashSet<String> = HashSet::new();
+    for (admitted, (Received { message, .. }, place)) in admitted.into_iter().zip(received) {
+        let (claim, known) = match admitted {
+            Admitted::Duplicate => continue,
+            Admitted::Sent(sent) => {
+                // The lane of deletes outlives every receiver.
+                let _ = removals.send(Removal { sent, _place: place }).await;
+                continue;
+            }
+            Admitted::New(claim) => (claim, Known::Nothing),
+            Admitted::Bounced(claim) => (claim, Known::Bounced),
+            Admitted::Doubtful(doubtful) => {
+                let age = Timestamp::now().duration_since(doubtful.since()).as_secs();
+                (doubtful.judge_again(), Known::Doubtful { age })
+            }
+        };
+        let group = shared.source_fifo.then(|| message.system.message_group_id().map(str::to_owned)).flatten();
+        let behind =
+            group.as_ref().is_some_and(|group| stopped_groups.contains(group) || shared.gate.is_stopped(group));
+        // A drift stops the run; what was received with it is given back unjudged.
+        let judged =
+            if halting || shared.is_halting() { Err(claim) } else { judge(shared, claim, message, &known, behind) };
+        match judged {
+            Ok((judgement, content)) => {
+                if let (Decided::Stay(_), Some(group)) = (&judgement.decision, &group) {
+                    stopped_groups.insert(group.clone());
+                }
+                pending.push(Pending { judgement, content, group, place });
+            }
+            Err(claim) => unclaimed.push(claim.id().clone()),
+        }
+    }
+    shared.journaled(shared.journal.unclaim(unclaimed).await)?;
+    let leaving = pending.iter().filter(|one| !matches!(one.judgement.decision, Decided::Stay(_))).count();
+    shared.rate.pass(u32::try_from(leaving).unwrap_or(u32::MAX)).await;
+    dispatch(shared, pending, lanes, removals).await?;
+    for group in stopped_groups {
+        shared.gate.stop(&group);
+    }
+    Some(())
+}
+
+/// What the journal knows of a message that is to be judged.
+enum Known {
+    Nothing,
+    /// This run sent it.
+    Bounced,
+    /// A send of it may have arrived, this many seconds ago.
+    Doubtful {
+        age: i64,
+    },
+}
+
+/// Decides about one message within the run's bounds; gives the claim back where the run halts over it.
+fn judge(
+    shared: &Shared,
+    claim: Claim,
+    message: Message,
+    known: &Known,
+    behind: bool,
+) -> Result<(Judgement, Option<Content>), Claim> {
+    let stay =
+        |claim, rule, exhausted, stay| Ok((Judgement { claim, rule, exhausted, decision: Decided::Stay(stay) }, None));
+    if matches!(known, Known::Bounced) {
+        return stay(claim, RuleId::OUT_OF_SCOPE, false, Stay::Kept(Reason::Bounced));
+    }
+    let verdict = shared.rules.judge(message, &shared.setting);
+    let (rule, exhausted) = (verdict.rule, verdict.exhausted);
+    let (target, content) = match verdict.decision {
+        Decision::Keep(reason) => return stay(claim, rule, exhausted, Stay::Kept(reason)),
+        Decision::Block { reason, detail } => return stay(claim, rule, exhausted, Stay::Blocked(reason, detail)),
+        Decision::Send { target, outgoing } => (target, Some(Content::Message(outgoing))),
+        Decision::Archive { target, key, envelope } => (target, Some(Content::Envelope { key, envelope })),
+        Decision::Drop { target } => (target, None),
+    };
+    if behind {
+        return stay(claim, rule, exhausted, Stay::Kept(Reason::GroupStopped));
+    }
+    if let Known::Doubtful { age } = *known
+        && !resendable(shared, target, content.as_ref(), age)
+    {
+        return stay(claim, rule, exhausted, Stay::Held);
+    }
+    match shared.budget.leave(rule) {
+        Leave::Granted => {}
+        Leave::LimitReached => {
+            shared.drained.store(true, Ordering::Release);
+            shared.refilled.notify_waiters();
+            return stay(claim, rule, exhausted, Stay::Kept(Reason::LimitReached));
+        }
+        Leave::Drift(bound) => {
+            let name = shared.rules.rule_name(rule);
+            shared
+                .halt(Halt::Drift(format!("rule {name:?} takes more than the {bound} messages that the plan allows")));
+            return Err(claim);
+        }
+    }
+    let decision = if content.is_some() { Decided::Send(target) } else { Decided::Drop(target) };
+    Ok((Judgement { claim, rule, exhausted, decision }, content))
+}
+
+fn resendable(shared: &Shared, target: TargetId, content: Option<&Content>, age: i64) -> bool {
+    let kind = match shared.outlets.get(usize::from(target.0)) {
+        Some(Outlet::Queue { .. }) | None => TargetKind::Sqs,
+        Some(Outlet::Bucket(_)) => TargetKind::S3,
+        Some(Outlet::File(_)) => TargetKind::File,
+        Some(Outlet::Drop) => TargetKind::Drop,
+    };
+    let fifo = matches!(content, Some(Content::Message(outgoing)) if outgoing.message_deduplication_id.is_some());
+    may_resend(kind, fifo, age, shared.options.in_doubt)
+}
+
+/// Puts decisions on disk and hands over what is to be sent or deleted; `None` where the journal has failed.
+async fn dispatch(
+    shared: &Shared,
+    pending: Vec<Pending>,
+    lanes: &[Sender<Parcel>],
+    removals: &Sender<Removal>,
+) -> Option<()> {
+    let (mut judgements, mut rests) = (Vec::with_capacity(pending.len()), Vec::with_capacity(pending.len()));
+    for Pending { judgement, content, group, place } in pending {
+        let target = match judgement.decision {
+            Decided::Send(target) | Decided::Drop(target) => Some(target),
+            Decided::Stay(_) => None,
+        };
+        rests.push((content, group, place, target, judgement.rule, judgement.exhausted));
+        judgements.push(judgement);
+    }
+    let judged = shared.journaled(shared.journal.judge(judgements).await)?;
+    let mut withdrawn = Vec::new();
+    for (judged, (content, group, place, target, rule, exhausted)) in judged.into_iter().zip(rests) {
+        match (judged, content, target) {
+            (Judged::Stays, ..) => {}
+            (Judged::Sent(sent), ..) => {
+                let _ = removals.send(Removal { sent, _place: place }).await;
+            }
+            (Judged::Intended(intended), Some(content), Some(target)) => {
+                let ticket = Ticket { intended, target, rule, exhausted, group, place };
+                let parcel = Parcel { content, ticket };
+                match shared.gate.enter(parcel) {
+                    Enter::Goes(parcel) => {
+                        if let Some(lane) = lanes.get(usize::from(target.0)) {
+                            // The lane outlives every receiver.
+                            let _ = lane.send(parcel).await;
+                        }
+                    }
+                    Enter::Waits => {}
+                    Enter::Stopped(parcel) => withdrawn.push(parcel),
+                }
+            }
+            (Judged::Intended(intended), ..) => {
+                shared
+                    .journaled(shared.journal.settle(vec![Settlement { intended, end: SendEnd::Withdrawn }]).await)?;
+            }
+        }
+    }
+    let settlements = withdrawn
+        .into_iter()
+        .map(|parcel| {
+            shared.budget.stayed(parcel.ticket.rule);
+            Settlement { intended: parcel.ticket.intended, end: SendEnd::Withdrawn }
+        })
+        .collect();
+    shared.journaled(shared.journal.settle(settlements).await)?;
+    Some(())
+}

@@ -1,0 +1,166 @@
+//! Leases: what we received stays invisible to others while it waits or until the run ends, and is given back then.
+//! They are in the journal, not in memory, so that a run may keep more messages than it remembers, and the next session
+//! can give back what a killed one held.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinSet;
+
+use super::retry;
+use super::shared::Shared;
+use crate::journal::Lease;
+use crate::message::MessageId;
+use crate::sqs::{EntryFaultKind, MAX_BATCH, MAX_VISIBILITY};
+
+/// Leases read from the journal at once.
+const PAGE: usize = 1000;
+
+/// Extends leases that come near their end, until it is aborted.
+pub(super) async fn keep(shared: Arc<Shared>) {
+    let pause = (shared.options.visibility / 8).clamp(Duration::from_millis(200), Duration::from_secs(5));
+    let margin = shared.options.visibility / 3 + pause;
+    loop {
+        tokio::time::sleep(pause).await;
+        let before = Timestamp::now().checked_add(margin).unwrap_or(Timestamp::MAX);
+        let Some(due) = shared.journaled(shared.journal.leases(before, PAGE).await) else { return };
+        let visibility = shared.options.visibility;
+        in_batches(&shared, due, move |lease, now| extension(lease, now, visibility)).await;
+    }
+}
+
+/// Gives back everything that can be; says how many could not be, and come back by themselves.
+pub(super) async fn release_all(shared: &Arc<Shared>) -> u64 {
+    let mut not_released = 0;
+    loop {
+        match shared.journal.releasable(PAGE).await {
+            Ok(leases) if leases.is_empty() => return not_released,
+            Ok(leases) => not_released += release(shared, leases).await,
+            Err(error) => {
+                shared.fail(error);
+                return not_released;
+            }
+        }
+    }
+}
+
+/// Gives these back at once; says how many could not be.
+pub(super) async fn release(shared: &Arc<Shared>, leases: Vec<Lease>) -> u64 {
+    in_batches(shared, leases, |_, _| Some(Duration::ZERO)).await
+}
+
+/// How much longer a message stays invisible, from now: twice as long as it has been, at least the visibility timeout, so
+/// that one which stays long is extended seldom; never past twelve hours from its receive. `None`: no longer at all.
+fn extension(lease: &Lease, now: Timestamp, visibility: Duration) -> Option<Duration> {
+    let age = Duration::try_from(now.duration_since(lease.received)).unwrap_or_default();
+    let left = MAX_VISIBILITY.checked_sub(age + Duration::from_secs(5))?;
+    let wanted = (age * 2).max(visibility);
+    // SQS takes whole seconds.
+    Some(Duration::from_secs(wanted.min(left).as_secs())).filter(|extension| !extension.is_zero())
+}
+
+/// Changes the visibility of leases in batches, several at once, and notes the outcome. Gives the number that failed.
+async fn in_batches(
+    shared: &Arc<Shared>,
+    leases: Vec<Lease>,
+    timeout: impl Fn(&Lease, Timestamp) -> Option<Duration>,
+) -> u64 {
+    let now = Timestamp::now();
+    let (mut batches, mut ended): (Vec<(Duration, Vec<Lease>)>, Vec<_>) = (Vec::new(), Vec::new());
+    for lease in leases {
+        match timeout(&lease, now) {
+            None => ended.push((lease.id, None)),
+            // One timeout serves a batch: the shortest, which is right for all.
+            Some(timeout) => match batches.last_mut() {
+                Some((shortest, batch)) if batch.len() < MAX_BATCH => {
+                    *shortest = timeout.min(*shortest);
+                    batch.push(lease);
+                }
+                _ => batches.push((timeout, vec![lease])),
+            },
+        }
+    }
+    let mut failed = 0;
+    let mut working = JoinSet::new();
+    let mut batches = batches.into_iter();
+    loop {
+        while working.len() < shared.options.concurrency
+            && let Some((timeout, batch)) = batches.next()
+        {
+            working.spawn(change(Arc::clone(shared), timeout, batch));
+        }
+        let Some(joined) = working.join_next().await else { break };
+        if let Ok((changes, not_changed)) = joined {
+            ended.extend(changes);
+            failed += not_changed;
+        }
+    }
+    shared.journaled(shared.journal.leased(ended).await);
+    failed
+}
+
+type Change = (MessageId, Option<Timestamp>);
+
+/// Sets the visibility timeout of one batch. A message whose handle is refused is no longer ours; one that could not be
+/// reached comes back by itself. Neither has a lease any more.
+async fn change(shared: Arc<Shared>, timeout: Duration, mut left: Vec<Lease>) -> (Vec<Change>, u64) {
+    let (mut changes, mut failed, mut tries) = (Vec::with_capacity(left.len()), 0, 1);
+    while !left.is_empty() {
+        let asked = Timestamp::now();
+        let until = SignedDuration::try_from(timeout).ok().filter(|timeout| !timeout.is_zero());
+        let until = until.and_then(|timeout| asked.checked_add(timeout).ok());
+        let handles: Vec<_> = left.iter().map(|lease| lease.receipt.clone()).collect();
+        let answer = shared.source.change_visibility(&handles, timeout).await;
+        let leases = std::mem::take(&mut left);
+        match answer {
+            Ok(results) => {
+                for (lease, result) in leases.into_iter().zip(results) {
+                    match result {
+                        Ok(()) => changes.push((lease.id, until)),
+                        Err(fault) if fault.kind == EntryFaultKind::Sender => changes.push((lease.id, None)),
+                        Err(_) if tries >= retry::MAX_TRIES => {
+                            failed += 1;
+                            changes.push((lease.id, None));
+                        }
+                        Err(_) => left.push(lease),
+                    }
+                }
+            }
+            Err(error) if error.fault.is_transient() && tries < retry::MAX_TRIES => left = leases,
+            Err(_) => {
+                failed += leases.len() as u64;
+                changes.extend(leases.into_iter().map(|lease| (lease.id, None)));
+            }
+        }
+        if !left.is_empty() {
+            retry::wait(tries).await;
+            tries += 1;
+        }
+    }
+    (changes, failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::ReceiptHandle;
+
+    fn extended(age_secs: i64) -> Option<u64> {
+        let received = Timestamp::from_second(1_000_000).ok()?;
+        let lease = Lease { id: MessageId::new("m"), receipt: ReceiptHandle::new("r"), received, until: received };
+        let now = Timestamp::from_second(1_000_000 + age_secs).ok()?;
+        extension(&lease, now, Duration::from_secs(300)).map(|extension| extension.as_secs())
+    }
+
+    #[test]
+    fn extensions_grow_and_end_at_twelve_hours() {
+        assert_eq!(extended(10), Some(300));
+        assert_eq!(extended(600), Some(1200));
+        assert_eq!(extended(11 * 3600), Some(3595));
+        assert_eq!(extended(12 * 3600 - 6), Some(1));
+        assert_eq!(extended(12 * 3600), None);
+        assert_eq!(extended(13 * 3600), None);
+        assert_eq!(extended(-60), Some(300), "a clock that went back");
+    }
+}

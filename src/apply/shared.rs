@@ -1,0 +1,194 @@
+//! What the workers of a run share: the parts they use, the counts they keep within, and why the run halts.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+
+use super::events::Events;
+use super::files::FileArchive;
+use super::gate::Gate;
+use super::limits::{Budget, RateLimit, Room};
+use super::stop::Stop;
+use crate::error::Error;
+use crate::job::InDoubt;
+use crate::journal::{Begun, Journal, State};
+use crate::plan::Plan;
+use crate::rule::{Rules, Setting};
+use crate::sqs::Queue;
+use crate::store::Bucket;
+use crate::target::RuleId;
+
+/// How to go about it: from the job, with its defaults filled in.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Requests of each kind under way at once.
+    pub concurrency: usize,
+    /// For how long a received message stays invisible before it is extended.
+    pub visibility: Duration,
+    /// What to do where the answer of a send to a standard queue never came.
+    pub in_doubt: InDoubt,
+    /// Messages that leave the source in a second.
+    pub rate: Option<u32>,
+    /// No more than this many messages leave the source.
+    pub max_messages: Option<u64>,
+    /// Go on where a rule passes the plan's bound.
+    pub allow_drift: bool,
+    /// Messages in the pipeline at once.
+    pub max_in_pipeline: usize,
+    /// Bytes of messages in the pipeline at once.
+    pub max_pipeline_bytes: usize,
+}
+
+/// The real thing behind a target.
+#[derive(Debug)]
+pub enum Outlet {
+    /// A queue.
+    Queue {
+        /// The queue.
+        queue: Arc<dyn Queue>,
+        /// The most bytes it takes in one batch.
+        batch_bytes: usize,
+    },
+    /// An S3 bucket.
+    Bucket(Arc<dyn Bucket>),
+    /// A file.
+    File(Arc<FileArchive>),
+    /// Nothing: deleted.
+    Drop,
+}
+
+/// Why a run halts before its end.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// Somebody asked for it.
+    Signal,
+    /// What it met is not what was planned.
+    Drift(String),
+    /// No more messages can be in flight.
+    InFlight(String),
+    /// Something failed for good.
+    Failed(Error),
+}
+
+/// What the workers share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) rules: Rules,
+    pub(super) setting: Setting,
+    pub(super) source: Arc<dyn Queue>,
+    pub(super) source_fifo: bool,
+    pub(super) outlets: Vec<Outlet>,
+    pub(super) journal: Journal,
+    pub(super) options: Options,
+    pub(super) stop: Stop,
+    pub(super) events: Events,
+    pub(super) room: Room,
+    pub(super) rate: RateLimit,
+    pub(super) budget: Budget,
+    pub(super) gate: Gate,
+    /// Empty receives in a row, over all receivers.
+    pub(super) empty_receives: AtomicU64,
+    /// Wakes receivers that rest because the source seemed dry.
+    pub(super) refilled: Notify,
+    /// Until when messages of a killed process may still be in flight; `None` where there are none.
+    pub(super) orphans_until: Option<Timestamp>,
+    /// What SQS still said to be visible when the run ended for want of messages.
+    pub(super) still_visible: AtomicU64,
+    /// What was in flight with somebody else when the run ended.
+    pub(super) in_flight_elsewhere: AtomicU64,
+    /// Whether receiving is over for good.
+    pub(super) drained: AtomicBool,
+    halt: Mutex<Option<Halt>>,
+    halted: watch::Sender<bool>,
+}
+
+impl Shared {
+    #[expect(clippy::too_many_arguments, reason = "it is the one place where a run's parts come together")]
+    pub(super) fn new(
+        plan: &Plan,
+        rules: Rules,
+        source: Arc<dyn Queue>,
+        outlets: Vec<Outlet>,
+        journal: Journal,
+        options: Options,
+        stop: Stop,
+        events: Events,
+        begun: &Begun,
+    ) -> Self {
+        let tally = journal.tally();
+        let mut left: HashMap<RuleId, u64> = HashMap::new();
+        for (key, count) in &tally.counts {
+            if matches!(key.state, State::Sending | State::Resending | State::Sent | State::Done | State::InDoubt) {
+                *left.entry(key.rule).or_default() += count;
+            }
+        }
+        let bounds = plan.rules.iter().map(|rule| (rule.rule, rule.bound)).collect();
+        let grace = options.visibility + Duration::from_secs(2);
+        let orphans_until = begun.interrupted.then(|| Timestamp::now().checked_add(grace).unwrap_or(Timestamp::MAX));
+        Self {
+            setting: plan.setting(),
+            rules,
+            source_fifo: plan.source.fifo,
+            source,
+            outlets,
+            room: Room::new(options.max_in_pipeline, options.max_pipeline_bytes),
+            rate: RateLimit::new(options.rate),
+            budget: Budget::new(left, bounds, options.max_messages, options.allow_drift),
+            gate: Gate::default(),
+            journal,
+            options,
+            stop,
+            events,
+            empty_receives: AtomicU64::new(0),
+            refilled: Notify::new(),
+            orphans_until,
+            still_visible: AtomicU64::new(0),
+            in_flight_elsewhere: AtomicU64::new(0),
+            drained: AtomicBool::new(false),
+            halt: Mutex::new(None),
+            halted: watch::channel(false).0,
+        }
+    }
+
+    /// Halts the run; the first reason counts.
+    pub(super) fn halt(&self, halt: Halt) {
+        self.halt.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(halt);
+        self.halted.send_replace(true);
+    }
+
+    /// Halts the run because something failed for good.
+    pub(super) fn fail(&self, error: Error) {
+        self.halt(Halt::Failed(error));
+    }
+
+    /// Whether to take up nothing new.
+    pub(super) fn is_halting(&self) -> bool {
+        if self.stop.is_asked() && !*self.halted.borrow() {
+            self.halt(Halt::Signal);
+        }
+        *self.halted.borrow()
+    }
+
+    /// Waits until nothing new is to be taken up.
+    pub(super) async fn halting(&self) {
+        let mut halted = self.halted.subscribe();
+        tokio::select! {
+            () = self.stop.asked() => self.halt(Halt::Signal),
+            // The sender lives as long as `self`.
+            _ = halted.wait_for(|halted| *halted) => {}
+        }
+    }
+
+    pub(super) fn take_halt(&self) -> Option<Halt> {
+        self.halt.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The journal's answer, or a halted run where it has failed.
+    pub(super) fn journaled<T>(&self, result: crate::error::Result<T>) -> Option<T> {
+        result.map_err(|error| self.fail(error)).ok()
+    }
+}

@@ -1,0 +1,215 @@
+//! How a run ended, and its figures: the same for the end of an apply and for a report made later from the journal.
+
+use serde::Serialize;
+
+use crate::error::{Error, Kind};
+use crate::exit::Exit;
+use crate::journal::{State, Tally};
+use crate::plan::Plan;
+use crate::target::{Reason, RuleId, TargetKind};
+
+/// How a session of a run ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The source is dry, or `max_messages` is reached, and nothing is left undone.
+    Finished,
+    /// The source is dry, but some messages are still on their way; the same command finishes them.
+    Unfinished,
+    /// Somebody stopped it.
+    Interrupted,
+    /// What it met is not what was planned, in words.
+    Drifted(String),
+    /// A guard halted it, in words.
+    Guarded(String),
+    /// Something failed for good.
+    Failed(Error),
+}
+
+impl Outcome {
+    /// The stable code in the JSON formats and the journal.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::Unfinished => "unfinished",
+            Self::Interrupted => "interrupted",
+            Self::Drifted(_) => "drifted",
+            Self::Guarded(_) => "guarded",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// What beside the journal's figures belongs to a summary.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Totals {
+    /// SQS requests, over all sessions.
+    pub requests: u64,
+    /// Milliseconds, over all sessions.
+    pub elapsed_ms: u64,
+    /// Messages that could not be given back and come back by themselves.
+    pub not_released: u64,
+    /// Messages that SQS said to be visible when receives came back empty.
+    pub still_visible: u64,
+    /// Messages in flight with somebody else at the end.
+    pub in_flight_elsewhere: u64,
+}
+
+/// How a run ended, with its figures.
+#[derive(Debug)]
+pub struct Summary {
+    /// How.
+    pub outcome: Outcome,
+    /// The figures.
+    pub figures: Figures,
+}
+
+/// The figures of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Figures {
+    /// The run's identity.
+    pub run: String,
+    /// The job's name.
+    pub job: String,
+    /// The source queue's name.
+    pub source: String,
+    /// Messages met: the sum of those that follow.
+    pub received: u64,
+    /// Sent to a queue and deleted from the source.
+    pub moved: u64,
+    /// Written to S3 or a file and deleted from the source.
+    pub archived: u64,
+    /// Deleted.
+    pub dropped: u64,
+    /// Left where they were.
+    pub kept: u64,
+    /// Could not be sent whole; left where they were.
+    pub blocked: u64,
+    /// In doubt, and left where they were until somebody decides.
+    pub held: u64,
+    /// Refused by their destination; left where they were.
+    pub failed: u64,
+    /// On their way when the run stopped; the same command goes on with them.
+    pub unfinished: u64,
+    /// Of all these, messages of which the answer to some send never came.
+    pub in_doubt: u64,
+    /// Of the kept, messages that this run had sent itself.
+    pub bounced: u64,
+    /// Beside all these, messages that an earlier run had sent and this one deleted.
+    pub deleted_for_other_runs: u64,
+    /// SQS requests.
+    pub requests: u64,
+    /// Milliseconds.
+    pub elapsed_ms: u64,
+    /// Messages that could not be given back and come back by themselves.
+    pub not_released: u64,
+    /// Messages that SQS said to be visible when receives came back empty.
+    pub still_visible: u64,
+    /// Messages in flight with somebody else at the end.
+    pub in_flight_elsewhere: u64,
+    /// The same by rule and by what became of them.
+    pub rules: Vec<RuleSummary>,
+}
+
+/// What became of the messages of one rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RuleSummary {
+    /// The rule's name.
+    pub rule: String,
+    /// Where they went, or where they stand.
+    pub became: Destined,
+    /// How many.
+    pub messages: u64,
+}
+
+/// What became of messages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Destined {
+    /// The state's code: `done`, `kept`, `blocked`, ….
+    pub state: &'static str,
+    /// The target's label, where one was chosen.
+    pub to: Option<String>,
+    /// Whether their retry count was exhausted.
+    pub exhausted: bool,
+    /// Why they stay.
+    pub reason: Option<Reason>,
+}
+
+impl Figures {
+    /// The figures of a run from its plan and the journal's counts.
+    pub fn new(plan: &Plan, job: &str, tally: &Tally, totals: Totals) -> Self {
+        let kind = |target| plan.target(target).map(|target| target.kind);
+        let done = |kinds: &[TargetKind]| {
+            tally.count(|key| {
+                key.state == State::Done && key.target.and_then(kind).is_some_and(|kind| kinds.contains(&kind))
+            })
+        };
+        let in_state = |state| tally.count(|key| key.state == state);
+        let name = |id: RuleId| {
+            plan.rules
+                .iter()
+                .find(|rule| rule.rule == id)
+                .map_or_else(|| "unknown".to_owned(), |rule| rule.name.clone())
+        };
+        let rules = tally.counts.iter().map(|(key, messages)| RuleSummary {
+            rule: name(key.rule),
+            became: Destined {
+                state: key.state.code(),
+                to: key.target.and_then(|target| plan.target(target)).map(crate::target::Target::label),
+                exhausted: key.exhausted,
+                reason: key.reason,
+            },
+            messages: *messages,
+        });
+        Self {
+            run: plan.id().to_owned(),
+            job: job.to_owned(),
+            source: plan.source.name().to_owned(),
+            received: tally.received(),
+            moved: done(&[TargetKind::Sqs]),
+            archived: done(&[TargetKind::S3, TargetKind::File]),
+            dropped: done(&[TargetKind::Drop]),
+            kept: in_state(State::Kept),
+            blocked: in_state(State::Blocked),
+            held: in_state(State::Held),
+            failed: in_state(State::Failed),
+            unfinished: tally.count(|key| is_unfinished(key.state)),
+            in_doubt: tally.doubted,
+            bounced: tally.count(|key| key.reason == Some(Reason::Bounced)),
+            deleted_for_other_runs: tally.deleted_for_other_runs,
+            requests: totals.requests,
+            elapsed_ms: totals.elapsed_ms,
+            not_released: totals.not_released,
+            still_visible: totals.still_visible,
+            in_flight_elsewhere: totals.in_flight_elsewhere,
+            rules: rules.collect(),
+        }
+    }
+
+    /// Whether every message is in exactly one of the sums.
+    pub fn add_up(&self) -> bool {
+        let parts = [self.moved, self.archived, self.dropped, self.kept, self.blocked, self.held, self.failed];
+        self.received == parts.iter().sum::<u64>() + self.unfinished
+    }
+}
+
+/// Whether a message in this state is still on its way.
+pub(super) fn is_unfinished(state: State) -> bool {
+    matches!(state, State::Sending | State::Resending | State::Sent | State::InDoubt | State::Returned)
+}
+
+impl Summary {
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        let figures = &self.figures;
+        match &self.outcome {
+            Outcome::Finished if figures.blocked + figures.held + figures.failed > 0 => Exit::Partial,
+            Outcome::Finished => Exit::Done,
+            Outcome::Unfinished | Outcome::Interrupted => Exit::Stopped,
+            Outcome::Drifted(_) => Exit::PlanRefused,
+            Outcome::Guarded(_) => Exit::Guarded,
+            // Once a run has begun, whatever stops it leaves it resumable.
+            Outcome::Failed(error) if error.kind() == Kind::Guarded => Exit::Guarded,
+            Outcome::Failed(_) => Exit::Stopped,
+        }
+    }
+}
