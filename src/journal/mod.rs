@@ -16,7 +16,10 @@ mod lock;
 mod query;
 mod schema;
 mod state;
+mod table;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,284 @@
+//! The journal's rows: each look-up and each change as one statement. No logic: what may become what is the writer's
+//! business, through the transition function.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::key::{pack, unpack};
+use super::schema::broken;
+use super::state::State;
+use super::tally::TallyKey;
+use super::{Delivery, Lease};
+use crate::error::Result;
+use crate::message::{MessageId, ReceiptHandle};
+use crate::target::{Reason, RuleId, TargetId};
+
+/// The row of a message in this run.
+pub(super) struct Row {
+    pub(super) state: State,
+    pub(super) rule: RuleId,
+    pub(super) target: Option<TargetId>,
+    pub(super) exhausted: bool,
+    pub(super) reason: Option<Reason>,
+    pub(super) doubts: u32,
+}
+
+impl Row {
+    pub(super) fn key(&self) -> TallyKey {
+        TallyKey {
+            state: self.state,
+            rule: self.rule,
+            target: self.target,
+            exhausted: self.exhausted,
+            reason: self.reason,
+        }
+    }
+}
+
+/// The tables, as one run over one source sees them.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) path: PathBuf,
+    pub(super) connection: Connection,
+    pub(super) run: i64,
+    pub(super) source: i64,
+}
+
+impl Table {
+    pub(super) fn sql<T>(&self, action: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        action(&self.connection).map_err(|error| broken(&self.path, &error))
+    }
+
+    /// The run that sent this message of the source, if one did.
+    pub(super) fn sent_by(&self, id: &MessageId) -> Result<Option<i64>> {
+        self.sql(|c| {
+            c.prepare_cached("SELECT run FROM message WHERE source = ?1 AND id = ?2 AND state IN (?3, ?4) LIMIT 1")?
+                .query_row(params![self.source, pack(id), State::Sent as u8, State::Done as u8], |row| row.get(0))
+                .optional()
+        })
+    }
+
+    /// Since when a send of it, by whichever run, may have arrived. A process that died with a send under way lost the
+    /// answer too, so an abandoned run's intents count.
+    pub(super) fn doubted_since(&self, id: &MessageId) -> Result<Option<Timestamp>> {
+        let since: Option<i64> = self.sql(|c| {
+            c.prepare_cached("SELECT max(at) FROM message WHERE source = ?1 AND id = ?2 AND state IN (?3, ?4, ?5, ?6)")?
+                .query_row(
+                    params![
+                        self.source,
+                        pack(id),
+                        State::InDoubt as u8,
+                        State::Held as u8,
+                        State::Sending as u8,
+                        State::Resending as u8
+                    ],
+                    |row| row.get(0),
+                )
+        })?;
+        Ok(since.and_then(|at| Timestamp::from_millisecond(at).ok()))
+    }
+
+    pub(super) fn newest_receipt(&self, id: &MessageId) -> Result<ReceiptHandle> {
+        let handle: String = self.sql(|c| {
+            c.prepare_cached("SELECT handle FROM lease WHERE source = ?1 AND id = ?2")?
+                .query_row(params![self.source, pack(id)], |row| row.get(0))
+        })?;
+        Ok(ReceiptHandle::new(handle))
+    }
+
+    pub(super) fn leases(&self, before: Timestamp, most: usize, releasable: bool) -> Result<Vec<Lease>> {
+        let rows: Vec<(Vec<u8>, String, i64, i64)> = self.sql(|c| {
+            let mut statement = c.prepare_cached(
+                "SELECT id, handle, received, until FROM lease
+                 WHERE source = ?1 AND until < ?2 AND NOT (?4 AND EXISTS (
+                     SELECT 1 FROM message WHERE source = lease.source AND id = lease.id AND state = ?5))
+                 ORDER BY until LIMIT ?3",
+            )?;
+            let most = i64::try_from(most).unwrap_or(i64::MAX);
+            statement
+                .query_map(params![self.source, before.as_millisecond(), most, releasable, State::Sent as u8], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                })?
+                .collect()
+        })?;
+        let time = |millis| Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH);
+        let lease = |(id, handle, received, until): (Vec<u8>, String, i64, i64)| Lease {
+            id: unpack(&id),
+            receipt: ReceiptHandle::new(handle),
+            received: time(received),
+            until: time(until),
+        };
+        Ok(rows.into_iter().map(lease).collect())
+    }
+
+    pub(super) fn leased(&self, id: &MessageId, until: Option<Timestamp>) -> Result<()> {
+        self.sql(|c| match until {
+            Some(until) => c
+                .prepare_cached("UPDATE lease SET until = ?3 WHERE source = ?1 AND id = ?2")?
+                .execute(params![self.source, pack(id), until.as_millisecond()]),
+            None => c
+                .prepare_cached("DELETE FROM lease WHERE source = ?1 AND id = ?2")?
+                .execute(params![self.source, pack(id)]),
+        })?;
+        Ok(())
+    }
+
+    /// Notes a delivery's handle; a newer one takes the place of an older.
+    pub(super) fn lease(&self, delivery: &Delivery) -> Result<()> {
+        self.sql(|c| {
+            c.prepare_cached(
+                "INSERT INTO lease (source, id, run, handle, received, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT DO UPDATE SET run = excluded.run, handle = excluded.handle, received = excluded.received,
+                 until = excluded.until",
+            )?
+            .execute(params![
+                self.source,
+                pack(&delivery.id),
+                self.run,
+                delivery.receipt.as_str(),
+                delivery.received.as_millisecond(),
+                delivery.until.as_millisecond()
+            ])
+        })?;
+        Ok(())
+    }
+
+    pub(super) fn lease_count(&self) -> Result<u64> {
+        self.sql(|c| c.query_row("SELECT count(*) FROM lease WHERE source = ?1", [self.source], |row| row.get(0)))
+    }
+
+    pub(super) fn note(&self, id: &MessageId, text: Option<&str>) -> Result<()> {
+        let Some(text) = text else { return Ok(()) };
+        self.sql(|c| {
+            c.prepare_cached(
+                "INSERT INTO note (source, id, run, text) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET text = excluded.text",
+            )?
+            .execute(params![self.source, pack(id), self.run, text])
+        })?;
+        Ok(())
+    }
+
+    pub(super) fn row(&self, id: &MessageId) -> Result<Option<Row>> {
+        self.sql(|c| {
+            c.prepare_cached(
+                "SELECT state, rule, target, exhausted, reason, doubts FROM message
+                 WHERE source = ?1 AND id = ?2 AND run = ?3",
+            )?
+            .query_row(params![self.source, pack(id), self.run], |row| {
+                Ok(Row {
+                    state: state_column(row, 0)?,
+                    rule: RuleId(row.get(1)?),
+                    target: row.get::<_, Option<u16>>(2)?.map(TargetId),
+                    exhausted: row.get(3)?,
+                    reason: row.get::<_, Option<u8>>(4)?.and_then(Reason::from_number),
+                    doubts: row.get(5)?,
+                })
+            })
+            .optional()
+        })
+    }
+
+    /// Writes a message's row.
+    pub(super) fn put(&self, id: &MessageId, row: &Row, at: i64) -> Result<()> {
+        self.sql(|c| {
+            c.prepare_cached(
+                "INSERT INTO message (source, id, run, state, rule, target, exhausted, reason, doubts, at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                 ON CONFLICT DO UPDATE SET state = excluded.state, rule = excluded.rule, target = excluded.target,
+                 exhausted = excluded.exhausted, reason = excluded.reason, doubts = excluded.doubts, at = excluded.at",
+            )?
+            .execute(params![
+                self.source,
+                pack(id),
+                self.run,
+                row.state as u8,
+                row.rule.0,
+                row.target.map(|target| target.0),
+                row.exhausted,
+                row.reason.map(|reason| reason as u8),
+                row.doubts,
+                at
+            ])
+        })?;
+        Ok(())
+    }
+
+    /// Notes how often SQS says it was received.
+    pub(super) fn set_receive_count(&self, id: &MessageId, count: u32) -> Result<()> {
+        self.sql(|c| {
+            c.prepare_cached("UPDATE message SET receive_count = ?4 WHERE source = ?1 AND id = ?2 AND run = ?3")?
+                .execute(params![self.source, pack(id), self.run, count])
+        })?;
+        Ok(())
+    }
+
+    /// Notes the ID that its send returned.
+    pub(super) fn set_sent_as(&self, id: &MessageId, sent_as: &MessageId) -> Result<()> {
+        self.sql(|c| {
+            c.prepare_cached("UPDATE message SET sent_as = ?4 WHERE source = ?1 AND id = ?2 AND run = ?3")?
+                .execute(params![self.source, pack(id), self.run, pack(sent_as)])
+        })?;
+        Ok(())
+    }
+
+    /// Notes the deletion of a message that another run had sent; gives 1 where that run did not know of it yet.
+    pub(super) fn done_by_other_run(&self, id: &MessageId, run: i64, at: i64) -> Result<u64> {
+        let changed = self.sql(|c| {
+            c.execute(
+                "UPDATE message SET state = ?4, at = ?5 WHERE source = ?1 AND id = ?2 AND run = ?3 AND state <> ?4",
+                params![self.source, pack(id), run, State::Done as u8, at],
+            )
+        })?;
+        Ok(changed as u64)
+    }
+
+    /// Whether a send of this run returned this ID.
+    pub(super) fn was_sent_by_this_run(&self, id: &MessageId) -> Result<bool> {
+        let found = self.sql(|c| {
+            c.prepare_cached("SELECT 1 FROM message WHERE sent_as = ?1 AND run = ?2")?
+                .query_row(params![pack(id), self.run], |_| Ok(()))
+                .optional()
+        })?;
+        Ok(found.is_some())
+    }
+
+    /// Messages of this run whose sends were under way.
+    pub(super) fn on_their_way(&self) -> Result<Vec<MessageId>> {
+        self.sql(|c| {
+            let mut rows = c.prepare("SELECT id FROM message WHERE source = ?1 AND run = ?2 AND state IN (?3, ?4)")?;
+            let states = (State::Sending as u8, State::Resending as u8);
+            rows.query_map(params![self.source, self.run, states.0, states.1], |row| {
+                Ok(unpack(&row.get::<_, Vec<u8>>(0)?))
+            })?
+            .collect()
+        })
+    }
+
+    /// Messages whose last send may have arrived, with where.
+    pub(super) fn doubtful(&self) -> Result<Vec<(MessageId, Option<TargetId>)>> {
+        self.sql(|c| {
+            let mut rows = c.prepare(
+                "SELECT id, target FROM message WHERE source = ?1 AND run = ?2 AND doubts > 0 AND state IN (?3, ?4)",
+            )?;
+            let states = (State::InDoubt as u8, State::Held as u8);
+            rows.query_map(params![self.source, self.run, states.0, states.1], |row| {
+                Ok((unpack(&row.get::<_, Vec<u8>>(0)?), row.get::<_, Option<u16>>(1)?.map(TargetId)))
+            })?
+            .collect()
+        })
+    }
+}
+
+pub(super) fn state_column(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<State> {
+    let number: u8 = row.get(column)?;
+    State::from_number(number).ok_or_else(|| {
+        rusqlite::Error::FromSqlConversionFailure(
+            column,
+            rusqlite::types::Type::Integer,
+            format!("no state has the number {number}").into(),
+        )
+    })
+}
