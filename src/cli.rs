@@ -1,0 +1,215 @@
+//! The command line: clap types and nothing else. The help texts here are the reference page, by `redrive man` and the
+//! generated `docs/reference/cli.md`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Reviewed, resumable moves of Amazon SQS messages: a job file says what goes where, `plan` shows it, `apply` does it.
+///
+/// Exit codes: 0 done; 1 failed; 2 usage or invalid job; 3 stopped, resumable; 4 plan refused (stale, altered, expired,
+/// drifted); 5 halted by a guard; 6 done, but some messages are blocked, held or failed; 7 `plan --detailed-exitcode`:
+/// something would move.
+#[derive(Debug, Parser)]
+#[command(name = "redrive", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// The journal's file.
+    #[arg(long, global = true, env = "REDRIVE_JOURNAL", value_name = "FILE", default_value = ".redrive/journal.db")]
+    pub journal: PathBuf,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check job files, and show every error in them.
+    Check(CheckArgs),
+    /// Look at a sample of the source and show what a job would do. Changes nothing.
+    Plan(PlanArgs),
+    /// Show a saved plan.
+    Show(ShowArgs),
+    /// Carry out a plan, or plan a job and carry it out. The same command again resumes an unfinished run.
+    Apply(ApplyArgs),
+    /// List the runs in the journal.
+    Runs(RunsArgs),
+    /// Show how one run stands.
+    Status(RunArgs),
+    /// Make the report of one run.
+    Report(ReportArgs),
+    /// Print the JSON Schema of the job file.
+    Schema,
+    /// Serve a local SQS and S3 to try things on, or take a tour of it.
+    #[cfg(feature = "sandbox")]
+    Sandbox(SandboxArgs),
+    /// Print a completion script for a shell.
+    Completions(CompletionsArgs),
+    /// Print the manual page.
+    Man,
+}
+
+/// How things are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// JSON Lines: one typed, versioned object a line.
+    Json,
+}
+
+/// How a plan is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// For people.
+    Text,
+    /// The plan document.
+    Json,
+    /// For a pull request.
+    Markdown,
+}
+
+/// How a report is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
+    /// For a ticket.
+    Markdown,
+    /// One self-contained page.
+    Html,
+}
+
+/// `redrive check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Job files.
+    #[arg(required = true, value_name = "JOB")]
+    pub jobs: Vec<PathBuf>,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// What planning needs, alone or before an apply.
+#[derive(Debug, Args)]
+pub struct SampleArgs {
+    /// How many messages to look at, at the most.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub sample: u64,
+    /// Sample although the source has a redrive policy of its own, so that receiving may move messages to its
+    /// dead-letter queue.
+    #[arg(long)]
+    pub sample_despite_redrive_policy: bool,
+}
+
+/// `redrive plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The job file.
+    pub job: PathBuf,
+    /// Save the plan here, for review and for `redrive apply`.
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: PlanFormat,
+    /// Exit with 7 where something would move, with 0 where nothing would.
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// What to sample.
+    #[command(flatten)]
+    pub sample: SampleArgs,
+    /// Run on an embedded sandbox with a realistic dead-letter queue. Nothing leaves this machine.
+    #[cfg(feature = "sandbox")]
+    #[arg(long)]
+    pub sandbox: bool,
+}
+
+/// `redrive show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The plan file.
+    pub plan: PathBuf,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: PlanFormat,
+}
+
+/// `redrive apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// A saved plan, or a job file.
+    #[arg(value_name = "PLAN|JOB")]
+    pub file: PathBuf,
+    /// Carry out the plan of a job without asking. Needed where there is no terminal to ask on.
+    #[arg(long)]
+    pub auto_approve: bool,
+    /// Go on where a rule takes more messages than the plan allows.
+    #[arg(long)]
+    pub allow_drift: bool,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+    /// What to sample, where a job is planned.
+    #[command(flatten)]
+    pub sample: SampleArgs,
+    /// Run on an embedded sandbox with a realistic dead-letter queue. Nothing leaves this machine.
+    #[cfg(feature = "sandbox")]
+    #[arg(long)]
+    pub sandbox: bool,
+}
+
+/// `redrive runs`.
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    /// How to print.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// `redrive status`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The run's identity, or the beginning of it. Default: the newest run.
+    pub run: Option<String>,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// `redrive report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The run's identity, or the beginning of it. Default: the newest run.
+    pub run: Option<String>,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: ReportFormat,
+}
+
+/// `redrive sandbox`.
+#[cfg(feature = "sandbox")]
+#[derive(Debug, Args)]
+pub struct SandboxArgs {
+    /// The port on 127.0.0.1; 0 takes a free one.
+    #[arg(long, default_value_t = 9324)]
+    pub port: u16,
+    /// What to fill it with: `orders`, or `empty`.
+    #[arg(long, default_value = "orders")]
+    pub scenario: String,
+    /// Plan, apply, interrupt, resume and report a job on it, showing each command, and end.
+    #[arg(long)]
+    pub tour: bool,
+}
+
+/// `redrive completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}

@@ -1,0 +1,193 @@
+//! `redrive apply`: checks the plan, opens the journal and everything the plan names, and carries it out; a job is planned
+//! first, shown, and asked about.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::job::Compiled;
+use super::{job, plan as planning, read_text, runs, show, wiring};
+use crate::apply::{self, Apply, Events, Options, Signal, Stop, Summary};
+use crate::aws::Aws;
+use crate::cli::{ApplyArgs, Format, PlanFormat};
+use crate::error::{Error, Kind, Result};
+use crate::exit::Exit;
+use crate::journal::{Journal, Reader, RunSpec, system_clock};
+use crate::plan::{self, Plan};
+use crate::view::{output, progress, report};
+
+/// For how long a received message stays invisible before it is extended, where the job does not say.
+const VISIBILITY: Duration = Duration::from_secs(5 * 60);
+
+/// Requests of each kind under way at once, where the job does not say.
+const CONCURRENCY: u16 = 16;
+
+pub(super) async fn apply(args: ApplyArgs, journal: &Path) -> Result<Exit> {
+    let stop = Stop::default();
+    #[cfg(feature = "sandbox")]
+    let sandbox = if args.sandbox { Some(super::sandbox::start_seeded().await?) } else { None };
+    #[cfg(feature = "sandbox")]
+    let aws = sandbox.as_ref().map_or_else(Aws::new, |sandbox| Aws::local(sandbox.endpoint_url()));
+    #[cfg(not(feature = "sandbox"))]
+    let aws = Aws::new();
+    let text = read_text(&args.file)?;
+    let plan = if is_plan(&args.file, &text) {
+        plan::read(&args.file)?
+    } else {
+        match plan_job(&args, &text, &aws, journal, &stop).await? {
+            Some(plan) => plan,
+            None => return Ok(Exit::Failed),
+        }
+    };
+    carry_out(&args, Arc::new(aws), plan, journal, stop).await
+}
+
+/// A plan is a JSON document, a job is TOML, which never begins with a brace.
+fn is_plan(file: &Path, text: &str) -> bool {
+    file.extension().is_none_or(|extension| extension != "toml") && text.trim_start().starts_with('{')
+}
+
+/// The plan of a job: that of its unfinished run, or a new one that was approved. `None` where it was not.
+async fn plan_job(args: &ApplyArgs, text: &str, aws: &Aws, journal: &Path, stop: &Stop) -> Result<Option<Plan>> {
+    let file = args.file.display().to_string();
+    let compiled = job::compile_or_show(&file, text)?;
+    if let Some(plan) = unfinished(journal, text)? {
+        output::note(&format!("run {} of this job is unfinished: going on with it", plan.id()));
+        return Ok(Some(plan));
+    }
+    let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    if !args.auto_approve && !can_ask {
+        return Err(Error::usage("there is no terminal to ask on whether to apply the plan").hint(
+            "nothing was touched; save a plan with `redrive plan JOB --out FILE` and apply that, or use --auto-approve",
+        ));
+    }
+    let plan = planning::make(aws, &compiled, &file, text, &args.sample, stop).await?;
+    if args.format == Format::Text {
+        show::print(&plan, PlanFormat::Text, None)?;
+    }
+    if args.auto_approve || !plan.refusals.is_empty() || ask()? {
+        return Ok(Some(plan));
+    }
+    output::note("not applied: nothing was moved");
+    Ok(None)
+}
+
+fn unfinished(journal: &Path, text: &str) -> Result<Option<Plan>> {
+    let Some(reader) = Reader::open(journal)? else { return Ok(None) };
+    let sha256 = plan::sha256(text);
+    let run = reader.runs()?.into_iter().find(|run| run.ended.is_none() && run.job_sha256 == sha256);
+    run.map(|run| plan::parse(&run.plan, &format!("the plan of run {}", run.name))).transpose()
+}
+
+fn ask() -> Result<bool> {
+    let failed = |error: std::io::Error| Error::failed(format!("the terminal cannot be asked: {error}"));
+    let mut terminal = std::io::stderr();
+    write!(terminal, "\nApply this plan? Only 'yes' is taken as approval: ").and_then(|()| terminal.flush()).map_err(failed)?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(failed)?;
+    Ok(answer.trim() == "yes")
+}
+
+async fn carry_out(args: &ApplyArgs, aws: Arc<Aws>, plan: Plan, journal_path: &Path, stop: Stop) -> Result<Exit> {
+    let Compiled { job, rules } = job::compile_or_show(&plan.job.file, &plan.job.text)?;
+    let earlier = Reader::open(journal_path)?.map(|reader| reader.runs_like(plan.id())).transpose()?.unwrap_or_default();
+    if let Some(record) = earlier.iter().find(|record| record.ended.is_some()) {
+        return finished(args, journal_path, &record.name);
+    }
+    if let Some(refusal) = plan.refusals.first() {
+        return Err(Error::new(Kind::Guarded, format!("the plan speaks against itself: {}", refusal.text))
+            .hint("nothing was touched; change the job or the queues, and plan again"));
+    }
+    let source = wiring::source(&aws, &job).await?;
+    let attributes = source.attributes().await?;
+    plan::check_fingerprint(&plan.source, &attributes)?;
+    // A run that was begun in time may be finished; what is new must be in time.
+    if earlier.is_empty() {
+        plan::check_time(&plan, aws.server_time(source.url()).unwrap_or_else(jiff::Timestamp::now))?;
+    }
+    // The targets are looked at before the journal begins the run, so that a missing one leaves nothing behind.
+    wiring::targets(&aws, &job).await?;
+    let journal = Journal::open(journal_path, system_clock())?;
+    let spec = RunSpec {
+        name: plan.id().to_owned(),
+        source_arn: plan.source.arn.clone(),
+        job_sha256: plan.job.sha256.clone(),
+        plan: plan::to_text(&plan),
+    };
+    let begun = journal.begin(spec).await?;
+    let outlets = wiring::outlets(&aws, &job, &plan, &begun).await?;
+    let options = Options {
+        concurrency: usize::from(job.limits.concurrency.unwrap_or(CONCURRENCY)),
+        visibility: job.source.visibility_timeout.map_or(VISIBILITY, |age| age.0),
+        in_doubt: job.retry.as_ref().map(|retry| retry.in_doubt).unwrap_or_default(),
+        rate: job.limits.rate.map(|rate| rate.0),
+        max_messages: job.limits.max_messages,
+        allow_drift: args.allow_drift,
+        max_in_pipeline: 4000,
+        max_pipeline_bytes: 48 * 1024 * 1024,
+    };
+    listen_for_signals(&stop)?;
+    let (events, listener) = Events::channel();
+    let mode = match args.format {
+        Format::Json => progress::Mode::Json,
+        Format::Text if std::io::stderr().is_terminal() => progress::Mode::Bars,
+        Format::Text => progress::Mode::Lines,
+    };
+    let shown = plan.clone();
+    let showing = tokio::spawn(async move { progress::show(mode, &shown, listener).await });
+    let meter = Arc::clone(&aws);
+    let requests = Arc::new(move || meter.requests().sqs);
+    let parts =
+        Apply { job: job.name, plan, rules, source, outlets, journal, begun, options, stop, events, requests };
+    let summary = apply::run(parts).await;
+    // The progress ends when its last sender has gone, with the run.
+    let _ = showing.await;
+    tell(args, &summary?)
+}
+
+/// A run that is finished: its report, and nothing else is done.
+fn finished(args: &ApplyArgs, journal: &Path, run: &str) -> Result<Exit> {
+    let Some(reader) = Reader::open(journal)? else { return Ok(Exit::Done) };
+    let Some(record) = reader.runs_like(run)?.pop() else { return Ok(Exit::Done) };
+    let report = runs::load(&reader, record, 0)?;
+    let summary = Summary { outcome: apply::Outcome::Finished, figures: report.figures };
+    output::note(&format!("run {run} is finished already: nothing was done"));
+    tell(args, &summary)
+}
+
+fn tell(args: &ApplyArgs, summary: &Summary) -> Result<Exit> {
+    match args.format {
+        Format::Text => {
+            let again = format!("redrive apply {}", args.file.display());
+            output::out(&report::summary_text(summary, &again))?;
+        }
+        Format::Json => output::out(&report::summary_json(summary))?,
+    }
+    Ok(summary.exit())
+}
+
+/// Counts SIGINT, SIGTERM and SIGHUP. The second ends the process at once: the journal knows where it was.
+fn listen_for_signals(stop: &Stop) -> Result<()> {
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        let mut signals =
+            signal(kind).map_err(|error| Error::failed(format!("signals cannot be listened for: {error}")))?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                match stop.signal() {
+                    Signal::Now => {
+                        output::note("stopped at once; the journal knows where, and the same command goes on");
+                        std::process::exit(Exit::Stopped as i32);
+                    }
+                    Signal::Finish | Signal::None => output::note(
+                        "stopping: finishing what is under way and giving back the rest; once more stops at once",
+                    ),
+                }
+            }
+        });
+    }
+    Ok(())
+}

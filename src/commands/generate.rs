@@ -1,0 +1,88 @@
+//! What is printed from the program's own types: the schema, completions, the manual page, the reference of the command
+//! line.
+
+use std::fmt::Write;
+
+use clap::{Command, CommandFactory};
+
+use crate::cli::{Cli, CompletionsArgs};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::job::schema_json;
+use crate::view::output;
+
+pub(super) fn schema() -> Result<Exit> {
+    output::out(&schema_json())?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn completions(args: &CompletionsArgs) -> Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "redrive", &mut script);
+    output::out(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn man() -> Result<Exit> {
+    let mut page = Vec::new();
+    let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
+    rendered.map_err(|error| Error::failed(format!("the manual page cannot be made: {error}")))?;
+    output::out(&String::from_utf8_lossy(&page))?;
+    Ok(Exit::Done)
+}
+
+/// The reference page of the command line, `docs/reference/cli.md`.
+pub fn reference() -> String {
+    let mut page = String::from(
+        "# Command line\n\nGenerated from the program; do not edit. `redrive COMMAND --help` says the same.\n",
+    );
+    let mut root = Cli::command();
+    root.build();
+    section(&mut page, &root, "redrive");
+    for command in root.get_subcommands().filter(|command| command.get_name() != "help") {
+        section(&mut page, command, &format!("redrive {}", command.get_name()));
+    }
+    page
+}
+
+fn section(page: &mut String, command: &Command, name: &str) {
+    let about = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
+    // Writing to a string cannot fail.
+    let _ = write!(page, "\n## `{name}`\n\n{about}\n");
+    let usage = command.clone().render_usage().to_string();
+    let _ = write!(page, "\n```text\n{}\n```\n", usage.trim_start_matches("Usage: "));
+    let arguments: Vec<_> = command
+        .get_arguments()
+        .filter(|argument| !argument.is_hide_set() && !matches!(argument.get_id().as_str(), "help" | "version"))
+        .collect();
+    if arguments.is_empty() {
+        return;
+    }
+    let _ = write!(page, "\n| argument | meaning |\n| --- | --- |\n");
+    for argument in arguments {
+        let value = argument.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
+        let label = match (argument.get_long(), value) {
+            (Some(long), Some(value)) if argument.get_action().takes_values() => format!("--{long} {value}"),
+            (Some(long), _) => format!("--{long}"),
+            (None, Some(value)) => value,
+            (None, None) => argument.get_id().to_string(),
+        };
+        let mut meaning = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        let values: Vec<String> = argument
+            .get_possible_values()
+            .iter()
+            .filter(|value| argument.get_action().takes_values() && !value.is_hide_set())
+            .map(|value| format!("`{}`", value.get_name()))
+            .collect();
+        if !values.is_empty() {
+            let _ = write!(meaning, " One of {}.", values.join(", "));
+        }
+        if let Some(default) = argument.get_default_values().first().filter(|_| argument.get_action().takes_values()) {
+            let _ = write!(meaning, " Default `{}`.", default.to_string_lossy());
+        }
+        if let Some(variable) = argument.get_env() {
+            let _ = write!(meaning, " Environment: `{}`.", variable.to_string_lossy());
+        }
+        let _ = writeln!(page, "| `{}` | {} |", label.replace('|', "\\|"), meaning.replace('|', "\\|"));
+    }
+}

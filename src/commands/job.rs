@@ -1,0 +1,36 @@
+//! A job file's text to a job that is ready to run: reading, validation, and compiling, with the problems of all three shown
+//! alike.
+
+use crate::error::{Error, Result};
+use crate::job::{Diagnostics, Job, load};
+use crate::rule::Rules;
+use crate::view;
+
+/// A valid job with its rules compiled.
+pub(super) struct Compiled {
+    pub(super) job: Job,
+    pub(super) rules: Rules,
+}
+
+/// Reads, validates and compiles.
+pub(super) fn compile(file: &str, text: &str) -> Result<Compiled, Diagnostics> {
+    let loaded = load(file, text)?;
+    match Rules::compile(&loaded.job) {
+        Ok(rules) => Ok(Compiled { job: loaded.job, rules }),
+        Err(problems) => Err(loaded.diagnostics(problems)),
+    }
+}
+
+/// The same, with the problems shown on stderr and an error that counts them.
+pub(super) fn compile_or_show(file: &str, text: &str) -> Result<Compiled> {
+    compile(file, text).map_err(|diagnostics| {
+        view::output::err(&diagnostics.render(view::output::stderr_colour()));
+        invalid(file, diagnostics.problems.len())
+    })
+}
+
+/// What there is to say below the problems.
+pub(super) fn invalid(file: &str, problems: usize) -> Error {
+    let errors = if problems == 1 { "1 error".to_owned() } else { format!("{problems} errors") };
+    Error::usage(format!("{file} is not a valid job: {errors}")).hint("nothing was touched; `redrive schema` describes the format")
+}

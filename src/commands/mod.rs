@@ -1,0 +1,59 @@
+//! One file a command: load, do, show. Here things come together that do not know of each other: the command line, AWS, the
+//! plan, apply, and the views.
+
+mod apply;
+mod check;
+mod generate;
+mod job;
+mod plan;
+mod runs;
+#[cfg(feature = "sandbox")]
+mod sandbox;
+mod show;
+mod wiring;
+
+use crate::cli::{Cli, Command};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::view;
+
+pub use generate::reference as cli_reference;
+
+/// Runs a command to its end; errors are shown on stderr.
+pub async fn run(cli: Cli) -> Exit {
+    match dispatch(cli).await {
+        Ok(exit) => exit,
+        Err(error) => {
+            view::error::show(&error);
+            error.exit()
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<Exit> {
+    let journal = cli.journal;
+    match cli.command {
+        Command::Check(args) => check::check(&args),
+        Command::Plan(args) => plan::plan(args).await,
+        Command::Show(args) => show::show(&args),
+        Command::Apply(args) => apply::apply(args, &journal).await,
+        Command::Runs(args) => runs::runs(&args, &journal),
+        Command::Status(args) => runs::status(&args, &journal),
+        Command::Report(args) => runs::report(&args, &journal),
+        Command::Schema => generate::schema(),
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(args) => sandbox::sandbox(args).await,
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man => generate::man(),
+    }
+}
+
+/// Reads a file that the command line names, as text.
+fn read_text(path: &std::path::Path) -> Result<String> {
+    let shown = path.display();
+    let bytes = std::fs::read(path).map_err(|error| Error::usage(format!("{shown} cannot be read: {error}")))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Error::usage(format!("{shown} is not UTF-8 text: byte {at} is not part of a character"))
+    })
+}
