@@ -80,6 +80,8 @@ pub enum EntryFaultKind {
     Service,
     /// It was taken, but the digest in the answer is not that of what was sent.
     DigestMismatch,
+    /// The answer does not say what became of it: it may have been carried out.
+    Unanswered,
 }
 
 /// A whole call that failed.
