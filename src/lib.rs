@@ -6,6 +6,7 @@ pub mod error;
 pub mod exit;
 pub mod job;
 pub mod journal;
+pub mod md5;
 pub mod message;
 pub mod plan;
 pub mod rule;

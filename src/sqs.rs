@@ -80,7 +80,7 @@ pub enum EntryFaultKind {
     Service,
     /// It was taken, but the digest in the answer is not that of what was sent.
     DigestMismatch,
-    /// The answer does not speak of it: it may have been carried out.
+    /// The answer does not say what became of it: it may have been carried out.
     Unanswered,
 }
 

@@ -1,0 +1,313 @@
+//! From what a job says to clients: settings of the AWS default chain, one client per place, queues by name, URL or ARN.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::region::ProfileFileRegionProvider;
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_types::service_config::ServiceConfigKey;
+use jiff::Timestamp;
+use tokio::sync::Mutex as AsyncMutex;
+
+use super::access::{self, Access, QueueArn, QueueUrl, Reference, Server};
+use super::bucket::S3Bucket;
+use super::fault::Site;
+use super::meter::{Clock, Counter, Meter, Requests};
+use super::queue::{ANSWER, SqsQueue, within};
+use crate::error::{Error, Result};
+use crate::sqs::Queue;
+use crate::store::Bucket;
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// The region where none is set and the server is not AWS's: such servers take any.
+const ANY_REGION: &str = "us-east-1";
+
+/// The way to SQS and S3: keeps settings and clients, counts requests, knows the servers' clocks.
+#[derive(Debug, Default)]
+pub struct Aws {
+    /// Where everything goes, whatever the job and the environment say.
+    local: Option<Local>,
+    settings: AsyncMutex<HashMap<(Access, Home), SdkConfig>>,
+    queues: Mutex<HashMap<Access, SqsClient>>,
+    clocks: Mutex<HashMap<String, Clock>>,
+    sqs: Counter,
+    s3: Counter,
+}
+
+/// Whose servers the settings are for. Decides where a region that nobody set may come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Home {
+    Aws,
+    Elsewhere,
+}
+
+impl Home {
+    fn of(access: &Access) -> Self {
+        match &access.endpoint_url {
+            Some(endpoint) if !access::is_aws(endpoint) => Self::Elsewhere,
+            _ => Self::Aws,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Local {
+    endpoint: String,
+    settings: SdkConfig,
+}
+
+#[derive(Debug, Clone)]
+struct SqsClient {
+    client: aws_sdk_sqs::Client,
+    clock: Clock,
+    region: String,
+    endpoint: Option<String>,
+}
+
+impl Aws {
+    /// By the AWS default chain.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// To one server that is not AWS, over plain HTTP and with made-up credentials. Endpoints, profiles and roles of jobs
+    /// and of the environment do not count, proxies included: nothing can leave for another place.
+    pub fn local(endpoint: impl Into<String>) -> Self {
+        let credentials = Credentials::new("redrive", "redrive", None, None, "local");
+        let settings = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .build();
+        Self { local: Some(Local { endpoint: endpoint.into(), settings }), ..Self::default() }
+    }
+
+    /// The queue that a job names, by name, URL or ARN. What the URL or ARN says of the region wins over `access`.
+    pub async fn queue(&self, reference: &str, access: &Access) -> Result<Arc<dyn Queue>> {
+        match Reference::parse(reference)? {
+            Reference::Name(name) => self.queue_by_name(&name, None, access).await,
+            Reference::Url(url) => self.queue_at(url, access).await,
+            Reference::Arn(arn) => self.queue_at_arn(&arn, access).await,
+        }
+    }
+
+    /// The queue with this ARN.
+    pub async fn queue_by_arn(&self, arn: &str, access: &Access) -> Result<Arc<dyn Queue>> {
+        self.queue_at_arn(&QueueArn::parse(arn)?, access).await
+    }
+
+    /// The queue with this URL. Makes no request.
+    pub async fn queue_by_url(&self, url: &str, access: &Access) -> Result<Arc<dyn Queue>> {
+        self.queue_at(QueueUrl::parse(url)?, access).await
+    }
+
+    /// The bucket of this name. Makes no request.
+    pub async fn bucket(&self, name: &str, access: &Access) -> Result<Arc<dyn Bucket>> {
+        let settings = self.settings(access, Home::of(access)).await?;
+        let endpoint = self.endpoint(&settings, access, "S3")?;
+        let (region, endpoint_words) = place(&settings, endpoint.as_deref())?;
+        let mut config = aws_sdk_s3::config::Builder::from(&settings)
+            .region(Region::new(region))
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .interceptor(Meter { requests: self.s3.clone(), clock: Clock::default() });
+        if let Some(endpoint) = endpoint {
+            // Buckets have host names of their own at AWS only.
+            config = config.force_path_style(!access::is_aws(&endpoint)).endpoint_url(endpoint);
+        }
+        Ok(Arc::new(S3Bucket {
+            client: aws_sdk_s3::Client::from_conf(config.build()),
+            name: name.to_owned(),
+            site: Site { resource: name.to_owned(), endpoint: endpoint_words },
+        }))
+    }
+
+    /// How many requests were sent through this until now.
+    pub fn requests(&self) -> Requests {
+        Requests { sqs: self.sqs.get(), s3: self.s3.get() }
+    }
+
+    /// The time by the clock of this queue's server, where it has answered yet; at most about a second fast, never slow.
+    pub fn server_time(&self, queue_url: &str) -> Option<Timestamp> {
+        let clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+        clocks.get(queue_url)?.now(Instant::now())
+    }
+
+    async fn queue_at(&self, url: QueueUrl, access: &Access) -> Result<Arc<dyn Queue>> {
+        let mut access = access.clone();
+        match url.server {
+            Server::Aws { region } => access.region = Some(region),
+            Server::Vpc { region, origin } => {
+                access.region = Some(region);
+                self.default_endpoint(&mut access, origin).await?;
+            }
+            Server::Other { origin } => self.default_endpoint(&mut access, origin).await?,
+        }
+        let client = self.sqs_client(&access).await?;
+        Ok(self.at(url.url, client))
+    }
+
+    /// Takes the queue's own server as the endpoint, unless one is configured.
+    async fn default_endpoint(&self, access: &mut Access, origin: String) -> Result<()> {
+        if access.endpoint_url.is_none() {
+            let settings = self.settings(access, Home::Elsewhere).await?;
+            if self.endpoint(&settings, access, "SQS")?.is_none() {
+                access.endpoint_url = Some(origin);
+            }
+        }
+        Ok(())
+    }
+
+    async fn queue_at_arn(&self, arn: &QueueArn, access: &Access) -> Result<Arc<dyn Queue>> {
+        let access = Access { region: Some(arn.region.clone()), ..access.clone() };
+        self.queue_by_name(&arn.name, Some(&arn.account), &access).await
+    }
+
+    async fn queue_by_name(&self, name: &str, account: Option<&str>, access: &Access) -> Result<Arc<dyn Queue>> {
+        const ACTION: &str = "GetQueueUrl";
+        let client = self.sqs_client(access).await?;
+        let site = site(name, &client);
+        let call = client.client.get_queue_url().queue_name(name);
+        let call = call.set_queue_owner_aws_account_id(account.map(str::to_owned)).send();
+        let answer = within(&site, ACTION, ANSWER, call).await?;
+        let url = answer.queue_url.ok_or_else(|| site.unreadable(ACTION, "the answer has no URL"))?;
+        Ok(self.at(url, client))
+    }
+
+    fn at(&self, url: String, client: SqsClient) -> Arc<dyn Queue> {
+        let site = site(QueueUrl::name(&url), &client);
+        let mut clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+        clocks.insert(url.clone(), client.clock);
+        Arc::new(SqsQueue { client: client.client, url, region: client.region, site })
+    }
+
+    async fn sqs_client(&self, access: &Access) -> Result<SqsClient> {
+        if let Some(client) = self.queues.lock().unwrap_or_else(PoisonError::into_inner).get(access) {
+            return Ok(client.clone());
+        }
+        let settings = self.settings(access, Home::of(access)).await?;
+        let endpoint = self.endpoint(&settings, access, "SQS")?;
+        let (region, _) = place(&settings, endpoint.as_deref())?;
+        let clock = Clock::default();
+        let mut config = aws_sdk_sqs::config::Builder::from(&settings)
+            .region(Region::new(region.clone()))
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .interceptor(Meter { requests: self.sqs.clone(), clock: clock.clone() });
+        config.set_endpoint_url(endpoint.clone());
+        let client = SqsClient { client: aws_sdk_sqs::Client::from_conf(config.build()), clock, region, endpoint };
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        // Two that ask at once share one client, and with it one clock.
+        Ok(queues.entry(access.clone()).or_insert(client).clone())
+    }
+
+    /// The endpoint that counts for a service (`SQS` or `S3`), where it is not the region's own.
+    fn endpoint(&self, settings: &SdkConfig, access: &Access, service: &str) -> Result<Option<String>> {
+        let endpoint = match (&self.local, &access.endpoint_url) {
+            (Some(local), _) => Some(local.endpoint.clone()),
+            (None, Some(endpoint)) => Some(endpoint.clone()),
+            (None, None) => configured_endpoint(settings, service),
+        };
+        if let Some(endpoint) = &endpoint {
+            access::check_endpoint(endpoint)?;
+        }
+        Ok(endpoint)
+    }
+
+    async fn settings(&self, access: &Access, home: Home) -> Result<SdkConfig> {
+        if let Some(local) = &self.local {
+            let region = access.region.clone().unwrap_or_else(|| ANY_REGION.to_owned());
+            return Ok(local.settings.to_builder().region(Region::new(region)).build());
+        }
+        // Endpoints are set on each service's client: on the settings they would lead STS astray as well.
+        let key = (Access { endpoint_url: None, ..access.clone() }, home);
+        let mut known = self.settings.lock().await;
+        if let Some(settings) = known.get(&key) {
+            return Ok(settings.clone());
+        }
+        let settings = load(access, home).await?;
+        known.insert(key, settings.clone());
+        Ok(settings)
+    }
+}
+
+/// Loads settings by the AWS default chain.
+async fn load(access: &Access, home: Home) -> Result<SdkConfig> {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest());
+    if let Ok(name) = AppName::new("redrive") {
+        loader = loader.app_name(name);
+    }
+    if let Some(profile) = &access.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = &access.region {
+        loader = loader.region(Region::new(region.clone()));
+    } else if home == Home::Elsewhere {
+        // Not the whole chain: it would ask the metadata service of a machine that most likely is no EC2 instance, and wait.
+        let mut profile = ProfileFileRegionProvider::builder();
+        if let Some(name) = &access.profile {
+            profile = profile.profile_name(name);
+        }
+        let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new());
+        loader = loader.region(chain.or_else(profile.build()).or_else(Region::from_static(ANY_REGION)));
+    }
+    let settings = loader.load().await;
+    let Some(role) = &access.role_arn else { return Ok(settings) };
+    // The region of the role's STS; place() has the words for where there is none.
+    if settings.region().is_none() {
+        return Err(no_region());
+    }
+    let provider = AssumeRoleProvider::builder(role).session_name("redrive").configure(&settings).build().await;
+    Ok(settings.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build())
+}
+
+/// The endpoint that environment or profile set for a service, found as the service's own client would find it.
+fn configured_endpoint(settings: &SdkConfig, service: &str) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let of_service = key.ok().and_then(|key| settings.service_config()?.load_config(key));
+    of_service.or_else(|| settings.endpoint_url().map(str::to_owned))
+}
+
+/// The region to sign for, and in words where calls go.
+fn place(settings: &SdkConfig, endpoint: Option<&str>) -> Result<(String, String)> {
+    let region = match (settings.region(), endpoint) {
+        (Some(region), _) => region.to_string(),
+        (None, Some(endpoint)) if !access::is_aws(endpoint) => ANY_REGION.to_owned(),
+        (None, _) => return Err(no_region()),
+    };
+    // It becomes part of a host name.
+    if region.is_empty() || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Err(Error::usage(format!("{region:?} is no AWS region"))
+            .hint("it looks like eu-west-1 (`region` in the job, or AWS_REGION); nothing was touched"));
+    }
+    let words = endpoint.map_or_else(|| format!("AWS in {region}"), str::to_owned);
+    Ok((region, words))
+}
+
+fn no_region() -> Error {
+    Error::failed("no AWS region is set")
+        .hint("set `region` in the job, AWS_REGION, or a region in the profile (AWS_PROFILE); nothing was touched")
+}
+
+fn site(queue: &str, client: &SqsClient) -> Site {
+    let endpoint = client.endpoint.clone().unwrap_or_else(|| format!("AWS in {}", client.region));
+    Site { resource: queue.to_owned(), endpoint }
+}
+
+/// Only the connection is bounded here: how long an answer may take differs from call to call.
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(CONNECT).build()
+}

@@ -1,0 +1,415 @@
+//! One SQS queue through the SDK: the calls of the seam, each one request, each bounded in time, none retried.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::http::HttpResponse;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
+    QueueAttributeName as Name,
+};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::access::QueueUrl;
+use super::entries;
+use super::fault::Site;
+use crate::journal::Sent;
+use crate::message::{Outgoing, ReceiptHandle, Received};
+use crate::sqs::{
+    Acknowledged, CallError, Counts, EntryFault, Fault, MAX_BATCH, MAX_VISIBILITY, Queue, QueueAttributes,
+    RedrivePolicy,
+};
+
+/// How long an answer may take, beyond what a long poll waits.
+pub(super) const ANSWER: Duration = Duration::from_secs(30);
+
+/// The longest that a receive may wait for a message.
+const MAX_WAIT: Duration = Duration::from_secs(20);
+
+/// One queue.
+#[derive(Clone)]
+pub(super) struct SqsQueue {
+    pub(super) client: Client,
+    pub(super) url: String,
+    pub(super) region: String,
+    pub(super) site: Site,
+}
+
+impl fmt::Debug for SqsQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SqsQueue({})", self.url)
+    }
+}
+
+/// Makes a call that is given up after `limit`.
+pub(super) async fn within<T, E>(
+    site: &Site,
+    action: &'static str,
+    limit: Duration,
+    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
+) -> Result<T, CallError>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match tokio::time::timeout(limit, call).await {
+        Ok(answer) => answer.map_err(|error| site.failed(action, &error)),
+        Err(_) => Err(site.timed_out(action, limit.as_secs())),
+    }
+}
+
+#[async_trait]
+impl Queue for SqsQueue {
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    async fn attributes(&self) -> Result<QueueAttributes, CallError> {
+        const ACTION: &str = "GetQueueAttributes";
+        let call = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(Name::All).send();
+        let answer = within(&self.site, ACTION, ANSWER, call).await?;
+        self.read_attributes(&answer.attributes.unwrap_or_default())
+            .map_err(|message| self.site.error(Fault::Refused, ACTION, None, message))
+    }
+
+    async fn dead_letter_sources(&self) -> Result<Vec<String>, CallError> {
+        const ACTION: &str = "ListDeadLetterSourceQueues";
+        const PAGE: i32 = 1000;
+        let mut urls = Vec::new();
+        let mut token: Option<String> = None;
+        loop {
+            let call = self.client.list_dead_letter_source_queues().queue_url(&self.url).max_results(PAGE);
+            let answer = within(&self.site, ACTION, ANSWER, call.set_next_token(token.clone()).send()).await?;
+            urls.extend(answer.queue_urls);
+            match answer.next_token.filter(|next| !next.is_empty()) {
+                None => return Ok(urls),
+                // A server that hands out the same page for ever must not keep us for ever.
+                Some(next) if token.as_ref() == Some(&next) => {
+                    return Err(self.site.unreadable(ACTION, "the answer's next page is the page itself"));
+                }
+                next => token = next,
+            }
+        }
+    }
+
+    async fn receive(&self, max: usize, wait: Duration, visibility: Duration) -> Result<Vec<Received>, CallError> {
+        const ACTION: &str = "ReceiveMessage";
+        let wait = wait.min(MAX_WAIT);
+        let call = self
+            .client
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(i32::try_from(max.clamp(1, MAX_BATCH)).unwrap_or(1))
+            .wait_time_seconds(whole_seconds(wait))
+            .visibility_timeout(whole_seconds(visibility.min(MAX_VISIBILITY)))
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .message_attribute_names("All")
+            .send();
+        let answer = within(&self.site, ACTION, wait + ANSWER, call).await?;
+        // One message that cannot be trusted fails the receive: to leave it out in silence would lose sight of it. All of
+        // them become visible again by themselves.
+        let messages = answer.messages.unwrap_or_default().into_iter().map(entries::received).collect::<Result<_, _>>();
+        messages.map_err(|message| self.site.unreadable(ACTION, message))
+    }
+
+    async fn send(&self, messages: &[Outgoing]) -> Result<Vec<Result<Acknowledged, EntryFault>>, CallError> {
+        const ACTION: &str = "SendMessageBatch";
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let batch = messages.iter().enumerate().map(|(position, message)| entries::outgoing(position, message));
+        let batch: Vec<_> = batch.collect::<Result<_, _>>().map_err(|error| self.unmade(ACTION, &error))?;
+        let call = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(batch)).send();
+        let answer = within(&self.site, ACTION, ANSWER, call).await?;
+        Ok(entries::by_position(
+            messages.len(),
+            answer.successful,
+            answer.failed,
+            |entry| &entry.id,
+            |position, entry| entries::acknowledged(&messages[position], entry),
+        ))
+    }
+
+    async fn delete(&self, messages: &[Sent]) -> Result<Vec<Result<(), EntryFault>>, CallError> {
+        const ACTION: &str = "DeleteMessageBatch";
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let entry = |(position, sent): (usize, &Sent)| {
+            DeleteMessageBatchRequestEntry::builder()
+                .id(position.to_string())
+                .receipt_handle(sent.receipt().as_str())
+                .build()
+        };
+        let batch = messages.iter().enumerate().map(entry).collect::<Result<_, _>>();
+        let batch = batch.map_err(|error| self.unmade(ACTION, &error))?;
+        let call = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(batch)).send();
+        let answer = within(&self.site, ACTION, ANSWER, call).await?;
+        Ok(entries::by_position(messages.len(), answer.successful, answer.failed, |entry| &entry.id, |_, _| Ok(())))
+    }
+
+    async fn change_visibility(
+        &self,
+        handles: &[ReceiptHandle],
+        timeout: Duration,
+    ) -> Result<Vec<Result<(), EntryFault>>, CallError> {
+        const ACTION: &str = "ChangeMessageVisibilityBatch";
+        if handles.is_empty() {
+            return Ok(Vec::new());
+        }
+        let seconds = whole_seconds(timeout.min(MAX_VISIBILITY));
+        let entry = |(position, handle): (usize, &ReceiptHandle)| {
+            ChangeMessageVisibilityBatchRequestEntry::builder()
+                .id(position.to_string())
+                .receipt_handle(handle.as_str())
+                .visibility_timeout(seconds)
+                .build()
+        };
+        let batch = handles.iter().enumerate().map(entry).collect::<Result<_, _>>();
+        let batch = batch.map_err(|error| self.unmade(ACTION, &error))?;
+        let call = self.client.change_message_visibility_batch().queue_url(&self.url).set_entries(Some(batch)).send();
+        let answer = within(&self.site, ACTION, ANSWER, call).await?;
+        Ok(entries::by_position(handles.len(), answer.successful, answer.failed, |entry| &entry.id, |_, _| Ok(())))
+    }
+}
+
+impl SqsQueue {
+    fn unmade(&self, action: &'static str, error: &aws_sdk_sqs::error::BuildError) -> CallError {
+        self.site.error(Fault::Refused, action, None, format!("the request could not be made: {error}"))
+    }
+
+    /// Reads what the service said of a queue. Servers that are not AWS leave things out: what is missing takes SQS's
+    /// default; what is there and unreadable is an error, because plan and apply lean on it.
+    fn read_attributes(&self, said: &HashMap<Name, String>) -> Result<QueueAttributes, String> {
+        let text = |name: &Name| said.get(name).map(String::as_str).filter(|text| !text.is_empty());
+        let number = |name: &Name, default: u64| match text(name) {
+            None => Ok(default),
+            Some(value) => value.parse().map_err(|_| format!("{name} is {value:?}, which is no whole number")),
+        };
+        let created = text(&Name::CreatedTimestamp).and_then(|seconds| {
+            // Some servers give fractions of a second.
+            let whole = seconds.split('.').next().unwrap_or(seconds);
+            Timestamp::from_second(whole.parse().ok()?).ok()
+        });
+        let redrive_policy = text(&Name::RedrivePolicy).map(read_redrive_policy).transpose()?;
+        Ok(QueueAttributes {
+            arn: text(&Name::QueueArn).map_or_else(|| self.arn_by_url(), str::to_owned),
+            url: self.url.clone(),
+            fifo: text(&Name::FifoQueue).map_or_else(|| is_fifo_url(&self.url), |fifo| fifo == "true"),
+            created,
+            redrive_policy,
+            redrive_allow_policy: text(&Name::RedriveAllowPolicy).map(str::to_owned),
+            // Where a server does not say, the limit that every server keeps.
+            maximum_message_size: number(&Name::MaximumMessageSize, 256 * 1024)?,
+            message_retention_seconds: number(&Name::MessageRetentionPeriod, 4 * 24 * 60 * 60)?,
+            visibility_timeout_seconds: number(&Name::VisibilityTimeout, 30)?,
+            kms_key: text(&Name::KmsMasterKeyId).map(str::to_owned),
+            content_based_deduplication: text(&Name::ContentBasedDeduplication) == Some("true"),
+            counts: Counts {
+                visible: number(&Name::ApproximateNumberOfMessages, 0)?,
+                in_flight: number(&Name::ApproximateNumberOfMessagesNotVisible, 0)?,
+                delayed: number(&Name::ApproximateNumberOfMessagesDelayed, 0)?,
+            },
+        })
+    }
+
+    fn arn_by_url(&self) -> String {
+        let account = QueueUrl::account(&self.url).unwrap_or("000000000000");
+        format!("arn:aws:sqs:{}:{account}:{}", self.region, QueueUrl::name(&self.url))
+    }
+}
+
+#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "SQS's suffix is lower case, and no file's")]
+fn is_fifo_url(url: &str) -> bool {
+    url.ends_with(".fifo")
+}
+
+/// The policy as SQS writes it: JSON, with a count that some clients and servers write as text.
+fn read_redrive_policy(json: &str) -> Result<RedrivePolicy, String> {
+    let unreadable = || format!("RedrivePolicy is {json:?}, which is no redrive policy");
+    let policy: Value = serde_json::from_str(json).map_err(|_| unreadable())?;
+    let target = policy.get("deadLetterTargetArn").and_then(Value::as_str).ok_or_else(unreadable)?;
+    let count = match policy.get("maxReceiveCount") {
+        Some(Value::String(count)) => count.parse().ok(),
+        Some(count) => count.as_u64().and_then(|count| u32::try_from(count).ok()),
+        None => None,
+    };
+    let max_receive_count = count.ok_or_else(unreadable)?;
+    Ok(RedrivePolicy { dead_letter_target_arn: target.to_owned(), max_receive_count })
+}
+
+/// SQS counts whole seconds. Rounded up: a message that stays invisible too short would come twice.
+fn whole_seconds(duration: Duration) -> i32 {
+    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    i32::try_from(seconds).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::canned::{Answer, serve};
+    use super::super::{Access, Aws};
+    use super::*;
+    use crate::md5;
+    use crate::message::{Attributes, Body};
+    use crate::sqs::EntryFaultKind;
+
+    async fn queue(answer: Answer) -> (Aws, Arc<dyn Queue>) {
+        let aws = Aws::local(serve(answer).await);
+        let queue = aws.queue("http://elsewhere.test/000000000000/orders", &Access::default()).await.unwrap();
+        (aws, queue)
+    }
+
+    fn message(body: &str) -> Outgoing {
+        Outgoing {
+            body: Body::Untouched(body.to_owned()),
+            attributes: Attributes::new(),
+            message_group_id: None,
+            message_deduplication_id: None,
+            trace_header: None,
+        }
+    }
+
+    async fn fault_of_send(answer: Answer) -> Fault {
+        let (_, queue) = queue(answer).await;
+        queue.send(&[message("a")]).await.unwrap_err().fault
+    }
+
+    #[tokio::test]
+    async fn a_send_without_a_clear_answer_is_in_doubt() {
+        for answer in [
+            Answer::HangUp,
+            Answer::http("200 OK", "Content-Type: text/html\r\n", "<html>Welcome</html>"),
+            Answer::json("{\"Successful\": [{\"Id\": "),
+            Answer::json("[]"),
+            Answer::Bytes("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}".to_owned()),
+            Answer::Bytes("SSH-2.0-OpenSSH_9.2\r\n".to_owned()),
+            Answer::http("502 Bad Gateway", "", "<html>"),
+            Answer::http("503 Service Unavailable", "", r#"{"__type":"ServiceUnavailable"}"#),
+        ] {
+            assert_eq!(fault_of_send(answer).await, Fault::NoAnswer);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_in_the_answer_is_no_doubt() {
+        let error =
+            |code: &str| Answer::http("400 Bad Request", "", &format!(r#"{{"__type":"com.amazonaws.sqs#{code}"}}"#));
+        assert_eq!(fault_of_send(error("QueueDoesNotExist")).await, Fault::NotFound);
+        assert_eq!(fault_of_send(error("BatchRequestTooLong")).await, Fault::TooLong);
+        assert_eq!(fault_of_send(error("RequestThrottled")).await, Fault::Throttled);
+        assert_eq!(fault_of_send(error("InvalidClientTokenId")).await, Fault::Credentials);
+    }
+
+    #[tokio::test]
+    async fn a_dead_port_is_unreachable_and_nothing_else() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let aws = Aws::local(format!("http://{closed}"));
+        let queue = aws.queue("http://elsewhere.test/000000000000/orders", &Access::default()).await.unwrap();
+        let error = queue.send(&[message("a")]).await.unwrap_err();
+        assert_eq!(error.fault, Fault::Unreachable, "{error}");
+        assert!(error.message.contains(&closed.to_string()), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_given_up_in_time() {
+        let (_, queue) = queue(Answer::Silence).await;
+        let site = Site { resource: "orders".to_owned(), endpoint: "nowhere".to_owned() };
+        let call = async {
+            let _ = queue.send(&[message("a")]).await;
+            Ok::<(), SdkError<aws_sdk_sqs::error::ErrorMetadata, HttpResponse>>(())
+        };
+        let error = within(&site, "SendMessageBatch", Duration::from_millis(50), call).await.unwrap_err();
+        assert_eq!(error.fault, Fault::NoAnswer, "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_partial_answer_is_read_entry_by_entry() {
+        let digest = md5::of_body("a");
+        let (aws, queue) = queue(Answer::json(&format!(
+            r#"{{"Successful": [{{"Id":"0","MessageId":"m0","MD5OfMessageBody":"{digest}"}},
+                                {{"Id":"2","MessageId":"m2","MD5OfMessageBody":"{digest}"}}],
+                 "Failed": [{{"Id":"1","SenderFault":false,"Code":"InternalError"}}]}}"#
+        )))
+        .await;
+        let answers = queue.send(&[message("a"), message("a"), message("b"), message("a")]).await.unwrap();
+        let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().err().map(|fault| fault.kind)).collect();
+        let (service, mismatch, doubt) =
+            (EntryFaultKind::Service, EntryFaultKind::DigestMismatch, EntryFaultKind::Unanswered);
+        assert_eq!(kinds, [None, Some(service), Some(mismatch), Some(doubt)]);
+        assert_eq!(aws.requests().sqs, 1);
+    }
+
+    #[tokio::test]
+    async fn nothing_to_do_makes_no_request() {
+        let (aws, queue) = queue(Answer::HangUp).await;
+        assert!(queue.send(&[]).await.unwrap().is_empty());
+        assert!(queue.delete(&[]).await.unwrap().is_empty());
+        assert!(queue.change_visibility(&[], Duration::ZERO).await.unwrap().is_empty());
+        assert_eq!(aws.requests().sqs, 0);
+    }
+
+    #[tokio::test]
+    async fn a_received_message_that_is_damaged_fails_the_receive() {
+        let (_, queue) = queue(Answer::json(
+            r#"{"Messages":[{"MessageId":"m","ReceiptHandle":"r","Body":"hello","MD5OfBody":"00000000000000000000000000000000"}]}"#,
+        ))
+        .await;
+        let error = queue.receive(10, Duration::ZERO, Duration::from_secs(30)).await.unwrap_err();
+        assert_eq!(error.fault, Fault::NoAnswer, "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_servers_clock_is_read_from_any_answer() {
+        let (aws, queue) =
+            queue(Answer::http("400 Bad Request", "Date: Sun, 22 Nov 2026 06:39:27 GMT\r\n", "{}")).await;
+        assert_eq!(aws.server_time(queue.url()), None);
+        queue.attributes().await.unwrap_err();
+        let time = aws.server_time(queue.url()).unwrap();
+        let read: Timestamp = "2026-11-22T06:39:28Z".parse().unwrap();
+        assert!(time >= read && time.duration_since(read).as_secs() < 10, "{time}");
+        assert_eq!(aws.server_time("http://elsewhere.test/000000000000/other"), None);
+    }
+
+    #[tokio::test]
+    async fn attributes_that_a_server_leaves_out_take_their_defaults() {
+        let (_, queue) = queue(Answer::json(
+            r#"{"Attributes":{"CreatedTimestamp":"1700000000.25","KmsMasterKeyId":"",
+                "RedrivePolicy":"{\"deadLetterTargetArn\":\"arn:aws:sqs:us-east-1:0:dlq\",\"maxReceiveCount\":\"3\"}"}}"#,
+        ))
+        .await;
+        let attributes = queue.attributes().await.unwrap();
+        assert_eq!(attributes.arn, "arn:aws:sqs:us-east-1:000000000000:orders");
+        assert_eq!(attributes.created.unwrap().as_second(), 1_700_000_000);
+        assert_eq!(attributes.redrive_policy.unwrap().max_receive_count, 3);
+        assert_eq!((attributes.maximum_message_size, attributes.kms_key), (262_144, None));
+    }
+
+    #[tokio::test]
+    async fn attributes_that_cannot_be_read_are_an_error() {
+        for attribute in [r#""MaximumMessageSize":"many""#, r#""RedrivePolicy":"{}""#, r#""RedrivePolicy":"nonsense""#]
+        {
+            let (_, queue) = queue(Answer::json(&format!(r#"{{"Attributes":{{{attribute}}}}}"#))).await;
+            assert_eq!(queue.attributes().await.unwrap_err().fault, Fault::Refused, "{attribute}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_that_never_ends_is_given_up() {
+        let (_, queue) = queue(Answer::json(r#"{"queueUrls":["u"],"NextToken":"again"}"#)).await;
+        assert_eq!(queue.dead_letter_sources().await.unwrap_err().fault, Fault::NoAnswer);
+    }
+
+    #[test]
+    fn parts_of_a_second_count_as_a_whole_one() {
+        assert_eq!(whole_seconds(Duration::ZERO), 0);
+        assert_eq!(whole_seconds(Duration::from_millis(1)), 1);
+        assert_eq!(whole_seconds(MAX_VISIBILITY), 43_200);
+    }
+}
