@@ -4,5 +4,6 @@
 //! saved form.
 
 mod document;
+mod stats;
 
 pub use document::*;
