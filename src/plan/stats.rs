@@ -217,9 +217,10 @@ mod tests {
                 (low..=high).contains(&truth)
             });
             assert!(shown >= 0.93, "{truth} of {population}: {shown}");
-            // Of the wider interval only the upper end is used: passing it must be drift, not bad luck.
-            let bounded = coverage(population, truth, |hits, size| truth <= interval(hits, size, Z_999).1);
-            assert!(bounded >= 0.998, "{truth} of {population}: {bounded}");
+            // Passing the bound must be drift, not bad luck. Near 0 % and 100 % the interval alone holds a little less often
+            // than it says; the tolerance more than makes up for it.
+            let bounded = coverage(population, truth, |hits, size| truth <= bound(hits, size, DEFAULT_TOLERANCE));
+            assert!(bounded >= 0.999, "{truth} of {population}: {bounded}");
         }
     }
 
