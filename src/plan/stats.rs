@@ -19,48 +19,48 @@
 use super::document::Estimate;
 
 /// The two-sided 95 % quantile of the normal distribution: for what is shown.
-pub const Z_95: f64 = 1.959_963_984_540_054;
+pub(super) const Z_95: f64 = 1.959_963_984_540_054;
 
 /// The two-sided 99.9 % quantile: for bounds.
-pub const Z_999: f64 = 3.290_526_731_491_926;
+pub(super) const Z_999: f64 = 3.290_526_731_491_926;
 
 /// The least that a bound lies above the figure it is made from, in messages.
-pub const MIN_TOLERANCE: u64 = 10;
+pub(super) const MIN_TOLERANCE: u64 = 10;
 
 /// What `[plan] tolerance` is where the job does not say, in percent.
-pub const DEFAULT_TOLERANCE: u32 = 5;
+pub(super) const DEFAULT_TOLERANCE: u32 = 5;
 
 /// How many messages were looked at, and how many there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size {
+pub(super) struct Size {
     sampled: u64,
     population: u64,
 }
 
 impl Size {
     /// `population` is approximate and may lag behind; what was seen is there in any case.
-    pub fn new(sampled: u64, population: u64) -> Self {
+    pub(super) fn new(sampled: u64, population: u64) -> Self {
         Self { sampled, population: population.max(sampled) }
     }
 
     /// Messages looked at.
-    pub fn sampled(self) -> u64 {
+    pub(super) fn sampled(self) -> u64 {
         self.sampled
     }
 
     /// Messages that the figures are projected on.
-    pub fn population(self) -> u64 {
+    pub(super) fn population(self) -> u64 {
         self.population
     }
 
     /// Whether nothing is left to estimate.
-    pub fn is_exact(self) -> bool {
+    pub(super) fn is_exact(self) -> bool {
         self.sampled == self.population
     }
 }
 
 /// The interval of the number of messages in the queue of which the sample holds `hits`.
-pub fn interval(hits: u64, size: Size, z: f64) -> (u64, u64) {
+pub(super) fn interval(hits: u64, size: Size, z: f64) -> (u64, u64) {
     let hits = hits.min(size.sampled);
     if size.is_exact() {
         return (hits, hits);
@@ -82,14 +82,14 @@ pub fn interval(hits: u64, size: Size, z: f64) -> (u64, u64) {
 }
 
 /// The projection of `hits` on the queue, with its 95 % interval.
-pub fn estimate(hits: u64, size: Size) -> Estimate {
+pub(super) fn estimate(hits: u64, size: Size) -> Estimate {
     let (low, high) = interval(hits, size, Z_95);
     Estimate { sampled: hits, total: project(hits, size).clamp(low, high), low, high }
 }
 
 /// The most messages that may leave by a rule of which the sample holds `hits`: the upper end of the 99.9 % interval, or the
 /// exact count, and `tolerance` percent of it, at least [`MIN_TOLERANCE`].
-pub fn bound(hits: u64, size: Size, tolerance: u32) -> u64 {
+pub(super) fn bound(hits: u64, size: Size, tolerance: u32) -> u64 {
     let (_, high) = interval(hits, size, Z_999);
     let margin = u128::from(high) * u128::from(tolerance);
     let margin = u64::try_from(margin.div_ceil(100)).unwrap_or(u64::MAX);
@@ -97,7 +97,7 @@ pub fn bound(hits: u64, size: Size, tolerance: u32) -> u64 {
 }
 
 /// `amount` of the sample, scaled to the queue and rounded; zero where nothing was sampled.
-pub fn project(amount: u64, size: Size) -> u64 {
+pub(super) fn project(amount: u64, size: Size) -> u64 {
     if size.sampled == 0 {
         return 0;
     }
