@@ -5,11 +5,16 @@
 
 mod diagnostics;
 mod load;
+mod nearest;
+mod queue_ref;
+mod template;
 mod types;
 mod values;
 
 pub use diagnostics::{Diagnostics, KeyPath, Problem, Step};
 pub use load::{Loaded, load, schema};
+pub use queue_ref::QueueRef;
+pub use template::{Placeholder, Template};
 pub use types::{
     Condition, DROP, Destination, FileDestination, InDoubt, Job, KEEP, Limits, MessageFact, ORIGIN, Origin,
     PlanOptions, ReportOptions, Retry, Rule, S3Destination, Source, SqsDestination, Transform, Unmatched,
