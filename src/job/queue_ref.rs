@@ -32,6 +32,11 @@ impl QueueRef {
         }
     }
 
+    /// Whether it is a FIFO queue: SQS asks for the ending, and for no other queue allows it.
+    pub fn is_fifo(&self) -> bool {
+        self.name().strip_suffix(".fifo").is_some()
+    }
+
     /// The region, where the form holds one: an ARN's, or that of a URL of AWS itself.
     pub fn region(&self) -> Option<&str> {
         match self {
@@ -222,7 +227,7 @@ mod tests {
             ("https://host:port/1/orders", "port"),
             ("https://host/1/or ders", "white space"),
         ] {
-            let error = text.parse::<QueueRef>().unwrap_err();
+            let error = text.parse::<QueueRef>().expect_err("it is none");
             assert!(error.contains(part), "{text}: {error}");
         }
     }

@@ -95,16 +95,12 @@ impl Template {
             return Ok(*found);
         }
         let names = Placeholder::ALL.iter().map(|placeholder| placeholder.name());
-        Err(match nearest(name, names.clone()) {
-            Some(near) => format!("no placeholder is called `{{{name}}}`; did you mean `{{{near}}}`?"),
-            None => {
-                let all: Vec<_> = names.map(|name| format!("{{{name}}}")).collect();
-                format!(
-                    "no placeholder is called `{{{name}}}`; there are {}; a brace itself is written `{{{{`",
-                    all.join(" ")
-                )
-            }
-        })
+        let near = nearest(name, names.clone()).map(|near| format!("did you mean `{{{near}}}`?"));
+        let all = || {
+            let all: Vec<_> = names.map(|name| format!("{{{name}}}")).collect();
+            format!("there are {}; a brace itself is written `{{{{`", all.join(" "))
+        };
+        Err(format!("no placeholder is called `{{{name}}}`; {}", near.unwrap_or_else(all)))
     }
 
     /// The text with each placeholder replaced by what `value` gives for it.
@@ -140,7 +136,7 @@ mod tests {
     use super::*;
 
     fn render(text: &str) -> String {
-        Template::parse(text).unwrap().render(|placeholder| Cow::Owned(format!("<{}>", placeholder.name())))
+        Template::parse(text).expect("a template").render(|placeholder| Cow::Owned(format!("<{}>", placeholder.name())))
     }
 
     #[test]
@@ -170,7 +166,7 @@ mod tests {
             ("x{ run }", 1..8, "{run}"),
             ("{\"a\":{run}}", 0..10, "a brace itself"),
         ] {
-            let (found, message) = Template::parse(text).unwrap_err();
+            let (found, message) = Template::parse(text).expect_err("no template");
             assert_eq!(found, span, "{text}: {message}");
             assert!(message.contains(part), "{text}: {message}");
         }
@@ -178,7 +174,7 @@ mod tests {
 
     #[test]
     fn values_are_not_parsed_again() {
-        let template = Template::parse("{run}").unwrap();
+        let template = Template::parse("{run}").expect("a template");
         assert_eq!(template.render(|_| Cow::Borrowed("{job}{")), "{job}{");
     }
 
