@@ -1,10 +1,12 @@
-//! Problems with a job file, and how they are shown.
+//! Problems with a job file: what is wrong, where in the job, and where in its text. How they look is `render`'s business.
 
 use std::fmt;
 use std::ops::Range;
 
+use super::render;
+
 /// One step of a key path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Step {
     /// A table's key.
     Key(String),
@@ -28,6 +30,17 @@ pub struct Problem {
     pub help: Option<String>,
 }
 
+/// A problem with its place in the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// What is wrong. A problem of syntax has an empty key path.
+    pub problem: Problem,
+    /// The bytes of the text to underline; may be empty.
+    pub span: Range<usize>,
+    /// Another place that matters, and why: the first of two equal names.
+    pub also: Option<(Range<usize>, String)>,
+}
+
 /// All problems of one job file, with its text.
 #[derive(Debug, Clone)]
 pub struct Diagnostics {
@@ -35,12 +48,43 @@ pub struct Diagnostics {
     pub file: String,
     /// Its text.
     pub text: String,
-    /// What is wrong; at least one.
-    pub problems: Vec<Problem>,
+    /// What is wrong, in the order of the text; at least one.
+    pub problems: Vec<Located>,
+}
+
+impl Diagnostics {
+    /// All problems as text: each with file, line, column and the underlined source. Whatever the file holds, nothing in the
+    /// result can drive a terminal but the colours, where they are asked for.
+    pub fn render(&self, colour: bool) -> String {
+        render::render(self, colour)
+    }
+
+    /// Line and column of a problem, both from 1; columns count characters.
+    pub fn position(&self, problem: &Located) -> (usize, usize) {
+        let before = &self.text[..self.text.floor_char_boundary(problem.span.start)];
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        (before.matches('\n').count() + 1, line.chars().count() + 1)
+    }
 }
 
 impl fmt::Display for Diagnostics {
-    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Ok(())
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
     }
+}
+
+/// A key path as people write it: `rule[1].when[0].body`.
+pub fn key_path(path: &[Step]) -> String {
+    let mut text = String::new();
+    for step in path {
+        match step {
+            Step::Key(key) if text.is_empty() => text.push_str(key),
+            Step::Key(key) => {
+                text.push('.');
+                text.push_str(key);
+            }
+            Step::Index(index) => text.extend(["[", &index.to_string(), "]"]),
+        }
+    }
+    text
 }

@@ -1,15 +1,31 @@
 //! The job file: its types, reading it, and errors that point into its text.
 //!
-//! `types` is what TOML may say; `load` reads and validates it; `diagnostics` turns problems with a key path into snippets
-//! of the source text. Compiling conditions and transforms is `rule`'s business; it reports its problems the same way.
+//! `types` is what TOML may say, and `schema` says the same as JSON Schema. `load` is the way in: `syntax` (TOML's own
+//! errors), `shape` (the walk along the schema), serde, `validate` (what the types cannot say). Each finds problems by key
+//! path; `source` places them in the text and `render` shows them. Compiling conditions and transforms is `rule`'s
+//! business; it reports its problems the same way.
 
 mod diagnostics;
+mod finding;
 mod load;
+mod nearest;
+mod queue_ref;
+mod render;
+mod schema;
+mod shape;
+mod source;
+mod syntax;
+mod template;
+#[expect(clippy::doc_markdown, reason = "its comments are read in the schema and on the reference page")]
 mod types;
+mod validate;
 mod values;
 
-pub use diagnostics::{Diagnostics, KeyPath, Problem, Step};
-pub use load::{Loaded, load, schema};
+pub use diagnostics::{Diagnostics, KeyPath, Located, Problem, Step, key_path};
+pub use load::{Loaded, load};
+pub use queue_ref::QueueRef;
+pub use schema::{schema, schema_json};
+pub use template::{Placeholder, Template};
 pub use types::{
     Condition, DROP, Destination, FileDestination, InDoubt, Job, KEEP, Limits, MessageFact, ORIGIN, Origin,
     PlanOptions, ReportOptions, Retry, Rule, S3Destination, Source, SqsDestination, Transform, Unmatched,

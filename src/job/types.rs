@@ -7,11 +7,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::schema::Scalar;
 use super::values::{Age, Bound, Rate};
 
 /// A redrive job: which messages of a queue go where, what changes on the way, and how often one may go round.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(title = "redrive job file, version 1")]
 pub struct Job {
     /// The version of the format: 1.
     #[schemars(range(min = 1, max = 1))]
@@ -68,7 +70,8 @@ pub struct Source {
     pub sent_before: Option<Bound>,
     /// Only messages sent after this: RFC 3339 or an age such as `"6h"`.
     pub sent_after: Option<Bound>,
-    /// For how long a received message stays invisible before it is extended, `"10s"` to `"12h"`. Default `"5m"`.
+    /// For how long a received message stays invisible before it is extended, `"10s"` to `"12h"`.
+    #[schemars(extend("default" = "5m"))]
     pub visibility_timeout: Option<Age>,
 }
 
@@ -100,7 +103,8 @@ pub struct SqsDestination {
     pub role_arn: Option<String>,
     /// Template of the message group ID. Default: the message's own, where it has one.
     pub message_group_id: Option<String>,
-    /// Template of the deduplication ID on a FIFO queue. Default `"{message_id}"`.
+    /// Template of the deduplication ID, only on a FIFO queue; must hold `{message_id}`.
+    #[schemars(extend("default" = "{message_id}"))]
     pub message_deduplication_id: Option<String>,
 }
 
@@ -171,6 +175,7 @@ pub struct Rule {
     /// Its name, in plans and reports.
     pub name: String,
     /// Conditions; all must hold.
+    #[schemars(length(min = 1))]
     pub when: Vec<Condition>,
     /// Changes, in order, to what it takes.
     #[serde(default)]
@@ -192,18 +197,23 @@ pub struct Condition {
     /// Subject: a fact about the message.
     pub message: Option<MessageFact>,
     /// Group: at least one holds.
+    #[schemars(length(min = 1))]
     pub any: Option<Vec<Condition>>,
     /// Group: all hold.
+    #[schemars(length(min = 1))]
     pub all: Option<Vec<Condition>>,
     /// Group: it does not hold.
     pub not: Option<Box<Condition>>,
     /// Test: whether it is there at all.
     pub exists: Option<bool>,
     /// Test: equal to this.
+    #[schemars(with = "Option<Scalar>")]
     pub equals: Option<Value>,
     /// Test: equal to one of these.
+    #[schemars(with = "Option<Vec<Scalar>>", length(min = 1))]
     pub any_of: Option<Vec<Value>>,
     /// Test: there, and equal to none of these.
+    #[schemars(with = "Option<Vec<Scalar>>", length(min = 1))]
     pub anything_but: Option<Vec<Value>>,
     /// Test: text that begins with this.
     pub prefix: Option<String>,
@@ -214,12 +224,16 @@ pub struct Condition {
     /// Test: text in which this regular expression is found.
     pub regex: Option<String>,
     /// Test: a number below this.
+    #[schemars(with = "Option<f64>")]
     pub lt: Option<Value>,
     /// Test: a number not above this.
+    #[schemars(with = "Option<f64>")]
     pub lte: Option<Value>,
     /// Test: a number above this.
+    #[schemars(with = "Option<f64>")]
     pub gt: Option<Value>,
     /// Test: a number not below this.
+    #[schemars(with = "Option<f64>")]
     pub gte: Option<Value>,
     /// Test: a time longer ago than this at the time of the plan.
     pub older_than: Option<Age>,
@@ -290,8 +304,8 @@ pub struct Limits {
     pub max_messages: Option<u64>,
     /// Messages that leave the source in a second, such as `"200/s"`.
     pub rate: Option<Rate>,
-    /// Requests of each kind under way at once, 1 to 64. Default 16.
-    #[schemars(range(min = 1, max = 64))]
+    /// Requests of each kind under way at once, 1 to 64.
+    #[schemars(range(min = 1, max = 64), extend("default" = 16))]
     pub concurrency: Option<u16>,
 }
 
@@ -299,10 +313,11 @@ pub struct Limits {
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanOptions {
-    /// Added to each rule's upper bound, in percent; at least 10 messages. Default 5.
-    #[schemars(range(min = 0, max = 1000))]
+    /// Added to each rule's upper bound, in percent; at least 10 messages.
+    #[schemars(range(min = 0, max = 1000), extend("default" = 5))]
     pub tolerance: Option<u32>,
-    /// For how long the plan may be applied. Default `"24h"`.
+    /// For how long the plan may be applied.
+    #[schemars(extend("default" = "24h"))]
     pub expires_after: Option<Age>,
 }
 

@@ -58,6 +58,10 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobText {
+    /// The job's name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
     /// The file's name when the plan was made.
     pub file: String,
     /// The SHA-256 of the text, hexadecimal.

@@ -1,8 +1,32 @@
 //! The plan: a dry run's result that a colleague can approve and apply carries out.
 //!
-//! `sample` receives and gives back; `build` is pure and makes the figures; `file` saves, reads and refuses; `document` is the
-//! saved form.
+//! [`make`] is the story; `sample` receives and `give_back` gives back; `origins` finds the queues that messages came from;
+//! `build` is pure and makes the figures with `stats`, `cost`, `seen`, `hazards` and `examples`; `file` saves, reads and refuses;
+//! `document` is the saved form.
+//!
+//! Planning writes nothing but the plan file: it needs the seams to receive and to give back, and never sends or deletes.
 
+mod build;
+mod cost;
 mod document;
+mod examples;
+#[cfg(test)]
+pub(crate) mod fake;
+mod file;
+mod give_back;
+mod hazards;
+mod make;
+mod origins;
+mod sample;
+mod seen;
+mod stats;
+pub(crate) mod words;
 
 pub use document::*;
+pub use file::{check_fingerprint, check_time, read, to_text, write};
+pub use hazards::sampling_refusal;
+pub use make::{Place, Request, make};
+pub use origins::Opener;
+pub use sample::{End, SampleOptions, Sampled, sample};
+
+pub(crate) use make::visibility_of;

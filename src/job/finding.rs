@@ -1,0 +1,99 @@
+//! Problems while they are being found, by place in the job: a [`Problem`] and what is needed to show it, or to hold it
+//! back where it only follows from another.
+
+use std::ops::Range;
+
+use super::diagnostics::{KeyPath, Problem, Step};
+
+/// A place in the job, to name keys and elements from.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Place(pub(super) KeyPath);
+
+impl Place {
+    /// The top of the file.
+    pub(super) fn root() -> Self {
+        Self::default()
+    }
+
+    /// A key of the table here.
+    pub(super) fn key(&self, key: &str) -> Self {
+        self.step(Step::Key(key.to_owned()))
+    }
+
+    /// An element of the array here.
+    pub(super) fn index(&self, index: usize) -> Self {
+        self.step(Step::Index(index))
+    }
+
+    fn step(&self, step: Step) -> Self {
+        let mut path = self.0.clone();
+        path.push(step);
+        Self(path)
+    }
+}
+
+/// What was found at a place.
+#[derive(Debug, Clone)]
+pub(super) struct Finding {
+    /// The problem.
+    pub(super) problem: Problem,
+    /// Whether the key is meant, not its value.
+    pub(super) on_key: bool,
+    /// Another place that matters, and why.
+    pub(super) also: Option<(Place, String)>,
+    /// The problem is that something is not here: it says nothing where this could not be read whole.
+    pub(super) absent_from: Option<Place>,
+}
+
+impl Finding {
+    /// A problem with the value at a place.
+    pub(super) fn new(place: &Place, message: impl Into<String>) -> Self {
+        let problem = Problem { at: place.0.clone(), within: None, message: message.into(), help: None };
+        Self { problem, on_key: false, also: None, absent_from: None }
+    }
+
+    /// What would be right.
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.problem.help = Some(help.into());
+        self
+    }
+
+    /// Only these bytes of the text value are meant.
+    pub(super) fn within(mut self, bytes: Range<usize>) -> Self {
+        self.problem.within = Some(bytes);
+        self
+    }
+
+    /// The key is meant, not its value.
+    pub(super) fn on_key(mut self) -> Self {
+        self.on_key = true;
+        self
+    }
+
+    /// Shows another place too.
+    pub(super) fn also(mut self, place: Place, label: impl Into<String>) -> Self {
+        self.also = Some((place, label.into()));
+        self
+    }
+
+    /// The problem is that something is not at this place.
+    pub(super) fn absent_from(mut self, place: Place) -> Self {
+        self.absent_from = Some(place);
+        self
+    }
+}
+
+/// "did you mean", where a name is near enough.
+pub(super) fn did_you_mean<'n>(written: &str, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
+    super::nearest::nearest(written, names).map(|name| format!("did you mean `{name}`?"))
+}
+
+/// Names as a list in words: `` `a`, `b` or `c` ``.
+pub(super) fn one_of<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    match &names[..] {
+        [] => "nothing".to_owned(),
+        [only] => only.clone(),
+        [rest @ .., last] => format!("{} or {last}", rest.join(", ")),
+    }
+}

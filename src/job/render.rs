@@ -1,0 +1,107 @@
+//! Problems as text, with the source underlined. Writes nothing itself; neutralises whatever the file holds.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+use super::diagnostics::{Diagnostics, Located};
+
+/// Longer lines are cut around what is underlined.
+const WIDTH: usize = 120;
+
+/// All problems, one after the other.
+pub(super) fn render(diagnostics: &Diagnostics, colour: bool) -> String {
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() }.term_width(WIDTH);
+    let mut text = String::new();
+    for located in &diagnostics.problems {
+        text.push_str(&one(diagnostics, located, &renderer));
+        text.push_str("\n\n");
+    }
+    let count = match diagnostics.problems.len() {
+        1 => "1 error".to_owned(),
+        count => format!("{count} errors"),
+    };
+    text.extend([&neutral(&diagnostics.file), ": ", &count, "\n"]);
+    text
+}
+
+fn one(diagnostics: &Diagnostics, located: &Located, renderer: &Renderer) -> String {
+    let window = Window::new(&diagnostics.text, located);
+    let file = neutral(&diagnostics.file);
+    let mut snippet = Snippet::source(neutral(window.text))
+        .path(file.as_ref())
+        .line_start(window.first_line)
+        .annotation(AnnotationKind::Primary.span(window.shift(&located.span)));
+    if let Some((span, label)) = &located.also {
+        let label = neutral(label);
+        snippet = snippet.annotation(AnnotationKind::Context.span(window.shift(span)).label(label));
+    }
+    let message = neutral(&located.problem.message);
+    let help = located.problem.help.as_deref().map(neutral);
+    let mut group = Level::ERROR.primary_title(message).element(snippet);
+    if let Some(help) = help {
+        group = group.element(Level::HELP.message(help));
+    }
+    renderer.render(&[group])
+}
+
+/// The lines of the text that a problem is about.
+struct Window<'t> {
+    text: &'t str,
+    start: usize,
+    first_line: usize,
+}
+
+impl<'t> Window<'t> {
+    fn new(text: &'t str, located: &Located) -> Self {
+        let other = located.also.as_ref().map_or(&located.span, |(span, _)| span);
+        // What is missing at the end of the file is shown at the end of its last line.
+        let last = text.trim_end_matches(['\r', '\n']).len();
+        let start = text.floor_char_boundary(located.span.start.min(other.start).min(last));
+        let end = text.ceil_char_boundary(located.span.end.max(other.end));
+        let start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let end = text[end..].find('\n').map_or(text.len(), |at| end + at);
+        Self { text: &text[start..end], start, first_line: text[..start].matches('\n').count() + 1 }
+    }
+
+    /// A span of the whole text as one of the neutralised window: replaced characters differ in length.
+    fn shift(&self, span: &Range<usize>) -> Range<usize> {
+        let shift = |at: usize| {
+            let at = self.text.floor_char_boundary(at.saturating_sub(self.start).min(self.text.len()));
+            neutral(&self.text[..at]).len()
+        };
+        shift(span.start)..shift(span.end)
+    }
+}
+
+/// Text in which nothing can drive a terminal or reorder what is read: each such character becomes one that is only seen.
+fn neutral(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_active) {
+        return Cow::Borrowed(text);
+    }
+    let replace = |c: char| match c {
+        // Half of a line end, mostly.
+        '\r' => ' ',
+        c if is_active(c) => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    Cow::Owned(text.chars().map(replace).collect())
+}
+
+/// Controls (C0 without tab and line end, C1), bidirectional controls, and what ends a line or takes no room unseen.
+fn is_active(c: char) -> bool {
+    match c {
+        '\t' | '\n' => false,
+        '\u{ad}'
+        | '\u{61c}'
+        | '\u{180e}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}' => true,
+        c => c.is_control(),
+    }
+}

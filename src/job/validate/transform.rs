@@ -1,0 +1,154 @@
+//! Transforms: exactly one change, a value where it needs one, and attributes that SQS takes.
+
+use std::borrow::Cow;
+
+use serde_json::{Number, Value};
+
+use crate::job::finding::{Finding, Place};
+use crate::job::template::Placeholder;
+use crate::job::types::Transform;
+
+use super::{Findings, text};
+
+/// Checks a transform. `counter` is the attribute that `[retry]` counts in.
+pub(super) fn check(transform: &Transform, counter: Option<&str>, place: &Place, findings: &mut Findings) {
+    let kinds = [
+        ("set", transform.set.is_some()),
+        ("remove", transform.remove.is_some()),
+        ("set_attribute", transform.set_attribute.is_some()),
+        ("remove_attribute", transform.remove_attribute.is_some()),
+    ];
+    let mut kinds = kinds.into_iter().filter(|(_, there)| *there).map(|(name, _)| name);
+    let Some(kind) = kinds.next() else {
+        let message = "a transform needs one of `set`, `remove`, `set_attribute` or `remove_attribute`";
+        findings.add(Finding::new(place, message).absent_from(place.clone()));
+        return;
+    };
+    if let Some(second) = kinds.next() {
+        let message = format!("a transform is one change, and this one has `{kind}` already");
+        let help = "write two transforms; they are carried out in their order";
+        findings.add(Finding::new(&place.key(second), message).on_key().help(help));
+        return;
+    }
+    match (kind, &transform.value) {
+        ("set" | "set_attribute", None) => {
+            let message = format!("`{kind}` needs a `value`");
+            findings.add(Finding::new(place, message).absent_from(place.clone()));
+        }
+        ("remove" | "remove_attribute", Some(_)) => {
+            findings.add(Finding::new(&place.key("value"), format!("`{kind}` takes no `value`")).on_key());
+        }
+        _ => {}
+    }
+    if transform.data_type.is_some() && kind != "set_attribute" {
+        let message = format!("only `set_attribute` has a `type`; this is `{kind}`");
+        findings.add(Finding::new(&place.key("type"), message).on_key());
+    }
+    for (key, path) in [("set", &transform.set), ("remove", &transform.remove)] {
+        if let Some(path) = path {
+            findings.check(text::not_empty(path, "a JSONPath"), &place.key(key));
+        }
+    }
+    for (key, name) in [("set_attribute", &transform.set_attribute), ("remove_attribute", &transform.remove_attribute)]
+    {
+        let Some(name) = name else { continue };
+        let at = place.key(key);
+        findings.check(text::attribute_name(name), &at);
+        if Some(name.as_str()) == counter {
+            let message =
+                format!("`{name}` is the retry counter: redrive raises it, and changing it would undo the cap");
+            findings.add(Finding::new(&at, message).also(Place::root().key("retry").key("attribute"), "counted here"));
+        }
+    }
+    if let (Some(_), Some(value)) = (&transform.set_attribute, &transform.value) {
+        attribute_value(value, transform.data_type.as_deref(), place, findings);
+    }
+}
+
+fn attribute_value(value: &Value, data_type: Option<&str>, place: &Place, findings: &mut Findings) {
+    if let Some(data_type) = data_type {
+        findings.check(text::data_type(data_type), &place.key("type"));
+    }
+    let at = place.key("value");
+    let text = match value {
+        Value::Number(_) => return,
+        Value::String(text) => text,
+        _ => {
+            let message = "an attribute's value is text or a number";
+            findings.add(Finding::new(&at, message).help(format!("put it in quotes: {:?}", value.to_string())));
+            return;
+        }
+    };
+    if text.is_empty() {
+        findings.add(Finding::new(&at, "SQS refuses an attribute with an empty value").help("use `remove_attribute`"));
+        return;
+    }
+    let Some(template) = text::template(text, Placeholder::ALL, &at, findings) else { return };
+    if !data_type.is_some_and(|data_type| data_type == "Number" || data_type.starts_with("Number.")) {
+        return;
+    }
+    // The one placeholder that is a number stands for itself; any other makes text.
+    let sample = template.render(|placeholder| match placeholder {
+        Placeholder::SentTimestamp => Cow::Borrowed("1"),
+        _ => Cow::Borrowed("x"),
+    });
+    if sample.parse::<Number>().is_err() {
+        let message = format!("the type says `Number`, and {text:?} is none");
+        findings.add(Finding::new(&at, message).also(place.key("type"), "a number is asked for"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(toml: &str) -> String {
+        let transform: Transform = toml::from_str(toml).expect("a transform");
+        let mut findings = Findings(Vec::new());
+        check(&transform, Some("retryCount"), &Place::root(), &mut findings);
+        findings.0.into_iter().map(|finding| finding.problem.message + "\n").collect()
+    }
+
+    #[test]
+    fn transforms_that_can_be_carried_out() {
+        for toml in [
+            "set = '$.a'\nvalue = { x = [1, 'y'] }",
+            "set = '$.a'\nvalue = ''",
+            "remove = '$.a'",
+            "set_attribute = 'a'\nvalue = '{source_queue}/{rule}'",
+            "set_attribute = 'a'\nvalue = 3",
+            "set_attribute = 'a'\nvalue = '{sent_timestamp}'\ntype = 'Number.millis'",
+            "set_attribute = 'a'\nvalue = '-1.50e3'\ntype = 'Number'",
+            "remove_attribute = 'a'",
+        ] {
+            assert_eq!(messages(toml), "", "{toml}");
+        }
+    }
+
+    #[test]
+    fn transforms_that_cannot() {
+        for (toml, part) in [
+            ("", "needs one of"),
+            ("value = 1", "needs one of"),
+            ("set = '$.a'", "needs a `value`"),
+            ("set_attribute = 'a'", "needs a `value`"),
+            ("remove = '$.a'\nvalue = 1", "takes no `value`"),
+            ("set = '$.a'\nremove = '$.b'\nvalue = 1", "`set` already"),
+            ("set = '$.a'\nvalue = 1\ntype = 'Number'", "only `set_attribute`"),
+            ("set = ''\nvalue = 1", "not empty"),
+            ("set_attribute = 'AWS.a'\nvalue = 1", "AWS's own"),
+            ("set_attribute = 'retryCount'\nvalue = 0", "the retry counter"),
+            ("remove_attribute = 'retryCount'", "the retry counter"),
+            ("set_attribute = 'a'\nvalue = true", "text or a number"),
+            ("set_attribute = 'a'\nvalue = ''", "empty value"),
+            ("set_attribute = 'a'\nvalue = '{who}'", "no placeholder"),
+            ("set_attribute = 'a'\nvalue = 'x'\ntype = 'Binary'", "binary"),
+            ("set_attribute = 'a'\nvalue = '{date}'\ntype = 'Number'", "is none"),
+            ("set_attribute = 'a'\nvalue = 'nan'\ntype = 'Number'", "is none"),
+        ] {
+            let found = messages(toml);
+            assert!(found.contains(part), "{toml}: {found:?}");
+            assert_eq!(found.lines().count(), 1, "{toml}: {found:?}");
+        }
+    }
+}

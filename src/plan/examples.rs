@@ -1,0 +1,110 @@
+//! Examples: a few messages of each outcome before and after, redacted and shortened before they are kept. No body reaches the
+//! plan in another way.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::document::{Example, Outcome, Shown};
+use crate::message::{Attribute, AttributeValue, Attributes, Message, Outgoing};
+use crate::rule::Rules;
+use crate::target::RuleId;
+
+/// Bytes of a body that are kept.
+const MAX_BODY: usize = 4 * 1024;
+
+/// Bytes of an attribute's value that are kept.
+const MAX_VALUE: usize = 256;
+
+/// Bytes of a detail that are kept; it may quote what was found in a message.
+const MAX_DETAIL: usize = 256;
+
+/// Examples of an outcome that changes messages, and of one that does not.
+const CHANGED: usize = 3;
+const UNCHANGED: usize = 2;
+
+/// Collects examples; the first of each rule and outcome win, but a message that is shown whole is better than one that is cut.
+pub(super) struct Examples<'a> {
+    rules: &'a Rules,
+    taken: BTreeMap<(RuleId, Outcome), Vec<(bool, Example)>>,
+}
+
+impl<'a> Examples<'a> {
+    pub(super) fn new(rules: &'a Rules) -> Self {
+        Self { rules, taken: BTreeMap::new() }
+    }
+
+    /// Offers a message. `outgoing` is what would be sent, where it goes to a queue.
+    pub(super) fn offer(
+        &mut self,
+        rule: RuleId,
+        outcome: Outcome,
+        before: &Message,
+        outgoing: Option<&Outgoing>,
+        detail: Option<&str>,
+    ) {
+        let changed =
+            outgoing.filter(|after| after.body.as_str() != before.body || after.attributes != before.attributes);
+        let room = if changed.is_some() { CHANGED } else { UNCHANGED };
+        let whole =
+            before.body.len() <= MAX_BODY && changed.is_none_or(|after| after.body.as_str().len() <= MAX_BODY);
+        let kept = self.taken.entry((rule, outcome)).or_default();
+        let worst = kept.iter().rposition(|(whole, _)| !whole);
+        match (kept.len() < room, worst) {
+            (true, _) => {}
+            (false, Some(worst)) if whole => {
+                kept.remove(worst);
+            }
+            (false, _) => return,
+        }
+        let example = Example {
+            rule,
+            outcome,
+            message_id: before.id.to_string(),
+            sent: before.system.sent_timestamp(),
+            before: shown(self.rules, &before.body, &before.attributes),
+            after: changed.map(|after| shown(self.rules, after.body.as_str(), &after.attributes)),
+            detail: detail.map(|detail| shorten(detail.to_owned(), MAX_DETAIL)),
+        };
+        kept.push((whole, example));
+    }
+
+    /// The examples in the order of the rules.
+    pub(super) fn finish(self) -> Vec<Example> {
+        self.taken.into_values().flatten().map(|(_, example)| example).collect()
+    }
+}
+
+fn shown(rules: &Rules, body: &str, attributes: &Attributes) -> Shown {
+    let attribute = |(name, attribute): (&String, &Attribute)| {
+        let value = if rules.redacts_attribute(name) {
+            "[redacted]".to_owned()
+        } else {
+            match &attribute.value {
+                AttributeValue::Text(text) => shorten(text.clone(), MAX_VALUE),
+                AttributeValue::Binary(bytes) => shorten(STANDARD.encode(bytes), MAX_VALUE),
+            }
+        };
+        format!("{name} ({}) = {value}", attribute.data_type)
+    };
+    Shown {
+        body: shorten(rules.redact_body(body), MAX_BODY),
+        attributes: attributes.iter().map(attribute).collect(),
+    }
+}
+
+/// Cuts a text off at the end and says how much is missing.
+fn shorten(mut text: String, max: usize) -> String {
+    if text.len() <= max {
+        return text;
+    }
+    let mut end = max;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let missing = text.len() - end;
+    text.truncate(end);
+    text.push_str(&format!(" [{missing} bytes more]"));
+    text
+}

@@ -1,0 +1,357 @@
+//! For tests of plan and view: a queue in memory (visibility without clocks, faults lined up beforehand), and a plan.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::document::{
+    Cost, Estimate, Example, FORMAT, Hazard, JobText, OriginCount, Outcome, OutcomeFigures, Plan, RuleFigures, Sample,
+    Shown, TYPE,
+};
+use crate::journal::Sent;
+use crate::message::{Attributes, Message, MessageId, Outgoing, ReceiptHandle, Received, SystemAttributes};
+use crate::sqs::{
+    Acknowledged, CallError, Counts, EntryFault, EntryFaultKind, Fault, Queue, QueueAttributes, RedrivePolicy,
+};
+use crate::target::{Reason, RuleId, Target, TargetId, TargetKind};
+
+/// A queue that holds its messages in memory.
+#[derive(Debug)]
+pub(crate) struct FakeQueue {
+    url: String,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    attributes: Result<QueueAttributes, CallError>,
+    /// What the counts say instead of the truth.
+    stale_visible: Option<u64>,
+    sources: Result<Vec<String>, CallError>,
+    visible: VecDeque<Message>,
+    in_flight: HashMap<String, Message>,
+    receives: u64,
+    /// Each receive gives the messages of the last one once more.
+    duplicates: bool,
+    receive_faults: VecDeque<CallError>,
+    change_faults: VecDeque<CallError>,
+    change_entry_faults: BTreeMap<usize, EntryFault>,
+    calls: Vec<&'static str>,
+}
+
+pub(crate) fn call_error(fault: Fault) -> CallError {
+    CallError {
+        fault,
+        action: "ReceiveMessage",
+        resource: "orders-dlq".to_owned(),
+        code: None,
+        message: "set up by the test".to_owned(),
+    }
+}
+
+pub(crate) fn entry_fault(kind: EntryFaultKind, code: &str) -> EntryFault {
+    EntryFault { code: code.to_owned(), message: String::new(), kind }
+}
+
+/// Attributes of a standard queue of this name.
+pub(crate) fn attributes(name: &str) -> QueueAttributes {
+    QueueAttributes {
+        arn: format!("arn:aws:sqs:eu-west-1:000000000000:{name}"),
+        url: format!("https://sqs.eu-west-1.amazonaws.com/000000000000/{name}"),
+        fifo: name.ends_with(".fifo"),
+        created: Some(at("2026-01-01T00:00:00Z")),
+        redrive_policy: None,
+        redrive_allow_policy: None,
+        maximum_message_size: 1_048_576,
+        message_retention_seconds: 1_209_600,
+        visibility_timeout_seconds: 30,
+        kms_key: None,
+        content_based_deduplication: false,
+        counts: Counts::default(),
+    }
+}
+
+pub(crate) fn redrives_to(name: &str) -> Option<RedrivePolicy> {
+    Some(RedrivePolicy { dead_letter_target_arn: attributes(name).arn, max_receive_count: 3 })
+}
+
+pub(crate) fn at(text: &str) -> Timestamp {
+    text.parse().expect("an RFC 3339 time")
+}
+
+/// Message `number`, sent that many seconds after the first of November.
+pub(crate) fn message(number: usize, body: &str) -> Message {
+    let sent = at("2026-11-01T00:00:00Z").as_millisecond() + i64::try_from(number).expect("small") * 1000;
+    Message {
+        id: MessageId::new(format!("{number:08}-0000-4000-8000-000000000000")),
+        body: body.to_owned(),
+        attributes: Attributes::new(),
+        system: SystemAttributes(BTreeMap::from([("SentTimestamp".to_owned(), sent.to_string())])),
+    }
+}
+
+impl FakeQueue {
+    pub(crate) fn new(attributes: QueueAttributes, messages: Vec<Message>) -> Arc<Self> {
+        Arc::new(Self {
+            url: attributes.url.clone(),
+            state: Mutex::new(State {
+                attributes: Ok(attributes),
+                stale_visible: None,
+                sources: Ok(Vec::new()),
+                visible: messages.into(),
+                in_flight: HashMap::new(),
+                receives: 0,
+                duplicates: false,
+                receive_faults: VecDeque::new(),
+                change_faults: VecDeque::new(),
+                change_entry_faults: BTreeMap::new(),
+                calls: Vec::new(),
+            }),
+        })
+    }
+
+    pub(crate) fn filled(count: usize) -> Arc<Self> {
+        let messages = (0..count).map(|number| message(number, &format!("{{\"n\":{number}}}"))).collect();
+        Self::new(attributes("orders-dlq"), messages)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no test panics with it")
+    }
+
+    pub(crate) fn visible(&self) -> usize {
+        self.state().visible.len()
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.state().in_flight.len()
+    }
+
+    pub(crate) fn calls(&self, action: &str) -> usize {
+        self.state().calls.iter().filter(|call| **call == action).count()
+    }
+
+    pub(crate) fn fail_attributes(&self, error: CallError) {
+        self.state().attributes = Err(error);
+    }
+
+    pub(crate) fn fail_receive(&self, error: CallError) {
+        self.state().receive_faults.push_back(error);
+    }
+
+    pub(crate) fn fail_change(&self, error: CallError) {
+        self.state().change_faults.push_back(error);
+    }
+
+    /// The entry at this position fails once.
+    pub(crate) fn fail_change_entry(&self, position: usize, fault: EntryFault) {
+        self.state().change_entry_faults.insert(position, fault);
+    }
+
+    pub(crate) fn count_stays_at(&self, visible: u64) {
+        self.state().stale_visible = Some(visible);
+    }
+
+    pub(crate) fn deliver_twice(&self) {
+        self.state().duplicates = true;
+    }
+
+    pub(crate) fn sources(&self, sources: Result<Vec<String>, CallError>) {
+        self.state().sources = sources;
+    }
+}
+
+#[async_trait]
+impl Queue for FakeQueue {
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    async fn attributes(&self) -> Result<QueueAttributes, CallError> {
+        let mut state = self.state();
+        state.calls.push("GetQueueAttributes");
+        let counts = Counts {
+            visible: state.stale_visible.unwrap_or(state.visible.len() as u64),
+            in_flight: state.in_flight.len() as u64,
+            delayed: 0,
+        };
+        state.attributes.clone().map(|attributes| QueueAttributes { counts, ..attributes })
+    }
+
+    async fn dead_letter_sources(&self) -> Result<Vec<String>, CallError> {
+        self.state().sources.clone()
+    }
+
+    async fn receive(&self, max: usize, _: Duration, _: Duration) -> Result<Vec<Received>, CallError> {
+        // Lets the polls that run at the same time interleave.
+        tokio::task::yield_now().await;
+        let mut state = self.state();
+        state.calls.push("ReceiveMessage");
+        if let Some(error) = state.receive_faults.pop_front() {
+            return Err(error);
+        }
+        state.receives += 1;
+        let call = state.receives;
+        let mut batch = Vec::new();
+        if state.duplicates
+            && max > 1
+            && let Some(message) = state.in_flight.values().next().cloned()
+        {
+            batch.push(message);
+        }
+        while batch.len() < max
+            && let Some(message) = state.visible.pop_front()
+        {
+            batch.push(message);
+        }
+        let received = |message: Message| {
+            let handle = format!("{}/{call}", message.id);
+            state.in_flight.retain(|_, other| other.id != message.id);
+            state.in_flight.insert(handle.clone(), message.clone());
+            Received { message, receipt: ReceiptHandle::new(handle) }
+        };
+        Ok(batch.into_iter().map(received).collect())
+    }
+
+    async fn send(&self, _: &[Outgoing]) -> Result<Vec<Result<Acknowledged, EntryFault>>, CallError> {
+        panic!("planning sends nothing")
+    }
+
+    async fn delete(&self, _: &[Sent]) -> Result<Vec<Result<(), EntryFault>>, CallError> {
+        panic!("planning deletes nothing")
+    }
+
+    async fn change_visibility(
+        &self,
+        entries: &[ReceiptHandle],
+        timeout: Duration,
+    ) -> Result<Vec<Result<(), EntryFault>>, CallError> {
+        assert!(timeout.is_zero() && (1..=10).contains(&entries.len()));
+        let mut state = self.state();
+        state.calls.push("ChangeMessageVisibilityBatch");
+        if let Some(error) = state.change_faults.pop_front() {
+            return Err(error);
+        }
+        let mut change = |(position, receipt): (usize, &ReceiptHandle)| {
+            if let Some(fault) = state.change_entry_faults.remove(&position) {
+                return Err(fault);
+            }
+            match state.in_flight.remove(receipt.as_str()) {
+                Some(message) => {
+                    state.visible.push_back(message);
+                    Ok(())
+                }
+                None => Err(entry_fault(EntryFaultKind::Sender, "ReceiptHandleIsInvalid")),
+            }
+        };
+        Ok(entries.iter().enumerate().map(&mut change).collect())
+    }
+}
+
+/// A small plan with one of everything, not sealed.
+pub(crate) fn plan() -> Plan {
+    let text = "version = 1\nname = \"orders-dlq\"\n";
+    let target = |destination: &str, kind, queue, location: Option<&str>| Target {
+        destination: destination.to_owned(),
+        kind,
+        queue,
+        location: location.map(str::to_owned),
+    };
+    let estimate = |sampled, total, low, high| Estimate { sampled, total, low, high };
+    let mut source = attributes("orders-dlq");
+    source.counts = Counts { visible: 40_000, in_flight: 12, delayed: 0 };
+    let origin = QueueAttributes { redrive_policy: redrives_to("orders-dlq"), ..attributes("orders") };
+    Plan {
+        kind: TYPE.to_owned(),
+        format: FORMAT,
+        digest: String::new(),
+        tool_version: "0.1.0".to_owned(),
+        created: at("2026-11-22T06:00:00Z"),
+        expires: at("2026-11-23T06:00:00Z"),
+        job: JobText {
+            name: "orders-dlq".to_owned(),
+            description: Some("INC-4711: gateway timeouts".to_owned()),
+            file: "jobs/orders-dlq.toml".to_owned(),
+            sha256: super::file::sha256(text.as_bytes()),
+            text: text.to_owned(),
+        },
+        sent_before: at("2026-11-22T06:00:00Z"),
+        sent_after: None,
+        source,
+        targets: vec![
+            target("graveyard", TargetKind::S3, None, Some("s3://redrive-archive")),
+            target("origin", TargetKind::Sqs, Some(origin), None),
+        ],
+        sample: Sample {
+            messages: 1000,
+            whole_queue: false,
+            population: 40_000,
+            receives: 104,
+            not_given_back: 0,
+            oldest: Some(at("2026-11-19T06:11:02Z")),
+            newest: Some(at("2026-11-22T05:58:40Z")),
+            not_json: 31,
+            origins: vec![
+                OriginCount { arn: attributes("orders").arn, messages: 990 },
+                OriginCount { arn: String::new(), messages: 10 },
+            ],
+        },
+        rules: vec![
+            RuleFigures {
+                rule: RuleId(0),
+                name: "gateway timeouts".to_owned(),
+                estimate: estimate(600, 24_000, 22_806, 25_163),
+                bound: 27_315,
+                outcomes: vec![
+                    OutcomeFigures {
+                        outcome: Outcome::To(TargetId(1)),
+                        estimate: estimate(540, 21_600, 20_394, 22_788),
+                        bytes: 330_000,
+                    },
+                    OutcomeFigures {
+                        outcome: Outcome::Exhausted(TargetId(0)),
+                        estimate: estimate(50, 2_000, 1_529, 2_606),
+                        bytes: 31_000,
+                    },
+                    OutcomeFigures {
+                        outcome: Outcome::Blocked(Reason::TooManyAttributes),
+                        estimate: estimate(10, 400, 219, 724),
+                        bytes: 9_000,
+                    },
+                ],
+            },
+            RuleFigures {
+                rule: RuleId::UNMATCHED,
+                name: "unmatched".to_owned(),
+                estimate: estimate(400, 16_000, 14_837, 17_194),
+                bound: 0,
+                outcomes: vec![OutcomeFigures {
+                    outcome: Outcome::Kept(Reason::Unmatched),
+                    estimate: estimate(400, 16_000, 14_837, 17_194),
+                    bytes: 240_000,
+                }],
+            },
+        ],
+        cost: Cost { sqs_requests: 10_163, s3_requests: 2_000, micro_usd: 14_065, seconds_at_rate: Some(118) },
+        refusals: Vec::new(),
+        hazards: vec![Hazard { code: "counts_approximate".to_owned(), text: "The counts are approximate.".to_owned() }],
+        examples: vec![Example {
+            rule: RuleId(0),
+            outcome: Outcome::To(TargetId(1)),
+            message_id: "0b6ad0a4-2a5d-4c5b-9c7e-6a8c4f1d2e3f".to_owned(),
+            sent: Some(at("2026-11-19T06:11:02Z")),
+            before: Shown {
+                body: "{\"order\":{\"id\":1,\"total\":1.10},\"debug\":true}".to_owned(),
+                attributes: vec!["tenant (String) = eu-1".to_owned()],
+            },
+            after: Some(Shown {
+                body: "{\"order\":{\"id\":1,\"total\":1.10},\"replayed_by\":\"INC-4711\"}".to_owned(),
+                attributes: vec!["retryCount (Number) = 1".to_owned(), "tenant (String) = eu-1".to_owned()],
+            }),
+            detail: None,
+        }],
+    }
+}

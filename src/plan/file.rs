@@ -1,0 +1,386 @@
+//! The plan as a file: sealed, written atomically, read back with a refusal of its own for each thing that can be wrong with it.
+//! It looks at files and nothing else; whether the queues are still what they were is compared with values that come in.
+//!
+//! The seal is the SHA-256 of the compact serialisation with an empty `digest`. So layout does not matter, and every changed
+//! value does. It protects against accidents and careless edits; who can write the file can also seal it anew.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::error::Category;
+use sha2::{Digest as _, Sha256};
+
+use super::document::{FORMAT, Plan, TYPE};
+use crate::error::{Error, Result};
+use crate::sqs::QueueAttributes;
+
+/// Longer files are no plans: a plan that pins 120,000 messages is far below it.
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// How far the clock may lie before the time of the plan.
+const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+
+const MAKE_ANEW: &str = "nothing was touched; make the plan anew with `redrive plan`";
+
+impl Plan {
+    /// Computes the digest: to be called once the plan is complete.
+    #[must_use]
+    pub fn seal(mut self) -> Self {
+        self.digest = self.computed_digest();
+        self
+    }
+
+    fn computed_digest(&self) -> String {
+        let unsealed = Self { digest: String::new(), ..self.clone() };
+        // The document is plain data with text keys; serialising it to memory cannot fail.
+        let text = serde_json::to_vec(&unsealed).unwrap_or_default();
+        format!("sha256:{}", sha256(&text))
+    }
+}
+
+/// The SHA-256 of these bytes, hexadecimal.
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// The text of the plan file: indented JSON, so that a review shows it line by line.
+pub fn to_text(plan: &Plan) -> Result<String> {
+    let mut text = serde_json::to_string_pretty(plan)
+        .map_err(|error| Error::failed(format!("the plan cannot be written as JSON: {error}")))?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// Writes a sealed plan: readable for its owner only, and whole or not at all.
+pub fn write(plan: &Plan, path: &Path) -> Result<()> {
+    let text = to_text(plan)?;
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(Error::usage(format!("{} is not a regular file", path.display()))
+            .hint("give --out the name of a file; the plan was not written"));
+    }
+    write_atomically(path, text.as_bytes()).map_err(|error| {
+        Error::failed(format!("the plan cannot be written to {}: {error}", path.display()))
+            .hint("an older file of that name is as it was; all sampled messages were given back")
+    })
+}
+
+fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (temporary, mut file) = create_beside(directory, path)?;
+    let written = file
+        .write_all(content)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::rename(&temporary, path))
+        // The rename itself must survive a power loss, too.
+        .and_then(|()| File::open(directory)?.sync_all());
+    if written.is_err() {
+        // Best effort: the error that matters is the one above.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// A new file in the same directory, so that the rename stays within one file system.
+fn create_beside(directory: &Path, path: &Path) -> io::Result<(PathBuf, File)> {
+    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names no file"))?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut number = 0;
+    loop {
+        let temporary = directory.join(format!(".{}.{}.{number}", name.to_string_lossy(), std::process::id()));
+        match options.open(&temporary) {
+            Ok(file) => return Ok((temporary, file)),
+            // Left behind by a process of the same number that was killed.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < 100 => number += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Reads a plan and refuses what is not one that this program sealed.
+pub fn read(path: &Path) -> Result<Plan> {
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(|error| {
+        Error::failed(format!("the plan {} cannot be read: {error}", path.display()))
+            .hint("nothing was touched; is the path right?")
+    })?;
+    parse(&bytes, &path.display().to_string())
+}
+
+/// What must be readable in a plan of any version.
+#[derive(Deserialize)]
+struct Header {
+    #[serde(rename = "type")]
+    kind: Option<serde_json::Value>,
+    format: Option<serde_json::Value>,
+}
+
+fn parse(bytes: &[u8], name: &str) -> Result<Plan> {
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(foreign(name, "it is far too long for one"));
+    }
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() => return Err(truncated(name)),
+        Err(_) => return Err(foreign(name, "it is not text in UTF-8")),
+    };
+    let header: Header = serde_json::from_str(text).map_err(|error| match error.classify() {
+        Category::Eof => truncated(name),
+        Category::Data => foreign(name, "it is JSON of another shape"),
+        Category::Syntax | Category::Io => {
+            Error::plan_refused(format!("{name} is damaged: it is not JSON ({error})")).hint(MAKE_ANEW)
+        }
+    })?;
+    if header.kind.as_ref().and_then(serde_json::Value::as_str) != Some(TYPE) {
+        return Err(foreign(name, &format!("its \"type\" is not {TYPE:?}")));
+    }
+    if header.format.as_ref().and_then(serde_json::Value::as_u64) != Some(u64::from(FORMAT)) {
+        let found = header.format.map_or_else(|| "none".to_owned(), |format| format.to_string());
+        return Err(Error::plan_refused(format!(
+            "{name} is a plan of format {found}; this redrive reads format {FORMAT}"
+        ))
+        .hint("nothing was touched; apply it with the redrive that made it, or make the plan anew with this one"));
+    }
+    let plan: Plan = serde_json::from_str(text).map_err(|error| altered(name, &error.to_string()))?;
+    if plan.digest != plan.computed_digest() {
+        return Err(altered(name, "its digest is not that of its content"));
+    }
+    if plan.job.sha256 != sha256(plan.job.text.as_bytes()) {
+        return Err(altered(name, "the SHA-256 of its job is not that of the job's text"));
+    }
+    Ok(plan)
+}
+
+fn truncated(name: &str) -> Error {
+    Error::plan_refused(format!("{name} is truncated: it ends in the middle"))
+        .hint("nothing was touched; was it copied whole? Copy it again, or make the plan anew")
+}
+
+fn foreign(name: &str, why: &str) -> Error {
+    Error::plan_refused(format!("{name} is not a redrive plan: {why}"))
+        .hint("nothing was touched; give a file that `redrive plan --out` wrote, or a job file")
+}
+
+fn altered(name: &str, how: &str) -> Error {
+    Error::plan_refused(format!("{name} was altered since it was made: {how}"))
+        .hint("nothing was touched; what was approved is not what it says now: make the plan anew and have it approved")
+}
+
+/// Refuses a plan that is expired by the server's clock.
+pub fn check_time(plan: &Plan, now: Timestamp) -> Result<()> {
+    if now > plan.expires {
+        return Err(Error::plan_refused(format!(
+            "plan {} expired at {}; it is {now} now, by the server's clock",
+            plan.id(),
+            plan.expires
+        ))
+        .hint(
+            "nothing was touched; the queue may hold other messages by now: make the plan anew, or set [plan] expires_after",
+        ));
+    }
+    if now.checked_add(CLOCK_SKEW).is_ok_and(|latest| latest < plan.created) {
+        return Err(Error::plan_refused(format!(
+            "plan {} was made at {}, which is in the future: it is {now} now, by the server's clock",
+            plan.id(),
+            plan.created
+        ))
+        .hint("nothing was touched; is this the server that the plan was made with?"));
+    }
+    Ok(())
+}
+
+/// Refuses when a queue is not the one that was planned with, and names what differs.
+pub fn check_fingerprint(planned: &QueueAttributes, now: &QueueAttributes) -> Result<()> {
+    let found = now.fingerprint();
+    let differences: Vec<String> = planned
+        .fingerprint()
+        .into_iter()
+        .filter_map(|(name, before)| {
+            let after = found.get(name).cloned().unwrap_or_default();
+            (before != after).then(|| difference(name, &before, &after))
+        })
+        .collect();
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(Error::plan_refused(format!(
+        "queue {} is not as it was when the plan was made: {}",
+        planned.name(),
+        differences.join("; ")
+    ))
+    .hint(MAKE_ANEW))
+}
+
+fn difference(name: &str, before: &str, after: &str) -> String {
+    let shown = |value: &str| if value.is_empty() { "none".to_owned() } else { value.to_owned() };
+    let meaning = match name {
+        "QueueArn" => "it is another queue",
+        "CreatedTimestamp" => "it was deleted and created anew",
+        "FifoQueue" => "its type changed",
+        "RedrivePolicy" => "its redrive policy changed",
+        "RedriveAllowPolicy" => "its redrive allow policy changed",
+        "KmsMasterKeyId" => "its encryption changed",
+        _ => "an attribute changed",
+    };
+    format!("{meaning} ({name} was {}, is {})", shown(before), shown(after))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::fake::{at, attributes, plan, redrives_to};
+    use super::*;
+    use crate::exit::Exit;
+
+    fn refusal(text: &str) -> String {
+        let error = parse(text.as_bytes(), "p.json").expect_err("it must be refused");
+        assert_eq!(error.exit(), Exit::PlanRefused);
+        assert!(error.hint_text().is_some_and(|hint| hint.starts_with("nothing was touched")));
+        error.message().to_owned()
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_and_private() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("plan.json");
+        std::fs::write(&path, "an older plan").expect("writable");
+        let sealed = plan().seal();
+        write(&sealed, &path).expect("writable");
+        assert_eq!(read(&path).expect("sealed"), sealed);
+        let names: Vec<_> = directory.path().read_dir().expect("readable").collect();
+        assert_eq!(names.len(), 1, "no temporary file stays");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(path.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let error = write(&plan().seal(), directory.path()).expect_err("it is a directory");
+        assert!(error.message().ends_with("is not a regular file"));
+        let missing = directory.path().join("missing/plan.json");
+        assert_eq!(write(&plan().seal(), &missing).expect_err("no such directory").exit(), Exit::Failed);
+        assert_eq!(directory.path().read_dir().expect("readable").count(), 0);
+    }
+
+    #[test]
+    fn layout_does_not_matter_and_serialising_is_stable() {
+        let sealed = plan().seal();
+        let pretty = to_text(&sealed).expect("plain data");
+        let compact = serde_json::to_string(&sealed).expect("plain data");
+        for text in [&pretty, &compact, &pretty.replace('\n', "\r\n")] {
+            assert_eq!(parse(text.as_bytes(), "p").expect("sealed"), sealed);
+        }
+        assert_eq!(to_text(&parse(pretty.as_bytes(), "p").expect("sealed")).expect("plain data"), pretty);
+        assert_eq!(sealed.id().len(), 12);
+    }
+
+    #[test]
+    fn every_refusal_has_its_own_words() {
+        let sealed = to_text(&plan().seal()).expect("plain data");
+        assert_eq!(refusal(""), "p.json is truncated: it ends in the middle");
+        assert_eq!(refusal(&sealed[..sealed.len() / 2]), "p.json is truncated: it ends in the middle");
+        assert!(refusal("version = 1\n").starts_with("p.json is damaged: it is not JSON"));
+        assert_eq!(refusal("[]"), "p.json is not a redrive plan: it is JSON of another shape");
+        assert_eq!(refusal("{}"), "p.json is not a redrive plan: its \"type\" is not \"redrive.plan\"");
+        assert_eq!(
+            refusal(&sealed.replacen("\"format\": 1", "\"format\": 2", 1)),
+            "p.json is a plan of format 2; this redrive reads format 1"
+        );
+        assert_eq!(
+            refusal(&sealed.replacen("\"bound\": ", "\"bound\": 9", 1)),
+            "p.json was altered since it was made: its digest is not that of its content"
+        );
+        assert!(refusal(&sealed.replacen("\"cost\"", "\"coast\"", 1)).contains("unknown field `coast`"));
+        assert!(refusal(&sealed.replacen("\"targets\"", "\"digest\"", 1)).contains("duplicate field"));
+        let mut forged = plan();
+        forged.job.text.push_str("# more\n");
+        let forged = to_text(&forged.seal()).expect("plain data");
+        assert!(refusal(&forged).ends_with("the SHA-256 of its job is not that of the job's text"));
+    }
+
+    #[test]
+    fn a_plan_expires_and_cannot_come_from_the_future() {
+        let plan = plan().seal();
+        assert!(check_time(&plan, plan.created).is_ok());
+        assert!(check_time(&plan, plan.expires).is_ok());
+        let error = check_time(&plan, at("2026-11-23T06:00:01Z")).expect_err("a second late");
+        assert!(error.message().contains("expired at 2026-11-23T06:00:00Z"), "{error}");
+        assert!(check_time(&plan, at("2026-11-22T05:55:00Z")).is_ok(), "clocks differ");
+        let error = check_time(&plan, at("2026-11-22T05:54:59Z")).expect_err("too early");
+        assert!(error.message().contains("in the future"), "{error}");
+        assert_eq!(error.exit(), Exit::PlanRefused);
+    }
+
+    #[test]
+    fn a_changed_queue_is_named_with_what_changed() {
+        let planned = attributes("orders-dlq");
+        assert!(check_fingerprint(&planned, &planned).is_ok());
+        let counts = crate::sqs::Counts { visible: 7, ..planned.counts };
+        assert!(check_fingerprint(&planned, &QueueAttributes { counts, ..planned.clone() }).is_ok());
+        let changed = [
+            (QueueAttributes { created: Some(at("2026-11-22T00:00:00Z")), ..planned.clone() }, "created anew"),
+            (QueueAttributes { redrive_policy: redrives_to("orders"), ..planned.clone() }, "redrive policy changed"),
+            (QueueAttributes { fifo: true, ..planned.clone() }, "its type changed"),
+            (QueueAttributes { kms_key: Some("alias/k".to_owned()), ..planned.clone() }, "was none, is alias/k"),
+            (attributes("other"), "another queue"),
+        ];
+        for (now, words) in changed {
+            let error = check_fingerprint(&planned, &now).expect_err(words);
+            assert!(error.message().contains(words), "{error}");
+            assert_eq!(error.exit(), Exit::PlanRefused);
+        }
+    }
+
+    /// Whatever was done to the bytes: refused, or the same plan.
+    fn refused_or_harmless(bytes: &[u8], sealed: &Plan) {
+        if let Ok(read) = parse(bytes, "p") {
+            assert_eq!(&read, sealed);
+        }
+    }
+
+    #[test]
+    fn no_byte_can_be_flipped_and_no_end_cut_off_unnoticed() {
+        let sealed = plan().seal();
+        let text = serde_json::to_vec(&sealed).expect("plain data");
+        for position in 0..text.len() {
+            refused_or_harmless(&text[..position], &sealed);
+            for flip in [1, 0x20, 0x80] {
+                let mut bytes = text.clone();
+                bytes[position] ^= flip;
+                refused_or_harmless(&bytes, &sealed);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_byte_replaced_anywhere_is_refused_or_harmless(position: prop::sample::Index, byte: u8) {
+            let sealed = plan().seal();
+            let mut bytes = to_text(&sealed).expect("plain data").into_bytes();
+            let position = position.index(bytes.len());
+            bytes[position] = byte;
+            refused_or_harmless(&bytes, &sealed);
+        }
+
+        #[test]
+        fn any_bytes_are_refused_without_a_panic(bytes: Vec<u8>) {
+            prop_assert!(parse(&bytes, "p").is_err());
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What a reviewer must know before saying yes: one pure function per hazard, over facts that are already there. Each has a
+//! stable code and a sentence with the numbers. Refusals are hazards that apply may not pass.
+//!
+//! A hazard is said only where it applies, so that a plan without hazards is a short one; a new one is a function here, a line
+//! in one of the two lists, and a row in its table test.
+
+mod messages;
+mod queues;
+mod refusals;
+
+use jiff::Timestamp;
+
+use super::document::{Estimate, Hazard, Outcome, RuleFigures, Sample};
+use super::sample::End;
+use super::seen::Seen;
+use super::words::count;
+use crate::job::Job;
+use crate::sqs::QueueAttributes;
+use crate::target::{Target, TargetId};
+
+pub(super) use messages::EXPIRES_SOON;
+pub use refusals::sampling_refusal;
+
+/// Everything that hazards are found in.
+pub(super) struct Facts<'a> {
+    pub(super) job: &'a Job,
+    pub(super) now: Timestamp,
+    pub(super) source: &'a QueueAttributes,
+    pub(super) targets: &'a [Target],
+    pub(super) rules: &'a [RuleFigures],
+    pub(super) sample: &'a Sample,
+    pub(super) seen: &'a Seen,
+    pub(super) end: End,
+    pub(super) answers_lost: u64,
+    /// Origin queues that could not be opened, and why.
+    pub(super) unreachable_origins: &'a [(String, String)],
+    /// Why the queues that redrive to the source could not be listed.
+    pub(super) origins_not_listed: Option<&'a str>,
+}
+
+/// Why apply would refuse.
+pub(super) fn refusals(facts: &Facts) -> Vec<Hazard> {
+    let checks: [fn(&Facts) -> Option<Hazard>; 4] =
+        [refusals::nothing_sampled, refusals::destination_is_source, refusals::too_many_stay, refusals::group_missing];
+    checks.iter().filter_map(|check| check(facts)).collect()
+}
+
+/// What a reviewer should know, what can lose or double messages first.
+pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
+    let checks: [fn(&Facts) -> Option<Hazard>; 28] = [
+        messages::dropped,
+        queues::consumer_active,
+        queues::loop_back,
+        messages::expiring,
+        queues::source_redrives,
+        queues::several_origins,
+        messages::origin_missing,
+        queues::origins_unreachable,
+        queues::origins_not_listed,
+        messages::in_doubt_resend,
+        queues::deduplication_reused,
+        queues::mixed_types,
+        queues::encryption_differs,
+        queues::many_may_stay,
+        messages::extended_client,
+        messages::lambda_envelope,
+        messages::lambda_error,
+        messages::sns_envelope,
+        messages::trace_header,
+        messages::near_size_limit,
+        messages::not_json,
+        messages::newer_excluded,
+        messages::idle_rules,
+        messages::sent_anew,
+        queues::counts_approximate,
+        queues::fifo_sample,
+        queues::sample_cut,
+        queues::sampling_effect,
+    ];
+    checks.iter().filter_map(|check| check(facts)).collect()
+}
+
+fn hazard(code: &str, text: String) -> Option<Hazard> {
+    Some(Hazard { code: code.to_owned(), text })
+}
+
+impl Facts<'_> {
+    /// The figures of all outcomes for which `wanted` holds, as one.
+    fn sum(&self, wanted: impl Fn(Outcome) -> bool) -> Estimate {
+        sum(self.rules.iter().flat_map(|rule| &rule.outcomes).filter(|of| wanted(of.outcome)).map(|of| of.estimate))
+    }
+
+    fn staying(&self) -> Estimate {
+        self.sum(|outcome| matches!(outcome, Outcome::Kept(_) | Outcome::Blocked(_)))
+    }
+
+    fn leaving(&self) -> Estimate {
+        self.sum(|outcome| target_of(outcome).is_some())
+    }
+
+    /// Targets that something of the sample goes to, with how much.
+    fn used_targets(&self) -> impl Iterator<Item = (&Target, Estimate)> {
+        self.targets.iter().enumerate().filter_map(|(position, target)| {
+            let goes_there = |outcome| target_of(outcome).is_some_and(|id| usize::from(id.0) == position);
+            let estimate = self.sum(goes_there);
+            (estimate.sampled > 0).then_some((target, estimate))
+        })
+    }
+
+    /// Queues that something of the sample goes to.
+    fn used_queues(&self) -> impl Iterator<Item = (&Target, &QueueAttributes, Estimate)> {
+        self.used_targets().filter_map(|(target, estimate)| Some((target, target.queue.as_ref()?, estimate)))
+    }
+
+    /// `12 of 1,000 sampled messages`.
+    fn of_sample(&self, number: u64) -> String {
+        format!("{} of {}", super::words::thousands(number), count(self.sample.messages, "sampled message"))
+    }
+}
+
+/// Where an outcome leads, if it leads anywhere.
+pub(super) fn target_of(outcome: Outcome) -> Option<TargetId> {
+    match outcome {
+        Outcome::To(target) | Outcome::Exhausted(target) => Some(target),
+        Outcome::Kept(_) | Outcome::Blocked(_) => None,
+    }
+}
+
+/// Figures of disjoint sets as one; the ends of its interval lie a little too far out, never too close.
+fn sum(estimates: impl Iterator<Item = Estimate>) -> Estimate {
+    estimates.fold(Estimate { sampled: 0, total: 0, low: 0, high: 0 }, |sum, one| Estimate {
+        sampled: sum.sampled.saturating_add(one.sampled),
+        total: sum.total.saturating_add(one.total),
+        low: sum.low.saturating_add(one.low),
+        high: sum.high.saturating_add(one.high),
+    })
+}
+
+/// Names in a sentence: `a, b and c`.
+fn list(names: impl IntoIterator<Item = String>) -> String {
+    let mut names: Vec<String> = names.into_iter().collect();
+    match names.pop() {
+        None => String::new(),
+        Some(last) if names.is_empty() => last,
+        Some(last) => format!("{} and {last}", names.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

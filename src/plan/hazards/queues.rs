@@ -1,0 +1,276 @@
+//! Hazards that lie in the queues and in how they could be looked at.
+
+use super::super::words::{count, duration, thousands};
+use super::refusals::{name_of, room_in_flight, stays_in_flight};
+use super::{Facts, Hazard, hazard, list};
+use crate::job::{Destination, ORIGIN};
+use crate::plan::End;
+
+pub(super) fn consumer_active(facts: &Facts) -> Option<Hazard> {
+    let in_flight = facts.source.counts.in_flight;
+    if in_flight == 0 {
+        return None;
+    }
+    hazard(
+        "consumer_active",
+        format!(
+            "{} in flight with somebody else: they could not be looked at. If a consumer works on {}, this plan is a \
+             guess; stop it first.",
+            if in_flight == 1 { "1 message is".to_owned() } else { format!("{} messages are", thousands(in_flight)) },
+            facts.source.name()
+        ),
+    )
+}
+
+/// The destination's own dead-letter queue is the source: what fails again comes back.
+pub(super) fn loop_back(facts: &Facts) -> Option<Hazard> {
+    let names: Vec<String> = facts
+        .used_queues()
+        .filter(|(_, queue, _)| {
+            queue.redrive_policy.as_ref().is_some_and(|policy| policy.dead_letter_target_arn == facts.source.arn)
+        })
+        .map(|(_, queue, _)| queue.name().to_owned())
+        .collect();
+    if names.is_empty() {
+        return None;
+    }
+    let guard = match &facts.job.retry {
+        Some(retry) => format!(
+            "the cap ends it after {} ([retry] max, counted in {})",
+            count(retry.max.into(), "round"),
+            retry.attribute
+        ),
+        None => {
+            "no cap ends it: without [retry] each later run moves them again. This run never moves what it sent itself"
+                .to_owned()
+        }
+    };
+    hazard(
+        if facts.job.retry.is_some() { "loop_capped" } else { "loop_uncapped" },
+        format!(
+            "{} is the dead-letter queue of {}: if the consumer is not fixed, messages come back; {guard}.",
+            facts.source.name(),
+            list(names)
+        ),
+    )
+}
+
+/// Only said where the sampling was allowed nevertheless.
+pub(super) fn source_redrives(facts: &Facts) -> Option<Hazard> {
+    let policy = facts.source.redrive_policy.as_ref()?;
+    hazard(
+        "source_redrives",
+        format!(
+            "{} has a redrive policy: messages that were received {} move to {} at the next receive. Sampling may have \
+             moved some, and apply may move more.",
+            facts.source.name(),
+            count(policy.max_receive_count.into(), "time"),
+            name_of(&policy.dead_letter_target_arn)
+        ),
+    )
+}
+
+/// Several queues share the dead-letter queue, and the job does not send each message to its own.
+pub(super) fn several_origins(facts: &Facts) -> Option<Hazard> {
+    let origins: Vec<_> = facts.sample.origins.iter().filter(|origin| !origin.arn.is_empty()).collect();
+    if origins.len() < 2 {
+        return None;
+    }
+    let names =
+        list(origins.iter().map(|origin| format!("{} ({})", name_of(&origin.arn), thousands(origin.messages))));
+    let fixed: Vec<String> = facts
+        .used_queues()
+        .filter(|(target, ..)| target.destination != ORIGIN)
+        .map(|(target, ..)| target.label())
+        .collect();
+    if fixed.is_empty() {
+        return None;
+    }
+    hazard(
+        "several_origins",
+        format!(
+            "The sampled messages come from several queues: {names}. {} takes them from all of these unless a rule tells \
+             them apart; `to = \"origin\"` sends each to its own.",
+            list(fixed)
+        ),
+    )
+}
+
+pub(super) fn origins_unreachable(facts: &Facts) -> Option<Hazard> {
+    let (_, why) = facts.unreachable_origins.first()?;
+    let names = list(facts.unreachable_origins.iter().map(|(queue, _)| queue.clone()));
+    hazard(
+        "origin_unreachable",
+        format!("Messages whose origin is {names} are blocked: it cannot be opened ({why})."),
+    )
+}
+
+pub(super) fn origins_not_listed(facts: &Facts) -> Option<Hazard> {
+    let why = facts.origins_not_listed?;
+    hazard(
+        "origins_not_listed",
+        format!(
+            "The queues that redrive to {} could not be listed ({why}). Only origins seen in the sample are in this plan; \
+             messages from others are blocked.",
+            facts.source.name()
+        ),
+    )
+}
+
+/// FIFO drops a message in silence whose deduplication ID it saw within five minutes.
+pub(super) fn deduplication_reused(facts: &Facts) -> Option<Hazard> {
+    let names: Vec<String> = facts
+        .used_queues()
+        .filter(|(target, queue, _)| {
+            let template = match facts.job.destination.get(&target.destination) {
+                Some(Destination::Sqs(sqs)) => sqs.message_deduplication_id.as_deref(),
+                _ => None,
+            };
+            queue.fifo && template.is_some_and(|template| !template.contains("{message_id}"))
+        })
+        .map(|(target, ..)| target.label())
+        .collect();
+    if names.is_empty() {
+        return None;
+    }
+    hazard(
+        "deduplication_reused",
+        format!(
+            "The deduplication ID for {} does not hold {{message_id}}: a FIFO queue drops a message, and reports success, \
+             when it saw the same ID within five minutes.",
+            list(names)
+        ),
+    )
+}
+
+pub(super) fn mixed_types(facts: &Facts) -> Option<Hazard> {
+    let source = facts.source.fifo;
+    let names: Vec<String> =
+        facts.used_queues().filter(|(_, queue, _)| queue.fifo != source).map(|(target, ..)| target.label()).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let (code, meaning) = if source {
+        ("fifo_to_standard", "a FIFO queue; order and deduplication end there")
+    } else {
+        ("standard_to_fifo", "a standard queue; the order in which messages arrive in their groups is the one in which SQS hands them out")
+    };
+    let kind = if source { "standard" } else { "FIFO" };
+    hazard(
+        code,
+        format!("{} is {kind}, and the source {} is {meaning}.", list(names), facts.source.name()),
+    )
+}
+
+pub(super) fn encryption_differs(facts: &Facts) -> Option<Hazard> {
+    let shown = |key: &Option<String>| key.clone().unwrap_or_else(|| "no KMS key".to_owned());
+    let differing: Vec<String> = facts
+        .used_queues()
+        .filter(|(_, queue, _)| queue.kms_key != facts.source.kms_key)
+        .map(|(target, queue, _)| format!("{} ({})", target.label(), shown(&queue.kms_key)))
+        .collect();
+    if differing.is_empty() {
+        return None;
+    }
+    hazard(
+        "encryption_differs",
+        format!(
+            "The encryption differs: {} is encrypted with {}, {}. Apply needs kms:Decrypt on the source's key and \
+             kms:GenerateDataKey on the destination's, and who may read the messages may change.",
+            facts.source.name(),
+            shown(&facts.source.kms_key),
+            list(differing)
+        ),
+    )
+}
+
+/// Not expected, but within the interval; the refusal speaks where it is expected.
+pub(super) fn many_may_stay(facts: &Facts) -> Option<Hazard> {
+    let room = room_in_flight(facts);
+    let staying = facts.staying();
+    let (expected, at_most) = (stays_in_flight(facts, staying.total), stays_in_flight(facts, staying.high));
+    if expected > room || at_most <= room {
+        return None;
+    }
+    hazard(
+        "many_may_stay",
+        format!(
+            "Up to {} may stay in {} and be held in flight until apply ends; there is room for {}. Apply halts before it \
+             is full.",
+            count(at_most, "message"),
+            facts.source.name(),
+            thousands(room)
+        ),
+    )
+}
+
+pub(super) fn counts_approximate(facts: &Facts) -> Option<Hazard> {
+    if facts.sample.whole_queue {
+        return None;
+    }
+    let delayed = match facts.source.counts.delayed {
+        0 => String::new(),
+        delayed => format!(" {} delayed on top of it.", if delayed == 1 { "1 is".to_owned() } else { format!("{} are", thousands(delayed)) }),
+    };
+    hazard(
+        "counts_approximate",
+        format!(
+            "The totals rest on SQS's approximate count of {}, which lags by up to a minute.{delayed}",
+            thousands(facts.sample.population)
+        ),
+    )
+}
+
+pub(super) fn fifo_sample(facts: &Facts) -> Option<Hazard> {
+    if !facts.source.fifo || facts.sample.whole_queue {
+        return None;
+    }
+    hazard(
+        "fifo_sample",
+        format!(
+            "{} is a FIFO queue: messages behind one in flight of their group cannot be seen, so the sample is the heads \
+             of the groups, not a random one. The intervals do not cover that.",
+            facts.source.name()
+        ),
+    )
+}
+
+pub(super) fn sample_cut(facts: &Facts) -> Option<Hazard> {
+    let why = match facts.end {
+        End::Enough | End::WholeQueue => return None,
+        End::Memory => "as much as may be held in memory was received",
+        End::Time => "half of the visibility timeout was over",
+        // A FIFO queue has its own hazard for it.
+        End::NothingMore if facts.source.fifo => return None,
+        End::NothingMore => "nothing more came, although SQS counts more",
+    };
+    hazard("sample_cut", format!("Sampling ended after {}: {why}.", count(facts.sample.messages, "message")))
+}
+
+pub(super) fn sampling_effect(facts: &Facts) -> Option<Hazard> {
+    let sample = facts.sample;
+    if sample.messages == 0 && facts.answers_lost == 0 {
+        return None;
+    }
+    let timeout = duration(crate::plan::visibility_of(facts.job).as_secs());
+    let back = match sample.not_given_back {
+        0 => "All were given back at once.".to_owned(),
+        left => format!("{} could not be given back; they are visible again after {timeout}.", thousands(left)),
+    };
+    let lost = match facts.answers_lost {
+        0 => String::new(),
+        lost => format!(
+            " {} got no answer: up to {} may be invisible for {timeout}.",
+            count(lost, "receive"),
+            count(lost.saturating_mul(10), "message")
+        ),
+    };
+    hazard(
+        "sampling_effect",
+        format!(
+            "Sampling raised the receive count of {} ({}). {back}{lost}",
+            count(sample.messages, "message"),
+            count(sample.receives, "receive")
+        ),
+    )
+}

@@ -1,0 +1,306 @@
+use super::*;
+use crate::job::ORIGIN;
+use crate::plan::fake::{at, attributes, redrives_to};
+use crate::plan::{Estimate, OriginCount, OutcomeFigures};
+use crate::target::{Reason, RuleId, TargetKind};
+
+/// A world without hazards, to change one thing in.
+struct World {
+    job: Job,
+    source: QueueAttributes,
+    targets: Vec<Target>,
+    rules: Vec<RuleFigures>,
+    sample: Sample,
+    seen: Seen,
+    end: End,
+    answers_lost: u64,
+    unreachable_origins: Vec<(String, String)>,
+    origins_not_listed: Option<String>,
+}
+
+const JOB: &str = r#"
+version = 1
+name = "j"
+source = { queue = "orders-dlq", sent_before = "2026-11-20T00:00:00Z" }
+retry = { attribute = "n", max = 3, exhausted = "keep", in_doubt = "hold" }
+[destination.orders]
+sqs = { queue = "orders" }
+[[rule]]
+name = "all"
+when = []
+to = "orders"
+"#;
+
+fn job(text: &str) -> Job {
+    toml::from_str(text).expect("a job")
+}
+
+fn target(destination: &str, kind: TargetKind, queue: Option<QueueAttributes>) -> Target {
+    Target { destination: destination.to_owned(), kind, queue, location: None }
+}
+
+fn exact(count: u64) -> Estimate {
+    Estimate { sampled: count, total: count, low: count, high: count }
+}
+
+fn rule(rule: RuleId, outcomes: &[(Outcome, Estimate)]) -> RuleFigures {
+    let outcomes: Vec<_> =
+        outcomes.iter().map(|&(outcome, estimate)| OutcomeFigures { outcome, estimate, bytes: 0 }).collect();
+    RuleFigures {
+        rule,
+        name: "all".to_owned(),
+        estimate: sum(outcomes.iter().map(|of| of.estimate)),
+        bound: 0,
+        outcomes,
+    }
+}
+
+const TO: Outcome = Outcome::To(TargetId(0));
+
+impl World {
+    fn new() -> Self {
+        Self {
+            job: job(JOB),
+            source: attributes("orders-dlq"),
+            targets: vec![target("orders", TargetKind::Sqs, Some(attributes("orders")))],
+            rules: vec![rule(RuleId(0), &[(TO, exact(100))])],
+            sample: Sample {
+                messages: 100,
+                whole_queue: true,
+                population: 100,
+                receives: 22,
+                not_given_back: 0,
+                oldest: None,
+                newest: None,
+                not_json: 0,
+                origins: Vec::new(),
+            },
+            seen: Seen::default(),
+            end: End::WholeQueue,
+            answers_lost: 0,
+            unreachable_origins: Vec::new(),
+            origins_not_listed: None,
+        }
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts {
+            job: &self.job,
+            now: at("2026-11-22T06:00:00Z"),
+            source: &self.source,
+            targets: &self.targets,
+            rules: &self.rules,
+            sample: &self.sample,
+            seen: &self.seen,
+            end: self.end,
+            answers_lost: self.answers_lost,
+            unreachable_origins: &self.unreachable_origins,
+            origins_not_listed: self.origins_not_listed.as_deref(),
+        }
+    }
+
+    fn codes(&self) -> Vec<String> {
+        hazards(&self.facts()).into_iter().map(|hazard| hazard.code).collect()
+    }
+
+    fn origins(&mut self, origins: &[(&str, u64)]) {
+        self.seen.origins = origins.iter().map(|&(arn, count)| (arn.to_owned(), count)).collect();
+        let counts = |(arn, messages): (&String, &u64)| OriginCount { arn: arn.clone(), messages: *messages };
+        self.sample.origins = self.seen.origins.iter().map(counts).collect();
+    }
+
+    fn queue(&mut self) -> &mut QueueAttributes {
+        self.targets[0].queue.as_mut().expect("it is a queue")
+    }
+
+    fn to_fifo(&mut self, dedup: &str) {
+        self.source = attributes("orders-dlq.fifo");
+        self.targets[0].queue = Some(attributes("orders.fifo"));
+        let queue = format!("queue = \"orders.fifo\", message_deduplication_id = \"{dedup}\"");
+        self.job = job(&JOB.replace("queue = \"orders\"", &queue));
+    }
+}
+
+/// Hazards that every plan has which sends something.
+const ALWAYS: [&str; 2] = ["sent_anew", "sampling_effect"];
+
+#[test]
+fn a_quiet_world_has_only_what_is_always_so() {
+    let world = World::new();
+    assert_eq!(world.codes(), ALWAYS);
+    assert_eq!(refusals(&world.facts()), []);
+}
+
+/// What is changed, which hazard appears, and which words it must hold.
+type Row = (fn(&mut World), &'static str, &'static str);
+
+#[test]
+fn each_hazard_appears_where_it_applies() {
+    let rows: &[Row] = &[
+        (|w| w.targets[0].kind = TargetKind::Drop, "dropped", "About 100 messages are deleted for good"),
+        (|w| w.source.counts.in_flight = 12, "consumer_active", "12 messages are in flight with somebody else"),
+        (|w| w.source.counts.in_flight = 1, "consumer_active", "1 message is in flight"),
+        (|w| w.queue().redrive_policy = redrives_to("orders-dlq"), "loop_capped", "ends it after 3 rounds"),
+        (
+            |w| {
+                w.queue().redrive_policy = redrives_to("orders-dlq");
+                w.job.retry = None;
+            },
+            "loop_uncapped",
+            "no cap ends it",
+        ),
+        (
+            |w| {
+                w.seen.expiring = 7;
+                w.seen.oldest = Some(at("2026-11-08T08:00:00Z"));
+            },
+            "expiring",
+            "7 of 100 sampled messages expire within 1d, the oldest in 2h: orders-dlq keeps messages for 14d",
+        ),
+        (|w| w.source.redrive_policy = redrives_to("dead"), "source_redrives", "received 3 times move to dead"),
+        (|w| w.origins(&[("a:orders", 60), ("a:bills", 40)]), "several_origins", "bills (40) and orders (60)"),
+        (
+            |w| {
+                w.origins(&[("", 4), ("a:orders", 96)]);
+                w.job.unmatched.to = ORIGIN.to_owned();
+            },
+            "origin_missing",
+            "4 of 100 sampled messages have no DeadLetterQueueSourceArn (sent by hand, or by Lambda): where they would go \
+             to origin, they are blocked",
+        ),
+        (
+            |w| w.unreachable_origins.push(("bills".to_owned(), "no such queue".to_owned())),
+            "origin_unreachable",
+            "origin is bills are blocked: it cannot be opened (no such queue)",
+        ),
+        (|w| w.origins_not_listed = Some("denied".to_owned()), "origins_not_listed", "could not be listed (denied)"),
+        (|w| w.job.retry = None, "in_doubt_resend", "may arrive twice"),
+        (|w| w.to_fifo("{date}"), "deduplication_reused", "within five minutes"),
+        (|w| w.source = attributes("orders-dlq.fifo"), "fifo_to_standard", "order and deduplication end there"),
+        (|w| w.targets[0].queue = Some(attributes("o.fifo")), "standard_to_fifo", "orders is FIFO"),
+        (|w| w.queue().kms_key = Some("alias/k".to_owned()), "encryption_differs", "with no KMS key, orders (alias/k)"),
+        (
+            |w| {
+                let may = Estimate { sampled: 50, total: 100_000, low: 80_000, high: 130_000 };
+                w.rules[0] = rule(RuleId(0), &[(TO, exact(50)), (Outcome::Kept(Reason::RuleKeeps), may)]);
+            },
+            "many_may_stay",
+            "Up to 130,000 messages may stay",
+        ),
+        (|w| w.seen.extended_client = 1, "extended_client", "1 of 100"),
+        (|w| w.seen.lambda_envelopes = 2, "lambda_envelope", "$.requestPayload"),
+        (|w| w.seen.lambda_errors = 3, "lambda_error", "asynchronous invocation"),
+        (|w| w.seen.sns_envelopes = 4, "sns_envelope", "$.Message"),
+        (|w| w.seen.trace_headers = 5, "trace_header", "5 of 100 sampled messages carry AWSTraceHeader"),
+        (|w| w.seen.near_limit = 6, "near_size_limit", "6 of 100"),
+        (|w| w.seen.not_json = 7, "not_json", "7 of 100 sampled messages are not JSON"),
+        (|w| w.job.source.sent_before = None, "newer_excluded", "sent after 2026-11-22T06:00:00Z stay"),
+        (|w| w.rules.push(rule(RuleId(1), &[])), "idle_rule", "by rule \"all\""),
+        (|w| w.sample.whole_queue = false, "counts_approximate", "approximate count of 100"),
+        (
+            |w| {
+                w.to_fifo("{message_id}");
+                w.sample.whole_queue = false;
+            },
+            "fifo_sample",
+            "the heads of the groups",
+        ),
+        (|w| w.end = End::Memory, "sample_cut", "after 100 messages: as much as may be held in memory"),
+        (|w| w.end = End::NothingMore, "sample_cut", "nothing more came"),
+        (|w| w.end = End::Time, "sample_cut", "half of the visibility timeout"),
+        (|w| w.sample.not_given_back = 3, "sampling_effect", "3 could not be given back; they are visible again after 5m"),
+        (|w| w.answers_lost = 1, "sampling_effect", "1 receive got no answer: up to 10 messages may be invisible"),
+    ];
+    for (change, code, words) in rows {
+        let mut world = World::new();
+        change(&mut world);
+        let found = hazards(&world.facts());
+        let hazard = found.iter().find(|hazard| hazard.code == *code);
+        let text = hazard.map(|hazard| hazard.text.as_str()).unwrap_or_default();
+        assert!(text.contains(words), "{code}: {found:#?}");
+        assert!(text.ends_with('.'), "{text}");
+    }
+}
+
+#[test]
+fn each_refusal_appears_where_it_applies() {
+    let rows: &[Row] = &[
+        (
+            |w| w.sample = Sample { messages: 0, whole_queue: false, population: 500, ..w.sample.clone() },
+            "nothing_sampled",
+            "SQS counts about 500",
+        ),
+        (|w| w.targets[0].queue = Some(attributes("orders-dlq")), "destination_is_source", "the destination orders"),
+        (
+            |w| {
+                w.rules[0] = rule(RuleId(0), &[(TO, exact(1)), (Outcome::Kept(Reason::RuleKeeps), exact(120_001))]);
+            },
+            "too_many_stay",
+            "About 120,001 messages would stay in orders-dlq and be held in flight until apply ends; there is room for 120,000",
+        ),
+        (
+            |w| {
+                w.source.counts.in_flight = 20_000;
+                w.rules[0] = rule(RuleId(0), &[(Outcome::Blocked(Reason::NotJson), exact(100_001))]);
+            },
+            "too_many_stay",
+            "room for 100,000",
+        ),
+        (
+            |w| w.rules[0] = rule(RuleId(0), &[(Outcome::Blocked(Reason::GroupMissing), exact(100))]),
+            "group_missing",
+            "not one message of rule \"all\" has a message group ID. Set message_group_id in [destination.orders].",
+        ),
+    ];
+    for (change, code, words) in rows {
+        let mut world = World::new();
+        change(&mut world);
+        let found = refusals(&world.facts());
+        assert_eq!(found.len(), 1, "{code}: {found:#?}");
+        assert_eq!(found[0].code, *code);
+        assert!(found[0].text.contains(words), "{found:#?}");
+    }
+}
+
+#[test]
+fn a_few_messages_without_a_group_are_blocked_and_do_not_stop_the_others() {
+    let mut world = World::new();
+    world.rules[0] = rule(RuleId(0), &[(TO, exact(99)), (Outcome::Blocked(Reason::GroupMissing), exact(1))]);
+    assert_eq!(refusals(&world.facts()), []);
+}
+
+#[test]
+fn a_limit_that_ends_apply_early_needs_less_room() {
+    let mut world = World::new();
+    world.rules[0] = rule(RuleId(0), &[(TO, exact(100_000)), (Outcome::Kept(Reason::RuleKeeps), exact(900_000))]);
+    assert_eq!(refusals(&world.facts()).len(), 1);
+    world.job.limits.max_messages = Some(10_000);
+    assert_eq!(refusals(&world.facts()), [], "90,000 stay until 10,000 have left");
+}
+
+#[test]
+fn sampling_is_refused_where_it_could_move_messages() {
+    assert_eq!(sampling_refusal(&attributes("orders-dlq")), None);
+    let source = QueueAttributes { redrive_policy: redrives_to("orders-dlq"), ..attributes("orders") };
+    let refusal = sampling_refusal(&source).expect("it has a redrive policy");
+    assert_eq!(refusal.code, "sampling_moves_messages");
+    assert!(refusal.text.contains("received 3 times moves to orders-dlq"), "{}", refusal.text);
+}
+
+#[test]
+fn what_is_not_used_is_no_hazard() {
+    let mut world = World::new();
+    world.targets.push(target("other", TargetKind::Sqs, Some(attributes("other.fifo"))));
+    world.targets.push(target("drop", TargetKind::Drop, None));
+    assert_eq!(world.codes(), ALWAYS);
+    world.rules[0] = rule(RuleId(0), &[(Outcome::Kept(Reason::RuleKeeps), exact(100))]);
+    assert_eq!(world.codes(), ["sampling_effect"]);
+}
+
+#[test]
+fn names_are_listed_as_people_do() {
+    let listed = |names: &[&str]| list(names.iter().map(|name| (*name).to_owned()));
+    assert_eq!(listed(&[]), "");
+    assert_eq!(listed(&["a"]), "a");
+    assert_eq!(listed(&["a", "b", "c"]), "a, b and c");
+}

@@ -1,0 +1,127 @@
+//! Making a plan, from the first look at the queues to the seal. The queues and buckets are opened by the caller; everything that
+//! is missing or forbidden is found before the first message is received.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::build::{Input, build};
+use super::document::Plan;
+use super::hazards::sampling_refusal;
+use super::origins::{Opener, Origins, resolve};
+use super::sample::{SampleOptions, sample};
+use crate::error::{Error, Result};
+use crate::job::{DROP, Job, ORIGIN};
+use crate::rule::Rules;
+use crate::sqs::Queue;
+use crate::store::Bucket;
+use crate::target::{Target, TargetKind};
+
+/// For how long a received message stays invisible where the job does not say.
+const VISIBILITY: Duration = Duration::from_secs(5 * 60);
+
+/// A destination of the job, opened.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// An SQS queue.
+    Queue(Arc<dyn Queue>),
+    /// A bucket.
+    Bucket(Arc<dyn Bucket>),
+    /// A local file, by the path in the job.
+    File(String),
+}
+
+/// What a plan is made from.
+pub struct Request<'a> {
+    /// The job.
+    pub job: &'a Job,
+    /// The job, compiled.
+    pub rules: &'a Rules,
+    /// The job file's name.
+    pub file: &'a str,
+    /// The job file's text.
+    pub text: &'a str,
+    /// The source queue.
+    pub source: Arc<dyn Queue>,
+    /// The job's destinations by name, in the job's order.
+    pub destinations: Vec<(String, Place)>,
+    /// Opens origin queues.
+    pub opener: &'a dyn Opener,
+    /// The server's clock; asked once, after the first call has been answered.
+    pub clock: &'a (dyn Fn() -> Timestamp + Sync),
+    /// How much is sampled. The visibility timeout of the job wins over the one in here.
+    pub sample: SampleOptions,
+    /// Sample even where that could move messages.
+    pub sample_anyway: bool,
+    /// Becomes true when planning is to end early.
+    pub cancel: watch::Receiver<bool>,
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("file", &self.file).field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+/// Makes a plan and seals it. Whatever happens, what was received is given back.
+pub async fn make(request: Request<'_>) -> Result<Plan> {
+    let Request { job, rules, file, text, source, destinations, opener, clock, sample: mut options, .. } = request;
+    let attributes = source.attributes().await?;
+    let mut targets = Vec::with_capacity(destinations.len());
+    for (name, place) in destinations {
+        targets.push(target(name, place).await?);
+    }
+    if let Some(refusal) = sampling_refusal(&attributes)
+        && !request.sample_anyway
+    {
+        return Err(Error::guarded(refusal.text).hint(
+            "nothing was received; --sample-anyway samples nevertheless, and a queue without a redrive policy needs no flag",
+        ));
+    }
+    // Before sampling: what is sent from here on is not part of what was planned.
+    let now = clock();
+    options.visibility = visibility_of(job);
+    let sampled = sample(&source, &attributes, &options, request.cancel).await?;
+    let mut origins = Origins::default();
+    if rules.uses_origin() {
+        origins = resolve(&source, opener, &sampled.messages).await?;
+        targets.append(&mut origins.targets);
+    }
+    if job.allow_drop {
+        targets.push(Target { destination: DROP.to_owned(), kind: TargetKind::Drop, queue: None, location: None });
+    }
+    let tool_version = env!("CARGO_PKG_VERSION");
+    let input =
+        Input { job, rules, file, text, tool_version, now, source: attributes, targets, origins, sampled };
+    Ok(build(input).seal())
+}
+
+/// For how long messages of this job's source stay invisible once received.
+pub(crate) fn visibility_of(job: &Job) -> Duration {
+    job.source.visibility_timeout.map_or(VISIBILITY, |age| age.0)
+}
+
+/// Looks at a destination: one that is missing or forbidden is an error now, not in the middle of apply.
+async fn target(destination: String, place: Place) -> Result<Target> {
+    debug_assert_ne!(destination, ORIGIN, "the job's own destinations have other names");
+    let failed = |error: Error| {
+        let hint = error.hint_text().unwrap_or("check the destination in the job").to_owned();
+        Error::new(error.kind(), format!("destination {destination}: {error}"))
+            .hint(format!("{hint}; no message was received"))
+    };
+    let (kind, queue, location) = match place {
+        Place::Queue(queue) => {
+            let attributes = queue.attributes().await.map_err(|error| failed(error.into()))?;
+            (TargetKind::Sqs, Some(attributes), None)
+        }
+        Place::Bucket(bucket) => {
+            bucket.check().await.map_err(|error| failed(error.into()))?;
+            (TargetKind::S3, None, Some(format!("s3://{}", bucket.name())))
+        }
+        Place::File(path) => (TargetKind::File, None, Some(path)),
+    };
+    Ok(Target { destination, kind, queue, location })
+}

@@ -1,0 +1,419 @@
+//! Sampling: receives some messages, holds them so that each is seen once, and gives every one of them back, whether the
+//! sampling went well, failed or was interrupted. It judges nothing and writes nothing.
+//!
+//! Receiving is not reading: each receive raises a message's receive count. So no message is received twice on purpose, and
+//! what the sampling did is part of its result.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::give_back::give_back;
+use crate::error::{Error, Kind, Result};
+use crate::job::Age;
+use crate::message::{Message, MessageId, ReceiptHandle, Received};
+use crate::sqs::{CallError, Fault, MAX_BATCH, Queue, QueueAttributes};
+
+/// Long polls under way at once.
+const CONCURRENCY: usize = 4;
+
+/// Rounds without a new message after which an approximate count of zero is believed.
+const QUIET_ROUNDS: u32 = 3;
+
+/// Rounds without a new message after which sampling stops whatever the count says; it lags by up to a minute.
+const MAX_QUIET_ROUNDS: u32 = 12;
+
+/// Transient faults in a row after which sampling fails.
+const MAX_FAULTS: u32 = 6;
+
+/// How much is sampled, and how.
+#[derive(Debug, Clone)]
+pub struct SampleOptions {
+    /// Distinct messages at most.
+    pub messages: usize,
+    /// Bytes of messages in memory at most; the round that passes it is the last.
+    pub bytes: usize,
+    /// How long one poll waits for a message.
+    pub wait: Duration,
+    /// For how long messages stay invisible, should they not be given back.
+    pub visibility: Duration,
+    /// The first wait before something is tried again; it doubles each time.
+    pub pause: Duration,
+}
+
+impl Default for SampleOptions {
+    fn default() -> Self {
+        Self {
+            messages: 1000,
+            bytes: 64 * 1024 * 1024,
+            wait: Duration::from_secs(2),
+            visibility: Duration::from_secs(5 * 60),
+            pause: Duration::from_millis(200),
+        }
+    }
+}
+
+/// Why sampling ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// As many messages as were asked for.
+    Enough,
+    /// Every message that could be received: repeated long polls came back empty, and the approximate count is zero.
+    WholeQueue,
+    /// As many bytes as may be held in memory.
+    Memory,
+    /// Nothing more came, although SQS counts more: they are in flight with others, behind others of their group, or the
+    /// count lags.
+    NothingMore,
+    /// Half the visibility timeout was over.
+    Time,
+}
+
+/// The sampled messages, all given back, and what the sampling did.
+#[derive(Debug)]
+pub struct Sampled {
+    /// Distinct messages, the oldest first.
+    pub messages: Vec<Message>,
+    /// Why it ended.
+    pub end: End,
+    /// Receive calls made.
+    pub receives: u64,
+    /// Receive calls whose answer never came; each may have made up to ten messages invisible.
+    pub answers_lost: u64,
+    /// Messages that could not be given back at once.
+    pub not_given_back: u64,
+}
+
+/// Receives a sample and gives it back. `before` is what the queue's attributes were just before; `cancel` becoming true ends
+/// it with an error of the kind [`Kind::Stopped`].
+pub async fn sample(
+    queue: &Arc<dyn Queue>,
+    before: &QueueAttributes,
+    options: &SampleOptions,
+    mut cancel: watch::Receiver<bool>,
+) -> Result<Sampled> {
+    let mut held = Held::default();
+    // No `?` before the giving back: it must be reached on every way out.
+    let ended = receive(queue, before, options, &mut cancel, &mut held).await;
+    let Held { taken, receives, answers_lost, .. } = held;
+    let (mut messages, mut receipts) = (Vec::with_capacity(taken.len()), Vec::with_capacity(taken.len()));
+    for Received { message, receipt } in taken.into_values() {
+        messages.push(message);
+        receipts.push(receipt);
+    }
+    let not_given_back = give_back(queue, receipts, options.pause).await;
+    let end = ended.map_err(|error| after_failure(error, messages.len(), not_given_back, options.visibility))?;
+    // SQS delivers in any order; the plan must not depend on it.
+    messages.sort_by_cached_key(|message| (message.system.sent_timestamp(), message.id.clone()));
+    Ok(Sampled { messages, end, receives, answers_lost, not_given_back })
+}
+
+/// What is in our hands while sampling.
+#[derive(Default)]
+struct Held {
+    taken: HashMap<MessageId, Received>,
+    bytes: usize,
+    receives: u64,
+    answers_lost: u64,
+}
+
+impl Held {
+    /// Takes a batch in; returns how many of it are new. A message that comes again brings the handle that is sure.
+    fn take(&mut self, batch: Vec<Received>) -> usize {
+        let before = self.taken.len();
+        for received in batch {
+            match self.taken.entry(received.message.id.clone()) {
+                Entry::Occupied(mut known) => {
+                    let newest: ReceiptHandle = received.receipt;
+                    known.get_mut().receipt = newest;
+                }
+                Entry::Vacant(free) => {
+                    self.bytes += received.message.size();
+                    free.insert(received);
+                }
+            }
+        }
+        self.taken.len() - before
+    }
+}
+
+async fn receive(
+    queue: &Arc<dyn Queue>,
+    before: &QueueAttributes,
+    options: &SampleOptions,
+    cancel: &mut watch::Receiver<bool>,
+    held: &mut Held,
+) -> Result<End> {
+    let started = Instant::now();
+    let (mut quiet, mut empty, mut faults) = (0, 0, 0);
+    loop {
+        if *cancel.borrow() {
+            return Err(Error::new(Kind::Stopped, "planning was interrupted; no plan was written"));
+        }
+        let wanted = options.messages.saturating_sub(held.taken.len());
+        if wanted == 0 {
+            return Ok(End::Enough);
+        }
+        if held.bytes >= options.bytes {
+            return Ok(End::Memory);
+        }
+        if started.elapsed() > options.visibility / 2 {
+            return Ok(End::Time);
+        }
+        let round = poll(queue, wanted, options, held).await;
+        if let Some(error) = round.fault {
+            faults += 1;
+            if !error.fault.is_transient() || faults >= MAX_FAULTS {
+                return Err(error.into());
+            }
+            pause(backoff(options.pause, faults - 1), cancel).await;
+            continue;
+        }
+        faults = 0;
+        empty = if round.received == 0 { empty + 1 } else { 0 };
+        quiet = if round.fresh == 0 { quiet + 1 } else { 0 };
+        if quiet < QUIET_ROUNDS {
+            continue;
+        }
+        // A count that cannot be had is no proof of an empty queue, and no reason to fail either.
+        let counted = queue.attributes().await.ok().map(|attributes| attributes.counts.visible);
+        // On a FIFO queue messages can hide behind those in our own hands, so what was counted must have come as well.
+        let all_came = !before.fifo || held.taken.len() as u64 >= before.counts.visible;
+        if empty >= QUIET_ROUNDS && counted == Some(0) && all_came {
+            return Ok(End::WholeQueue);
+        }
+        // What hides there, no further poll will bring.
+        if before.fifo || quiet >= MAX_QUIET_ROUNDS {
+            return Ok(End::NothingMore);
+        }
+    }
+}
+
+/// What a round of polls brought.
+#[derive(Default)]
+struct Round {
+    received: usize,
+    fresh: usize,
+    /// The fault that weighs most: a permanent one before a transient one.
+    fault: Option<CallError>,
+}
+
+/// A few long polls at once. They are never dropped half-way: what a dropped receive had received would stay invisible.
+async fn poll(queue: &Arc<dyn Queue>, mut wanted: usize, options: &SampleOptions, held: &mut Held) -> Round {
+    let mut polls = JoinSet::new();
+    while wanted > 0 && polls.len() < CONCURRENCY {
+        let max = wanted.min(MAX_BATCH);
+        wanted -= max;
+        let (queue, wait, visibility) = (Arc::clone(queue), options.wait, options.visibility);
+        polls.spawn(async move { queue.receive(max, wait, visibility).await });
+        held.receives += 1;
+    }
+    let mut round = Round::default();
+    while let Some(joined) = polls.join_next().await {
+        match joined {
+            Ok(Ok(batch)) => {
+                round.received += batch.len();
+                round.fresh += held.take(batch);
+            }
+            Ok(Err(error)) => {
+                held.answers_lost += u64::from(!error.fault.had_no_effect());
+                let heavier = round.fault.as_ref().is_none_or(|known| known.fault.is_transient());
+                if heavier {
+                    round.fault = Some(error);
+                }
+            }
+            Err(died) => {
+                held.answers_lost += 1;
+                round.fault = Some(CallError {
+                    fault: Fault::Refused,
+                    action: "ReceiveMessage",
+                    resource: queue.url().to_owned(),
+                    code: None,
+                    message: format!("the receiving task ended early: {died}"),
+                });
+            }
+        }
+    }
+    round
+}
+
+/// Waits, but not longer than until somebody cancels.
+async fn pause(length: Duration, cancel: &mut watch::Receiver<bool>) {
+    // An error means that nobody is left who could cancel; then only the time counts.
+    tokio::select! {
+        () = tokio::time::sleep(length) => {}
+        Ok(_) = cancel.wait_for(|cancelled| *cancelled) => {}
+    }
+}
+
+/// The wait before the try after `failed` failed ones: doubling, five seconds at most.
+pub(super) fn backoff(pause: Duration, failed: u32) -> Duration {
+    pause.saturating_mul(1 << failed.min(16)).min(Duration::from_secs(5))
+}
+
+/// Adds to an error what became of the messages that had been received by then.
+fn after_failure(error: Error, received: usize, not_given_back: u64, visibility: Duration) -> Error {
+    let fate = match (received, not_given_back) {
+        (0, _) => "no message had been received".to_owned(),
+        (_, 0) => format!("all {received} messages received until then were given back at once"),
+        _ => format!(
+            "of {received} messages received until then {not_given_back} could not be given back; they are visible again after {}",
+            Age(visibility)
+        ),
+    };
+    let hint = error.hint_text().map_or_else(|| fate.clone(), |hint| format!("{hint}; {fate}"));
+    error.hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::fake::{FakeQueue, attributes, call_error, message};
+    use super::*;
+
+    fn options(messages: usize) -> SampleOptions {
+        SampleOptions { messages, pause: Duration::from_millis(1), ..SampleOptions::default() }
+    }
+
+    async fn run(fake: &Arc<FakeQueue>, options: SampleOptions) -> Result<Sampled> {
+        let queue: Arc<dyn Queue> = Arc::clone(fake) as Arc<dyn Queue>;
+        let before = queue.attributes().await?;
+        let (_sender, cancel) = watch::channel(false);
+        sample(&queue, &before, &options, cancel).await
+    }
+
+    #[tokio::test]
+    async fn a_part_of_a_queue_is_taken_once_and_given_back() {
+        let fake = FakeQueue::filled(300);
+        let sampled = run(&fake, options(95)).await.expect("no fault is set");
+        assert_eq!((sampled.messages.len(), sampled.end), (95, End::Enough));
+        assert_eq!(sampled.messages.iter().map(|message| &message.id).collect::<BTreeSet<_>>().len(), 95);
+        assert!(sampled.messages.is_sorted_by_key(|message| message.system.sent_timestamp()));
+        assert_eq!((sampled.receives, sampled.not_given_back), (10, 0));
+        assert_eq!((fake.visible(), fake.in_flight()), (300, 0));
+    }
+
+    #[tokio::test]
+    async fn a_whole_queue_is_known_by_repeated_empty_polls_and_a_count_of_zero() {
+        for count in [0, 1, 57] {
+            let fake = FakeQueue::filled(count);
+            let sampled = run(&fake, options(1000)).await.expect("no fault is set");
+            assert_eq!((sampled.messages.len(), sampled.end), (count, End::WholeQueue));
+            assert_eq!(fake.visible(), count);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_count_that_stays_ends_the_sampling_without_a_claim() {
+        let fake = FakeQueue::filled(20);
+        fake.count_stays_at(7);
+        let sampled = run(&fake, options(1000)).await.expect("no fault is set");
+        assert_eq!((sampled.messages.len(), sampled.end), (20, End::NothingMore));
+    }
+
+    #[tokio::test]
+    async fn on_a_fifo_queue_messages_may_hide_behind_those_taken() {
+        let fake = FakeQueue::new(attributes("orders-dlq.fifo"), (0..5).map(|number| message(number, "x")).collect());
+        fake.count_stays_at(50);
+        let sampled = run(&fake, options(1000)).await.expect("no fault is set");
+        assert_eq!((sampled.messages.len(), sampled.end), (5, End::NothingMore));
+    }
+
+    #[tokio::test]
+    async fn a_message_delivered_again_is_one_message_and_its_newest_handle_gives_it_back() {
+        let fake = FakeQueue::filled(40);
+        fake.deliver_twice();
+        let sampled = run(&fake, options(30)).await.expect("no fault is set");
+        assert_eq!((sampled.messages.len(), sampled.not_given_back), (30, 0));
+        assert_eq!(fake.visible(), 40);
+    }
+
+    #[tokio::test]
+    async fn a_server_without_visibility_timeouts_cannot_keep_the_sampling_busy_for_ever() {
+        let fake = FakeQueue::filled(3);
+        fake.deliver_twice();
+        let sampled = run(&fake, options(1000)).await.expect("no fault is set");
+        assert_eq!((sampled.messages.len(), sampled.end), (3, End::NothingMore));
+    }
+
+    #[tokio::test]
+    async fn memory_is_bounded() {
+        let large = "x".repeat(10_000);
+        let fake = FakeQueue::new(attributes("large"), (0..200).map(|number| message(number, &large)).collect());
+        let sampled = run(&fake, SampleOptions { bytes: 100_000, ..options(1000) }).await.expect("no fault is set");
+        assert_eq!(sampled.end, End::Memory);
+        assert!((10..=10 + CONCURRENCY * MAX_BATCH).contains(&sampled.messages.len()));
+        assert_eq!(fake.visible(), 200);
+    }
+
+    #[tokio::test]
+    async fn transient_faults_are_tried_again_and_lost_answers_counted() {
+        let fake = FakeQueue::filled(300);
+        for fault in [Fault::Throttled, Fault::NoAnswer, Fault::Unreachable] {
+            fake.fail_receive(call_error(fault));
+        }
+        let sampled = run(&fake, options(100)).await.expect("transient faults only");
+        assert_eq!((sampled.messages.len(), sampled.answers_lost), (100, 1));
+        assert_eq!(fake.visible(), 300);
+    }
+
+    #[tokio::test]
+    async fn a_permanent_fault_ends_it_after_everything_is_given_back() {
+        let fake = FakeQueue::filled(300);
+        // The first round passes; in the second one of four polls is refused.
+        for fault in [Fault::Throttled, Fault::Denied] {
+            fake.fail_receive(call_error(fault));
+        }
+        let error = run(&fake, options(200)).await.expect_err("the credentials were refused");
+        assert!(error.message().contains("ReceiveMessage on orders-dlq"), "{error}");
+        assert!(
+            error
+                .hint_text()
+                .is_some_and(|hint| hint.ends_with("20 messages received until then were given back at once"))
+        );
+        assert_eq!((fake.visible(), fake.in_flight()), (300, 0));
+    }
+
+    #[tokio::test]
+    async fn a_service_that_stays_away_is_given_up() {
+        let fake = FakeQueue::filled(300);
+        for _ in 0..100 {
+            fake.fail_receive(call_error(Fault::Unreachable));
+        }
+        let error = run(&fake, options(200)).await.expect_err("nothing answers");
+        assert!(error.hint_text().is_some_and(|hint| hint.ends_with("no message had been received")));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_given_back_is_said() {
+        let fake = FakeQueue::filled(30);
+        fake.fail_change(call_error(Fault::Denied));
+        let sampled = run(&fake, options(30)).await.expect("giving back does not fail");
+        assert_eq!(sampled.not_given_back, 10);
+    }
+
+    #[tokio::test]
+    async fn an_interruption_gives_back_what_was_received() {
+        let fake = FakeQueue::filled(5000);
+        let queue: Arc<dyn Queue> = Arc::clone(&fake) as Arc<dyn Queue>;
+        let before = attributes("orders-dlq");
+        let (sender, cancel) = watch::channel(false);
+        // A fault with a long pause after the first round: the interruption ends the pause too.
+        fake.fail_receive(call_error(Fault::Throttled));
+        let options = SampleOptions { pause: Duration::from_secs(5), ..options(5000) };
+        let sampling = tokio::spawn(async move { sample(&queue, &before, &options, cancel).await });
+        while fake.in_flight() == 0 {
+            tokio::task::yield_now().await;
+        }
+        sender.send(true).expect("the sampling listens");
+        let error = sampling.await.expect("no panic").expect_err("it was interrupted");
+        assert_eq!(error.kind(), Kind::Stopped);
+        assert_eq!((fake.visible(), fake.in_flight()), (5000, 0));
+    }
+}

@@ -1,0 +1,136 @@
+//! What the sampled messages show beside the rules' verdicts: where they came from, what wraps them, what could go wrong with
+//! them. Pure: looks at messages, knows no queue.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::message::Message;
+
+/// Counts over the sampled messages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Bytes as SQS counts them.
+    pub(super) bytes: u64,
+    /// When the oldest was sent.
+    pub(super) oldest: Option<Timestamp>,
+    /// When the newest was sent.
+    pub(super) newest: Option<Timestamp>,
+    /// Bodies that are not JSON.
+    pub(super) not_json: u64,
+    /// By `DeadLetterQueueSourceArn`; empty where there is none.
+    pub(super) origins: BTreeMap<String, u64>,
+    /// With an `AWSTraceHeader`.
+    pub(super) trace_headers: u64,
+    /// Wrapped by a Lambda destination.
+    pub(super) lambda_envelopes: u64,
+    /// Put here by Lambda's own dead-letter queue, with its error in attributes.
+    pub(super) lambda_errors: u64,
+    /// Wrapped by SNS.
+    pub(super) sns_envelopes: u64,
+    /// Pointers of the Extended Client to a body in S3.
+    pub(super) extended_client: u64,
+    /// Above nine tenths of the size that was given as the limit.
+    pub(super) near_limit: u64,
+    /// Sent before the time that was given as the edge of retention.
+    pub(super) expiring: u64,
+}
+
+impl Seen {
+    /// Looks at every message. `size_limit` is the smallest that a destination queue takes; what was sent before `expiring`
+    /// will be gone soon.
+    pub(super) fn look(messages: &[Message], size_limit: u64, expiring: Timestamp) -> Self {
+        let mut seen = Self::default();
+        for message in messages {
+            seen.take(message, size_limit, expiring);
+        }
+        seen
+    }
+
+    fn take(&mut self, message: &Message, size_limit: u64, expiring: Timestamp) {
+        let size = message.size() as u64;
+        self.bytes += size;
+        self.near_limit += u64::from(size > size_limit / 10 * 9);
+        if let Some(sent) = message.system.sent_timestamp() {
+            self.oldest = Some(self.oldest.map_or(sent, |oldest| oldest.min(sent)));
+            self.newest = Some(self.newest.map_or(sent, |newest| newest.max(sent)));
+            self.expiring += u64::from(sent < expiring);
+        }
+        let origin = message.system.dead_letter_queue_source_arn().unwrap_or_default();
+        *self.origins.entry(origin.to_owned()).or_default() += 1;
+        self.trace_headers += u64::from(message.system.trace_header().is_some());
+        let has = |name: &str| message.attributes.contains_key(name);
+        self.lambda_errors += u64::from(has("RequestID") && has("ErrorCode") && has("ErrorMessage"));
+        match serde_json::from_str::<Value>(&message.body) {
+            Ok(body) => {
+                self.lambda_envelopes +=
+                    u64::from(body.get("requestContext").is_some() && body.get("requestPayload").is_some());
+                let is_notification = body.get("Type").and_then(Value::as_str) == Some("Notification");
+                self.sns_envelopes += u64::from(is_notification && body.get("TopicArn").is_some());
+                let pointer = body.get(0).and_then(Value::as_str).is_some_and(|class| {
+                    class.starts_with("software.amazon.payloadoffloading.") || class.ends_with(".MessageS3Pointer")
+                });
+                let sized = has("ExtendedPayloadSize") || has("SQSLargePayloadSize");
+                self.extended_client += u64::from(pointer || sized);
+            }
+            Err(_) => self.not_json += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::{at, message};
+    use super::*;
+    use crate::message::Attribute;
+
+    fn seen(messages: &[Message]) -> Seen {
+        Seen::look(messages, 1000, at("2026-11-01T00:00:02Z"))
+    }
+
+    #[test]
+    fn an_empty_sample_shows_nothing() {
+        assert_eq!(seen(&[]), Seen::default());
+    }
+
+    #[test]
+    fn times_and_sizes() {
+        let large = message(9, &"x".repeat(901));
+        let seen = seen(&[message(1, "{}"), message(3, "[]"), large]);
+        assert_eq!(seen.bytes, 905);
+        assert_eq!((seen.near_limit, seen.expiring, seen.not_json), (1, 1, 1));
+        assert_eq!((seen.oldest, seen.newest), (Some(at("2026-11-01T00:00:01Z")), Some(at("2026-11-01T00:00:09Z"))));
+    }
+
+    #[test]
+    fn wrappings_are_told_apart() {
+        let bodies = [
+            r#"{"version":"1.0","requestContext":{},"requestPayload":{},"responsePayload":{}}"#,
+            r#"{"Type":"Notification","TopicArn":"arn:aws:sns:eu-west-1:0:t","Message":"{}"}"#,
+            r#"["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":"b","s3Key":"k"}]"#,
+            r#"["com.amazon.sqs.javamessaging.MessageS3Pointer",{}]"#,
+            r#"{"Type":"Notification"}"#,
+            r#"{"requestContext":1}"#,
+            r#"["a list"]"#,
+            "\"text\"",
+        ];
+        let messages: Vec<Message> = bodies.iter().enumerate().map(|(n, body)| message(n, body)).collect();
+        let seen = seen(&messages);
+        assert_eq!((seen.lambda_envelopes, seen.sns_envelopes, seen.extended_client, seen.not_json), (1, 1, 2, 0));
+    }
+
+    #[test]
+    fn attributes_and_system_attributes_count_too() {
+        let mut from_lambda = message(1, "{}");
+        for name in ["RequestID", "ErrorCode", "ErrorMessage"] {
+            from_lambda.attributes.insert(name.to_owned(), Attribute::string("x"));
+        }
+        let mut moved = message(2, "{}");
+        moved.system.0.insert("DeadLetterQueueSourceArn".to_owned(), "arn:a".to_owned());
+        moved.system.0.insert("AWSTraceHeader".to_owned(), "Root=1".to_owned());
+        let seen = seen(&[from_lambda, moved]);
+        assert_eq!((seen.lambda_errors, seen.trace_headers), (1, 1));
+        assert_eq!(seen.origins, BTreeMap::from([(String::new(), 1), ("arn:a".to_owned(), 1)]));
+    }
+}

@@ -1,0 +1,53 @@
+//! Figures in sentences: digits in groups of three, singular and plural. Shared with the view, so that a hazard and a table say
+//! the same number in the same way.
+
+/// `1,234,567`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// `1 message`, `2,000 messages`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", thousands(number), if number == 1 { "" } else { "s" })
+}
+
+/// A length of time in its two largest units: `2d 4h`, `3m 20s`, `0s`.
+pub(crate) fn duration(seconds: u64) -> String {
+    let parts = [(seconds / 86_400, 'd'), (seconds / 3600 % 24, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
+    let first = parts.iter().position(|(amount, _)| *amount > 0).unwrap_or(parts.len() - 1);
+    let shown: Vec<String> = parts[first..]
+        .iter()
+        .take(2)
+        .enumerate()
+        .filter(|(position, (amount, _))| *position == 0 || *amount > 0)
+        .map(|(_, (amount, unit))| format!("{amount}{unit}"))
+        .collect();
+    shown.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        let shown: Vec<String> = [0, 999, 1000, 1_234_567, u64::MAX].into_iter().map(thousands).collect();
+        assert_eq!(shown, ["0", "999", "1,000", "1,234,567", "18,446,744,073,709,551,615"]);
+        assert_eq!(count(1, "message"), "1 message");
+        assert_eq!(count(1200, "message"), "1,200 messages");
+    }
+
+    #[test]
+    fn durations_have_two_units_at_most() {
+        let shown: Vec<String> = [0, 59, 60, 200, 7200, 90_061, 1_209_600].into_iter().map(duration).collect();
+        assert_eq!(shown, ["0s", "59s", "1m", "3m 20s", "2h", "1d 1h", "14d"]);
+    }
+}
