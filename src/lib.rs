@@ -2,6 +2,8 @@
 
 pub mod apply;
 pub mod aws;
+pub mod cli;
+pub mod commands;
 pub mod error;
 pub mod exit;
 pub mod job;

@@ -4,7 +4,6 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,9 +17,6 @@ use crate::exit::Exit;
 use crate::journal::{Journal, Reader, RunSpec, system_clock};
 use crate::plan::{self, Plan};
 use crate::view::{output, progress, report};
-
-/// For how long a received message stays invisible before it is extended, where the job does not say.
-const VISIBILITY: Duration = Duration::from_secs(5 * 60);
 
 /// Requests of each kind under way at once, where the job does not say.
 const CONCURRENCY: u16 = 16;
@@ -77,9 +73,9 @@ async fn plan_job(args: &ApplyArgs, text: &str, aws: &Aws, journal: &Path, stop:
 
 fn unfinished(journal: &Path, text: &str) -> Result<Option<Plan>> {
     let Some(reader) = Reader::open(journal)? else { return Ok(None) };
-    let sha256 = plan::sha256(text);
+    let sha256 = plan::sha256(text.as_bytes());
     let run = reader.runs()?.into_iter().find(|run| run.ended.is_none() && run.job_sha256 == sha256);
-    run.map(|run| plan::parse(&run.plan, &format!("the plan of run {}", run.name))).transpose()
+    run.map(|run| plan::parse(run.plan.as_bytes(), &format!("the plan of run {}", run.name))).transpose()
 }
 
 fn ask() -> Result<bool> {
@@ -108,20 +104,18 @@ async fn carry_out(args: &ApplyArgs, aws: Arc<Aws>, plan: Plan, journal_path: &P
     if earlier.is_empty() {
         plan::check_time(&plan, aws.server_time(source.url()).unwrap_or_else(jiff::Timestamp::now))?;
     }
-    // The targets are looked at before the journal begins the run, so that a missing one leaves nothing behind.
-    wiring::targets(&aws, &job).await?;
     let journal = Journal::open(journal_path, system_clock())?;
     let spec = RunSpec {
         name: plan.id().to_owned(),
         source_arn: plan.source.arn.clone(),
         job_sha256: plan.job.sha256.clone(),
-        plan: plan::to_text(&plan),
+        plan: plan::to_text(&plan)?,
     };
     let begun = journal.begin(spec).await?;
-    let outlets = wiring::outlets(&aws, &job, &plan, &begun).await?;
+    let outlets = wiring::outlets(&aws, &job, &rules, &plan, &begun).await?;
     let options = Options {
         concurrency: usize::from(job.limits.concurrency.unwrap_or(CONCURRENCY)),
-        visibility: job.source.visibility_timeout.map_or(VISIBILITY, |age| age.0),
+        visibility: plan::visibility_of(&job),
         in_doubt: job.retry.as_ref().map(|retry| retry.in_doubt).unwrap_or_default(),
         rate: job.limits.rate.map(|rate| rate.0),
         max_messages: job.limits.max_messages,
@@ -170,7 +164,7 @@ fn tell(args: &ApplyArgs, summary: &Summary) -> Result<Exit> {
 }
 
 /// Counts SIGINT, SIGTERM and SIGHUP. The second ends the process at once: the journal knows where it was.
-fn listen_for_signals(stop: &Stop) -> Result<()> {
+pub(super) fn listen_for_signals(stop: &Stop) -> Result<()> {
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
         let mut signals =
             signal(kind).map_err(|error| Error::failed(format!("signals cannot be listened for: {error}")))?;

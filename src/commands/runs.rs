@@ -72,7 +72,7 @@ fn find(run: Option<&str>, journal: &Path) -> Result<Report> {
 
 /// A run with its figures and the messages in trouble.
 pub(super) fn load(reader: &Reader, record: RunRecord, most_troubles: usize) -> Result<Report> {
-    let plan: Plan = plan::parse(&record.plan, &format!("the plan of run {}", record.name))?;
+    let plan: Plan = plan::parse(record.plan.as_bytes(), &format!("the plan of run {}", record.name))?;
     let tally = reader.tally(&record.name)?;
     let name = job::compile(&plan.job.file, &plan.job.text).map_or_else(|_| plan.job.file.clone(), |valid| valid.job.name);
     let totals = Totals { requests: record.requests, elapsed_ms: record.elapsed_ms, ..Totals::default() };

@@ -16,7 +16,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit> {
 pub(super) fn print(plan: &Plan, format: PlanFormat, file: Option<&str>) -> Result<()> {
     output::out(&match format {
         PlanFormat::Text => crate::view::plan::text(plan, file, output::stdout_colour()),
-        PlanFormat::Json => plan::to_text(plan),
+        PlanFormat::Json => plan::to_text(plan)?,
         PlanFormat::Markdown => crate::view::plan::markdown(plan),
     })
 }

@@ -1,15 +1,18 @@
 //! From a job's words to the real queues, buckets and files behind them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
+
+use async_trait::async_trait;
 
 use crate::apply::{FileArchive, Outlet};
 use crate::aws::{Access, Aws};
 use crate::error::{Error, Result};
-use crate::job::{DROP, Destination, Job, ORIGIN, S3Destination, Source, SqsDestination, Template};
+use crate::job::{DROP, Destination, Job, ORIGIN, S3Destination, Source, SqsDestination};
 use crate::journal::Begun;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Opener, Place, Plan};
+use crate::rule::Rules;
 use crate::sqs::Queue;
 use crate::store::Bucket;
 use crate::target::{Target, TargetId, TargetKind};
@@ -45,26 +48,35 @@ pub(super) async fn source(aws: &Aws, job: &Job) -> Result<Arc<dyn Queue>> {
     aws.queue(&job.source.queue, &job.source.access()).await
 }
 
-/// The destinations of a job, looked at: what is missing or refused is an error before anything is received.
-pub(super) async fn targets(aws: &Aws, job: &Job) -> Result<Vec<Target>> {
-    let mut targets = Vec::with_capacity(job.destination.len());
+/// The destinations of a job, opened; `plan` looks at them.
+pub(super) async fn places(aws: &Aws, job: &Job) -> Result<Vec<(String, Place)>> {
+    let mut places = Vec::with_capacity(job.destination.len());
     for (name, destination) in &job.destination {
-        let (kind, queue, location) = match destination {
-            Destination::Sqs(sqs) => {
-                let queue = aws.queue(&sqs.queue, &sqs.access()).await.map_err(|error| about(name, &error))?;
-                let attributes = queue.attributes().await.map_err(|error| about(name, &error.into()))?;
-                (TargetKind::Sqs, Some(attributes), None)
-            }
-            Destination::S3(s3) => {
-                let bucket = aws.bucket(&s3.bucket, &s3.access()).await.map_err(|error| about(name, &error))?;
-                bucket.check().await.map_err(|error| about(name, &error.into()))?;
-                (TargetKind::S3, None, Some(format!("s3://{}", s3.bucket)))
-            }
-            Destination::File(file) => (TargetKind::File, None, Some(file.path.clone())),
+        let place = match destination {
+            Destination::Sqs(sqs) => aws.queue(&sqs.queue, &sqs.access()).await.map(Place::Queue),
+            Destination::S3(s3) => aws.bucket(&s3.bucket, &s3.access()).await.map(Place::Bucket),
+            Destination::File(file) => Ok(Place::File(file.path.clone())),
         };
-        targets.push(Target { destination: name.clone(), kind, queue, location });
+        places.push((name.clone(), place.map_err(|error| about(name, &error))?));
     }
-    Ok(targets)
+    Ok(places)
+}
+
+/// Opens origin queues as the source is opened: a queue and its dead-letter queue are of one account and region.
+pub(super) struct Origins<'a> {
+    pub(super) aws: &'a Aws,
+    pub(super) access: Access,
+}
+
+#[async_trait]
+impl Opener for Origins<'_> {
+    async fn queue_by_arn(&self, arn: &str) -> Result<Arc<dyn Queue>> {
+        self.aws.queue_by_arn(arn, &self.access).await
+    }
+
+    async fn queue_by_url(&self, url: &str) -> Result<Arc<dyn Queue>> {
+        self.aws.queue_by_url(url, &self.access).await
+    }
 }
 
 fn about(destination: &str, error: &Error) -> Error {
@@ -76,7 +88,13 @@ fn about(destination: &str, error: &Error) -> Error {
 }
 
 /// The real things behind a plan's targets. Each queue is compared with what the plan knows of it.
-pub(super) async fn outlets(aws: &Aws, job: &Job, plan: &Plan, begun: &Begun) -> Result<Vec<Outlet>> {
+pub(super) async fn outlets(
+    aws: &Aws,
+    job: &Job,
+    rules: &Rules,
+    plan: &Plan,
+    begun: &Begun,
+) -> Result<Vec<Outlet>> {
     let mut outlets = Vec::with_capacity(plan.targets.len());
     for (position, target) in plan.targets.iter().enumerate() {
         let destination = job.destination.get(&target.destination);
@@ -99,7 +117,7 @@ pub(super) async fn outlets(aws: &Aws, job: &Job, plan: &Plan, begun: &Begun) ->
             (TargetKind::File, Some(Destination::File(file))) => {
                 let id = TargetId(u16::try_from(position).unwrap_or(u16::MAX));
                 let doubtful: HashSet<_> = begun.doubtful.iter().filter(|one| one.1 == Some(id)).map(|one| one.0.clone()).collect();
-                let path = file_path(&file.path, job, plan)?;
+                let path = rules.file_path(&target.destination, &plan.setting()).unwrap_or_else(|| file.path.clone());
                 Outlet::File(Arc::new(FileArchive::open(Path::new(&path), begun.resumed, &doubtful)?))
             }
             _ => {
@@ -123,11 +141,4 @@ async fn queue_outlet(queue: Result<Arc<dyn Queue>>, target: &Target) -> Result<
     }
     let batch_bytes = usize::try_from(now.maximum_message_size.min(BATCH_BYTES)).unwrap_or(usize::MAX);
     Ok(Outlet::Queue { queue, batch_bytes })
-}
-
-/// The path of a file destination, for one run.
-fn file_path(template: &str, job: &Job, plan: &Plan) -> Result<String> {
-    let parsed = Template::parse(template).map_err(|(_, why)| Error::usage(format!("the path {template:?}: {why}")))?;
-    let values = BTreeMap::from([("run", plan.id()), ("job", job.name.as_str())]);
-    Ok(parsed.render(|placeholder| values.get(placeholder.name()).copied().unwrap_or_default().into()))
 }

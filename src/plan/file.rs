@@ -43,7 +43,7 @@ impl Plan {
 }
 
 /// The SHA-256 of these bytes, hexadecimal.
-pub(super) fn sha256(bytes: &[u8]) -> String {
+pub fn sha256(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
         // Writing to a string cannot fail.
@@ -126,7 +126,8 @@ struct Header {
     format: Option<serde_json::Value>,
 }
 
-fn parse(bytes: &[u8], name: &str) -> Result<Plan> {
+/// Reads a plan from its bytes, and refuses what is not one that this program sealed. `name` is only shown.
+pub fn parse(bytes: &[u8], name: &str) -> Result<Plan> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(foreign(name, "it is far too long for one"));
     }

@@ -78,7 +78,7 @@ pub async fn make(request: Request<'_>) -> Result<Plan> {
         && !request.sample_anyway
     {
         return Err(Error::guarded(refusal.text).hint(
-            "nothing was received; --sample-anyway samples nevertheless, and a queue without a redrive policy needs no flag",
+            "nothing was received; --sample-despite-redrive-policy samples nevertheless, and a queue without a redrive policy needs no flag",
         ));
     }
     // Before sampling: what is sent from here on is not part of what was planned.

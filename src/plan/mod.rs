@@ -23,7 +23,7 @@ mod stats;
 pub(crate) mod words;
 
 pub use document::*;
-pub use file::{check_fingerprint, check_time, read, to_text, write};
+pub use file::{check_fingerprint, check_time, parse, read, sha256, to_text, write};
 pub use hazards::sampling_refusal;
 pub use make::{Place, Request, make};
 pub use origins::Opener;

@@ -173,12 +173,6 @@ impl Rules {
         compile::compile(job)
     }
 
-    /// A rule's name, for reports.
-    pub fn rule_name(&self, rule: RuleId) -> &str {
-        let _ = rule;
-        ""
-    }
-
     /// Judges one message.
     pub fn judge(&self, message: Message, setting: &Setting) -> Verdict {
         if let Some(reason) = setting.out_of_scope(&message) {

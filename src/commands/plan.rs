@@ -1,0 +1,83 @@
+//! `redrive plan`: looks at a sample of the source, and shows and saves what a job would do.
+
+use tokio::sync::watch;
+
+use super::job::{self, Compiled};
+use super::{apply, read_text, show, wiring};
+use crate::apply::Stop;
+use crate::aws::Aws;
+use crate::cli::{PlanArgs, SampleArgs};
+use crate::error::Result;
+use crate::exit::Exit;
+use crate::plan::{self, Outcome, Plan, Request, SampleOptions};
+use crate::view::output;
+
+pub(super) async fn plan(args: PlanArgs) -> Result<Exit> {
+    let file = args.job.display().to_string();
+    let text = read_text(&args.job)?;
+    let compiled = job::compile_or_show(&file, &text)?;
+    #[cfg(feature = "sandbox")]
+    let sandbox = if args.sandbox { Some(super::sandbox::start_seeded().await?) } else { None };
+    #[cfg(feature = "sandbox")]
+    let aws = sandbox.as_ref().map_or_else(Aws::new, |sandbox| Aws::local(sandbox.endpoint_url()));
+    #[cfg(not(feature = "sandbox"))]
+    let aws = Aws::new();
+    let stop = Stop::default();
+    apply::listen_for_signals(&stop)?;
+    let plan = make(&aws, &compiled, &file, &text, &args.sample, &stop).await?;
+    if let Some(out) = &args.out {
+        plan::write(&plan, out)?;
+    }
+    let saved = args.out.as_ref().map(|out| out.display().to_string());
+    show::print(&plan, args.format, saved.as_deref())?;
+    Ok(if args.detailed_exitcode && would_move(&plan) { Exit::WouldMove } else { Exit::Done })
+}
+
+/// Plans a job. What is received is given back, on a stop too.
+pub(super) async fn make(
+    aws: &Aws,
+    compiled: &Compiled,
+    file: &str,
+    text: &str,
+    sample: &SampleArgs,
+    stop: &Stop,
+) -> Result<Plan> {
+    let Compiled { job, rules } = compiled;
+    let source = wiring::source(aws, job).await?;
+    let destinations = wiring::places(aws, job).await?;
+    let opener = wiring::Origins { aws, access: wiring::Reached::access(&job.source) };
+    let (cancel, cancelled) = watch::channel(false);
+    let asked = stop.clone();
+    let watching = tokio::spawn(async move {
+        asked.asked().await;
+        cancel.send_replace(true);
+        // Kept until the plan is made: a channel without a sender would read as one that may never be cancelled.
+        cancel.closed().await;
+    });
+    let url = source.url().to_owned();
+    let clock = || aws.server_time(&url).unwrap_or_else(jiff::Timestamp::now);
+    let made = plan::make(Request {
+        job,
+        rules,
+        file,
+        text,
+        source,
+        destinations,
+        opener: &opener,
+        clock: &clock,
+        sample: SampleOptions {
+            messages: usize::try_from(sample.sample).unwrap_or(usize::MAX),
+            ..SampleOptions::default()
+        },
+        sample_anyway: sample.sample_despite_redrive_policy,
+        cancel: cancelled,
+    })
+    .await;
+    watching.abort();
+    made
+}
+
+fn would_move(plan: &Plan) -> bool {
+    let leaves = |outcome: &Outcome| matches!(outcome, Outcome::To(_) | Outcome::Exhausted(_));
+    plan.rules.iter().flat_map(|rule| &rule.outcomes).any(|one| leaves(&one.outcome) && one.estimate.sampled > 0)
+}
