@@ -106,7 +106,7 @@ impl Unread<'_> {
         if is_unread(&finding.problem.at) || finding.also.as_ref().is_some_and(|(place, _)| is_unread(&place.0)) {
             return false;
         }
-        let Some(place) = &finding.absent_from else { return true };
+        let Some(place) = &finding.needs else { return true };
         !self.syntax.is_broken() && !is_unread(&place.0) && !self.incomplete.contains(&place.0)
     }
 }
