@@ -3,16 +3,93 @@
 //!
 //! Everything is compiled once, in [`Rules::compile`]; judging parses nothing but the message's body, and that only where a
 //! rule looks into it.
+//!
+//! `compile` makes the rules; `filter` asks conditions, with `path` and `query` for `JSONPath` and `number` for exact numbers;
+//! `transform` and `edit` change a message; `cap` counts how often it went round; `check` knows what SQS would refuse;
+//! `envelope` is the archived form; `redact` hides what reports must not show.
+
+mod cap;
+mod check;
+mod compile;
+mod context;
+mod deliver;
+mod edit;
+mod envelope;
+mod filter;
+mod json;
+mod number;
+mod path;
+mod query;
+mod redact;
+#[cfg(test)]
+mod tests;
+mod transform;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::job::{Job, Problem};
+use self::cap::{Cap, Count};
+use self::context::Context;
+use self::deliver::{Changes, carry_out};
+use self::filter::{Condition, Subject};
+pub use self::json::is_json;
+use self::redact::Redaction;
+use self::transform::Transform;
+use crate::job::{DROP, Job, ORIGIN, Placeholder, Problem, Template};
 use crate::message::{Message, Outgoing};
 use crate::target::{Reason, RuleId, Target, TargetId};
 
 /// A job's rules, cap and templates, compiled.
 #[derive(Debug)]
-pub struct Rules;
+pub struct Rules {
+    job: String,
+    ordered: Vec<CompiledRule>,
+    unmatched: Route,
+    fallback: Option<Route>,
+    cap: Option<Cap>,
+    destinations: BTreeMap<String, Destination>,
+    redaction: Redaction,
+}
+
+#[derive(Debug)]
+struct CompiledRule {
+    id: RuleId,
+    name: String,
+    when: Vec<Condition>,
+    transforms: Vec<Transform>,
+    to: Route,
+}
+
+/// Where the job says that messages go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Route {
+    Keep,
+    Drop,
+    Origin,
+    Named(String),
+}
+
+/// What judging needs to know of a destination.
+#[derive(Debug)]
+enum Destination {
+    Sqs { group: Option<Template>, deduplication: Option<Template> },
+    S3 { key: Template },
+    File { path: Template },
+}
+
+/// Why a message cannot go.
+#[derive(Debug)]
+struct Blocked {
+    reason: Reason,
+    detail: String,
+}
+
+impl Blocked {
+    fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+}
 
 /// What judging needs to know beside the job and the message. All of it comes from the plan, so that plan and apply agree.
 #[derive(Debug, Clone)]
@@ -31,6 +108,20 @@ pub struct Setting {
     pub targets: Vec<Target>,
 }
 
+impl Setting {
+    /// Why a message is not judged at all. One without `SentTimestamp` is: nothing says that it is out of bounds.
+    fn out_of_scope(&self, message: &Message) -> Option<Reason> {
+        let sent = message.system.sent_timestamp()?;
+        if sent >= self.sent_before {
+            Some(Reason::SentTooLate)
+        } else if self.sent_after.is_some_and(|after| sent <= after) {
+            Some(Reason::SentTooEarly)
+        } else {
+            None
+        }
+    }
+}
+
 /// What is to become of one message.
 #[derive(Debug)]
 pub struct Verdict {
@@ -43,7 +134,6 @@ pub struct Verdict {
 }
 
 /// What to do with a message.
-#[derive(Debug)]
 pub enum Decision {
     /// Send it to a queue.
     Send {
@@ -80,13 +170,133 @@ pub enum Decision {
 impl Rules {
     /// Compiles a job; all problems at once.
     pub fn compile(job: &Job) -> Result<Self, Vec<Problem>> {
-        let _ = job;
-        Ok(Self)
+        compile::compile(job)
     }
 
     /// Judges one message.
     pub fn judge(&self, message: Message, setting: &Setting) -> Verdict {
-        let _ = (message, setting);
-        Verdict { rule: RuleId::UNMATCHED, exhausted: false, decision: Decision::Keep(Reason::Unmatched) }
+        if let Some(reason) = setting.out_of_scope(&message) {
+            return Verdict { rule: RuleId::OUT_OF_SCOPE, exhausted: false, decision: Decision::Keep(reason) };
+        }
+        let subject = Subject::new(&message, setting.now);
+        let rule = self.ordered.iter().find(|rule| rule.when.iter().all(|condition| condition.holds(&subject)));
+        let (id, to, keeps) = match rule {
+            Some(rule) => (rule.id, &rule.to, Reason::RuleKeeps),
+            None => (RuleId::UNMATCHED, &self.unmatched, Reason::Unmatched),
+        };
+        let transforms = rule.map_or(&[][..], |rule| &rule.transforms);
+        let body_is_json = transforms.iter().any(Transform::needs_json) && subject.is_json();
+        let mut changes = Changes { transforms, body_is_json, counter: None };
+        let context = Context::new(&message, &self.job, self.rule_name(id), setting);
+        let mut chosen = self.choose(to, &message.system, setting, keeps);
+        let mut exhausted = false;
+        if let Some(cap) = &self.cap
+            && self.is_bound_for_a_queue(to, &message)
+        {
+            match cap.count(&message.attributes) {
+                Err(blocked) => chosen = Err(blocked),
+                Ok(Count::Next(counter)) => changes.counter = Some((&cap.attribute, counter)),
+                // It goes as it came: what a rule makes of a message is for its next round, and there is none.
+                Ok(Count::Exhausted) => {
+                    exhausted = true;
+                    changes = Changes::default();
+                    chosen = self.choose(&cap.exhausted, &message.system, setting, Reason::ExhaustedKept);
+                }
+            }
+        }
+        let decision = chosen
+            .and_then(|chosen| carry_out(&chosen, message, changes, &context, exhausted))
+            .unwrap_or_else(|Blocked { reason, detail }| Decision::Block { reason, detail });
+        Verdict { rule: id, exhausted, decision }
+    }
+
+    /// Whether a message on this route would go to a queue, if all else is well: only there it can come back from.
+    fn is_bound_for_a_queue(&self, route: &Route, message: &Message) -> bool {
+        match route {
+            Route::Keep | Route::Drop => false,
+            Route::Named(name) => matches!(self.destinations.get(name), Some(Destination::Sqs { .. })),
+            Route::Origin => match &self.fallback {
+                Some(fallback) if message.system.dead_letter_queue_source_arn().is_none() => {
+                    *fallback == Route::Origin || self.is_bound_for_a_queue(fallback, message)
+                }
+                _ => true,
+            },
+        }
+    }
+
+    /// The name of a rule, or of one of the two that are none.
+    pub fn rule_name(&self, id: RuleId) -> &str {
+        match id {
+            RuleId::UNMATCHED => "unmatched",
+            RuleId::OUT_OF_SCOPE => "out of scope",
+            RuleId(index) => self.ordered.get(usize::from(index)).map_or("unknown", |rule| &rule.name),
+        }
+    }
+
+    /// Names of the destinations that a message can reach: the job's own, `origin` and `drop`, but not `keep`.
+    pub fn destinations_used(&self) -> BTreeSet<&str> {
+        let mut routes: Vec<_> = self.ordered.iter().map(|rule| &rule.to).chain([&self.unmatched]).collect();
+        routes.extend(self.cap.as_ref().map(|cap| &cap.exhausted));
+        if routes.contains(&&Route::Origin) {
+            routes.extend(&self.fallback);
+        }
+        routes.into_iter().filter_map(Route::destination).collect()
+    }
+
+    /// Whether some message may go back to its source queue.
+    pub fn uses_origin(&self) -> bool {
+        self.destinations_used().contains(ORIGIN)
+    }
+
+    /// The path of a `file` destination in one run; `None` where it is of another kind.
+    pub fn file_path(&self, destination: &str, setting: &Setting) -> Option<String> {
+        match self.destinations.get(destination)? {
+            Destination::File { path } => Some(path.render(|placeholder| match placeholder {
+                Placeholder::Run => context::safe(&setting.run).into(),
+                Placeholder::Job => context::safe(&self.job).into(),
+                // One file takes the messages of a whole run: nothing of one message can be in its name.
+                other => format!("{{{}}}", other.name()).into(),
+            })),
+            _ => None,
+        }
+    }
+
+    /// A body as plans and reports may show it: what `[report] redact` addresses is replaced. Without redaction it is the
+    /// body itself; with it, JSON is written anew and anything else is withheld.
+    pub fn redact_body(&self, body: &str) -> String {
+        self.redaction.body(body)
+    }
+
+    /// Whether the value of this message attribute must not be shown.
+    pub fn redacts_attribute(&self, name: &str) -> bool {
+        self.redaction.attributes.contains(name)
+    }
+}
+
+impl Route {
+    fn destination(&self) -> Option<&str> {
+        match self {
+            Self::Keep => None,
+            Self::Drop => Some(DROP),
+            Self::Origin => Some(ORIGIN),
+            Self::Named(name) => Some(name),
+        }
+    }
+}
+
+// Keys and details are names; the envelope holds a body.
+impl std::fmt::Debug for Decision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Send { target, outgoing } => {
+                f.debug_struct("Send").field("target", target).field("outgoing", outgoing).finish()
+            }
+            Self::Archive { target, key, envelope } => {
+                write!(f, "Archive {{ target: {target:?}, key: {key:?}, envelope: {} bytes }}", envelope.len())
+            }
+            Self::Drop { target } => f.debug_struct("Drop").field("target", target).finish(),
+            Self::Keep(reason) => f.debug_tuple("Keep").field(reason).finish(),
+            Self::Block { reason, detail } => write!(f, "Block({reason:?}, {detail:?})"),
+        }
     }
 }

@@ -1,0 +1,91 @@
+//! Transforms of the job file to transforms that can be carried out.
+
+use serde_json::Value;
+
+use super::super::number::Decimal;
+use super::super::path::Place;
+use super::super::transform::Transform;
+use super::{At, Problems, literal};
+use crate::job;
+
+/// Compiles a list of transforms. What cannot be compiled is reported and left out.
+pub(super) fn all(transforms: &[job::Transform], at: &At, problems: &mut Problems) -> Vec<Transform> {
+    let transforms = transforms.iter().enumerate();
+    transforms.filter_map(|(index, transform)| single(transform, &at.index(index), problems)).collect()
+}
+
+fn single(transform: &job::Transform, at: &At, problems: &mut Problems) -> Option<Transform> {
+    match (&transform.set, &transform.remove, &transform.set_attribute, &transform.remove_attribute) {
+        (Some(path), None, None, None) => set(path, transform.value.as_ref(), at, problems),
+        (None, Some(path), None, None) => remove(path, at, problems),
+        (None, None, Some(name), None) => set_attribute(name, transform, at, problems),
+        (None, None, None, Some(name)) => Some(Transform::RemoveAttribute { name: name.clone() }),
+        _ => {
+            let message = "expected exactly one of set, remove, set_attribute and remove_attribute";
+            problems.add(at, message, None);
+            None
+        }
+    }
+}
+
+fn place(path: &str, at: &At, problems: &mut Problems) -> Option<Place> {
+    Place::parse(path).map_err(|error| problems.path(at, error)).ok()
+}
+
+fn set(path: &str, value: Option<&Value>, at: &At, problems: &mut Problems) -> Option<Transform> {
+    let place = place(path, &at.key("set"), problems);
+    let Some(value) = value else {
+        problems.add(at, "set needs a value", None);
+        return None;
+    };
+    let sound = literal(value, &at.key("value"), problems);
+    Some(Transform::Set { place: place.filter(|_| sound)?, path: path.to_owned(), value: value.to_string() })
+}
+
+fn remove(path: &str, at: &At, problems: &mut Problems) -> Option<Transform> {
+    let at = at.key("remove");
+    let place = place(path, &at, problems)?;
+    if place.keys.is_empty() {
+        problems.add(&at, "the body itself cannot be removed", Some("a message has a body"));
+        return None;
+    }
+    Some(Transform::Remove { place, path: path.to_owned() })
+}
+
+fn set_attribute(name: &str, transform: &job::Transform, at: &At, problems: &mut Problems) -> Option<Transform> {
+    let value_at = at.key("value");
+    let (text, is_number) = match &transform.value {
+        Some(Value::String(text)) => (text.clone(), false),
+        // Braces are a template's; a number has none.
+        Some(Value::Number(number)) => (number.to_string(), true),
+        Some(_) => {
+            problems.add(&value_at, "expected a text or a number", Some("an attribute is one text; put it in quotes"));
+            return None;
+        }
+        None => {
+            problems.add(at, "set_attribute needs a value", None);
+            return None;
+        }
+    };
+    let data_type =
+        transform.data_type.clone().unwrap_or_else(|| if is_number { "Number" } else { "String" }.to_owned());
+    let kind = data_type.split('.').next().unwrap_or_default();
+    if !matches!(kind, "String" | "Number") {
+        problems.add(&at.key("type"), "expected String or Number, with or without a label such as Number.int", None);
+        return None;
+    }
+    let value = problems.template(&value_at, &text)?;
+    let fixed = value.placeholders().next().is_none().then(|| value.render(|_| "".into()));
+    match fixed {
+        Some(text) if text.is_empty() => {
+            problems.add(&value_at, "an attribute cannot be empty", Some("to take it away there is remove_attribute"));
+            return None;
+        }
+        Some(text) if kind == "Number" && Decimal::parse(&text).is_none() => {
+            problems.add(&value_at, format!("the attribute is a {data_type}, and this is no number"), None);
+            return None;
+        }
+        _ => {}
+    }
+    Some(Transform::SetAttribute { name: name.to_owned(), data_type, value })
+}

@@ -1,0 +1,216 @@
+//! Conditions, compiled, and how they hold for a message. The body is read at most once per message, and only when a
+//! condition or transform looks into it. Compiling is `compile`'s business; nothing here can fail.
+
+use std::cell::OnceCell;
+
+use jiff::Timestamp;
+use regex::Regex;
+use serde_json::{Number, Value};
+
+use super::json;
+use super::number::Decimal;
+use super::path::Path;
+use crate::job::{Age, MessageFact};
+use crate::message::{Attribute, AttributeValue, Message};
+
+/// The memory that one compiled regular expression may take.
+pub(super) const MAX_REGEX: usize = 4 << 20;
+
+/// One subject and one test, or a group.
+#[derive(Debug)]
+pub(super) enum Condition {
+    Any(Vec<Condition>),
+    All(Vec<Condition>),
+    Not(Box<Condition>),
+    Body(Path, Test),
+    Attribute(String, Test),
+    System(String, Test),
+    Fact(MessageFact, Test),
+}
+
+/// A test of one thing that was found.
+#[derive(Debug)]
+pub(super) enum Test {
+    Exists(bool),
+    Equals(Value),
+    AnyOf(Vec<Value>),
+    AnythingBut(Vec<Value>),
+    Prefix(String),
+    Suffix(String),
+    Contains(String),
+    Regex(Regex),
+    Range { above: Option<Limit>, below: Option<Limit> },
+    Time { older: Option<Age>, newer: Option<Age> },
+}
+
+/// One end of a range.
+#[derive(Debug)]
+pub(super) struct Limit {
+    pub(super) number: Number,
+    /// Whether the number itself is in.
+    pub(super) inclusive: bool,
+}
+
+/// A message under judgement.
+pub(super) struct Subject<'m> {
+    message: &'m Message,
+    now: Timestamp,
+    json: OnceCell<Option<Value>>,
+}
+
+impl<'m> Subject<'m> {
+    pub(super) fn new(message: &'m Message, now: Timestamp) -> Self {
+        Self { message, now, json: OnceCell::new() }
+    }
+
+    fn json(&self) -> Option<&Value> {
+        self.json.get_or_init(|| json::parse(&self.message.body)).as_ref()
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.json().is_some()
+    }
+}
+
+/// Something found in a message that a test can look at.
+#[derive(Clone, Copy)]
+enum Seen<'v> {
+    Node(&'v Value),
+    Text(&'v str),
+    /// Text that SQS carries for a number: both tests of text and of numbers apply.
+    NumberText(&'v str),
+    Number(&'v str),
+    Bool(bool),
+    /// Binary: it is there, and no more can be said.
+    Opaque,
+}
+
+impl Condition {
+    pub(super) fn holds(&self, subject: &Subject<'_>) -> bool {
+        match self {
+            Self::Any(conditions) => conditions.iter().any(|condition| condition.holds(subject)),
+            Self::All(conditions) => conditions.iter().all(|condition| condition.holds(subject)),
+            Self::Not(condition) => !condition.holds(subject),
+            Self::Body(path, test) => subject.json().is_some_and(|body| match test {
+                Test::Exists(wanted) => path.any(body, |_| true) == *wanted,
+                test => path.any(body, |node| test.holds(Seen::Node(node), subject.now)),
+            }),
+            Self::Attribute(name, test) => {
+                test.holds_for(subject.message.attributes.get(name).map(Seen::attribute), subject.now)
+            }
+            Self::System(name, test) => {
+                test.holds_for(subject.message.system.get(name).map(|value| Seen::system(name, value)), subject.now)
+            }
+            Self::Fact(fact, test) => {
+                let now = subject.now;
+                match fact {
+                    MessageFact::Id => test.holds(Seen::Text(subject.message.id.as_str()), now),
+                    MessageFact::Text => test.holds(Seen::Text(&subject.message.body), now),
+                    MessageFact::Size => test.holds(Seen::Number(&subject.message.size().to_string()), now),
+                    MessageFact::IsJson => test.holds(Seen::Bool(subject.is_json()), now),
+                }
+            }
+        }
+    }
+}
+
+impl Test {
+    fn holds_for(&self, seen: Option<Seen<'_>>, now: Timestamp) -> bool {
+        match seen {
+            Some(seen) => self.holds(seen, now),
+            None => matches!(self, Self::Exists(false)),
+        }
+    }
+
+    fn holds(&self, seen: Seen<'_>, now: Timestamp) -> bool {
+        let text = |holds: &dyn Fn(&str) -> bool| seen.text().is_some_and(holds);
+        match self {
+            Self::Exists(wanted) => *wanted,
+            Self::Equals(value) => seen.equals(value),
+            Self::AnyOf(values) => values.iter().any(|value| seen.equals(value)),
+            // Of binary nothing can be said, so not that it is something else either.
+            Self::AnythingBut(values) => {
+                !matches!(seen, Seen::Opaque) && !values.iter().any(|value| seen.equals(value))
+            }
+            Self::Prefix(prefix) => text(&|text| text.starts_with(prefix)),
+            Self::Suffix(suffix) => text(&|text| text.ends_with(suffix)),
+            Self::Contains(part) => text(&|text| text.contains(part)),
+            Self::Regex(regex) => text(&|text| regex.is_match(text)),
+            Self::Range { above, below } => seen.number().is_some_and(|number| {
+                above.as_ref().is_none_or(|limit| {
+                    limit.order(&number).is_some_and(|order| order.is_gt() || order.is_eq() && limit.inclusive)
+                }) && below.as_ref().is_none_or(|limit| {
+                    limit.order(&number).is_some_and(|order| order.is_lt() || order.is_eq() && limit.inclusive)
+                })
+            }),
+            Self::Time { older, newer } => seen.time().is_some_and(|time| {
+                let before = |age: &Age| now.checked_sub(age.0).unwrap_or(Timestamp::MIN);
+                older.as_ref().is_none_or(|age| time < before(age))
+                    && newer.as_ref().is_none_or(|age| time > before(age))
+            }),
+        }
+    }
+}
+
+impl Limit {
+    /// How the number stands to the limit.
+    fn order(&self, number: &Decimal<'_>) -> Option<std::cmp::Ordering> {
+        Some(number.compare(&Decimal::parse(self.number.as_str())?))
+    }
+}
+
+impl<'v> Seen<'v> {
+    fn attribute(attribute: &'v Attribute) -> Self {
+        match &attribute.value {
+            AttributeValue::Binary(_) => Self::Opaque,
+            AttributeValue::Text(text) if attribute.is_number() => Self::NumberText(text),
+            AttributeValue::Text(text) => Self::Text(text),
+        }
+    }
+
+    fn system(name: &str, value: &'v str) -> Self {
+        match name {
+            "ApproximateReceiveCount" | "ApproximateFirstReceiveTimestamp" | "SentTimestamp" | "SequenceNumber" => {
+                Self::NumberText(value)
+            }
+            _ => Self::Text(value),
+        }
+    }
+
+    fn text(self) -> Option<&'v str> {
+        match self {
+            Self::Node(Value::String(text)) => Some(text),
+            Self::Text(text) | Self::NumberText(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn number(self) -> Option<Decimal<'v>> {
+        match self {
+            Self::Node(Value::Number(number)) => Decimal::parse(number.as_str()),
+            Self::NumberText(text) | Self::Number(text) => Decimal::parse(text),
+            _ => None,
+        }
+    }
+
+    /// RFC 3339 text, or a number of milliseconds since 1970.
+    fn time(self) -> Option<Timestamp> {
+        match self.number() {
+            Some(number) => Timestamp::from_millisecond(number.whole()?.try_into().ok()?).ok(),
+            None => self.text()?.parse().ok(),
+        }
+    }
+
+    fn equals(self, wanted: &Value) -> bool {
+        match (self, wanted) {
+            (Self::Node(node), _) => json::equal(node, wanted),
+            (Self::Bool(value), Value::Bool(wanted)) => value == *wanted,
+            (_, Value::String(wanted)) => self.text() == Some(wanted),
+            (_, Value::Number(wanted)) => match (self.number(), Decimal::parse(wanted.as_str())) {
+                (Some(number), Some(wanted)) => number.compare(&wanted).is_eq(),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}

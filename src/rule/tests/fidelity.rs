@@ -1,0 +1,159 @@
+//! What must hold for any message: what nobody changes arrives byte for byte, and what a transform does not address stays.
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::message::Body;
+
+fn transformed(transforms: &str, message: Message) -> Verdict {
+    let lines = format!(
+        "[[rule]]\nname = \"r\"\nwhen = [{{ message = \"id\", exists = true }}]\ntransform = [{transforms}]\nto = \"orders\"\n"
+    );
+    rules(&lines).judge(message, &setting())
+}
+
+#[test]
+fn transforms_by_name() {
+    let body =
+        r#"{ "id": 12345678901234567890, "price": 1.10, "e": [1E5, -0, 1e400], "u": "\u00e9\/", "debug": {"a": 1} }"#;
+    let result = sent(transformed(
+        r#"{ set = "$.replayed_by", value = "INC-4711" }, { remove = "$.debug" }, { set = "$.e[0]", value = { x = [1, 2.50, true] } },
+           { set_attribute = "origin", value = "{source_queue}" }, { set_attribute = "n", value = 7 },
+           { set_attribute = "labelled", value = "{sent_timestamp}", type = "Number.ms" }, { remove_attribute = "old" }, { remove_attribute = "none" }"#,
+        with_attribute(message(body), "old", "String", "x"),
+    ));
+    assert_eq!(
+        result.body,
+        Body::Changed(
+            r#"{ "id": 12345678901234567890, "price": 1.10, "e": [{"x":[1,2.5,true]}, -0, 1e400], "u": "\u00e9\/", "replayed_by": "INC-4711" }"#
+                .to_owned()
+        )
+    );
+    let expected =
+        [("labelled", "Number.ms", "1799992800000"), ("n", "Number", "7"), ("origin", "String", "orders-dlq")];
+    let attributes: Vec<_> = result
+        .attributes
+        .iter()
+        .map(|(name, attribute)| (name.as_str(), attribute.data_type.as_str(), attribute.text().unwrap_or_default()))
+        .collect();
+    assert_eq!(attributes, expected);
+}
+
+#[test]
+fn a_transform_that_cannot_be_carried_out_blocks_the_message() {
+    for (transforms, body, expected) in [
+        (r#"{ set = "$.a", value = 1 }"#, "no JSON", "block: not_json ($.a)"),
+        (r#"{ remove_attribute = "a" }"#, "no JSON", "send to 4"),
+        (r#"{ set = "$.a.b", value = 1 }"#, "{}", "block: no_such_path ($.a.b)"),
+        (r#"{ remove = "$.a" }"#, "{}", "block: no_such_path ($.a)"),
+        (r#"{ set = "$[0]", value = 1 }"#, "[]", "block: no_such_path ($[0])"),
+        (r#"{ set = "$.b", value = 1 }, { remove = "$.a" }"#, "{}", "block: no_such_path ($.a)"),
+        (r#"{ set = "$.a", value = 1 }"#, r#"{"a":1,"a":2}"#, "block: duplicate_keys ($.a)"),
+        (r#"{ set = "$.a", value = 1 }"#, r#"{"b":1,"b":2}"#, "send to 4"),
+        (r#"{ set = "$", value = "" }"#, "{}", "send to 4"),
+        (r#"{ set = "$.a", value = "\u0001" }"#, "{}", "send to 4"),
+        (
+            r#"{ set_attribute = "n", value = "{rule}", type = "Number" }"#,
+            "{}",
+            "block: transform_failed (attribute n is a Number, and its value would be no number)",
+        ),
+    ] {
+        assert_eq!(words(&transformed(transforms, message(body))), expected, "{transforms} {body}");
+    }
+}
+
+#[test]
+fn a_transform_that_changes_nothing_leaves_the_received_text() {
+    let result = sent(transformed(r#"{ set = "$.a", value = 1 }"#, message(r#"{"a": 1}"#)));
+    assert_eq!(result.body, Body::Untouched(r#"{"a": 1}"#.to_owned()));
+}
+
+/// JSON as a text, with its numbers, escapes and spacing.
+fn json_text() -> impl Strategy<Value = String> {
+    let scalar = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,3})?",
+        any::<String>().prop_map(|text| Value::from(text).to_string()),
+        "\"(\\\\u00[0-7][0-9a-f]|\\\\/|é|a){0,5}\"",
+    ];
+    let space = "[ \n\t]{0,2}";
+    scalar.prop_recursive(4, 32, 4, move |inner| {
+        let key = prop_oneof![Just("a".to_owned()), Just("b".to_owned()), "[a-zé]{0,3}"];
+        let member = (space, key, space, inner.clone(), space)
+            .prop_map(|(before, key, colon, value, after)| format!("{before}\"{key}\"{colon}:{value}{after}"));
+        let element = (space, inner, space).prop_map(|(before, value, after)| format!("{before}{value}{after}"));
+        prop_oneof![
+            prop::collection::vec(member, 0..4).prop_map(|members| format!("{{{}}}", members.join(","))),
+            prop::collection::vec(element, 0..4).prop_map(|elements| format!("[{}]", elements.join(","))),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_nobody_changes_arrives_byte_for_byte(body in ".{1,60}", text in json_text(), value in any::<Vec<u8>>()) {
+        let looks = rules("[[rule]]\nname = \"r\"\nwhen = [{ not = { body = \"$..a\", equals = \"x\" } }]\ntransform = [{ set_attribute = \"n\", value = 1 }]\nto = \"orders\"\n");
+        for body in [body, text] {
+            let mut message = message(&body);
+            let attribute = Attribute { data_type: "Binary.x".to_owned(), value: AttributeValue::Binary(value.clone()) };
+            message.attributes.insert("b".to_owned(), attribute.clone());
+            match looks.judge(message, &setting()).decision {
+                Decision::Send { outgoing, .. } => {
+                    prop_assert_eq!(outgoing.body, Body::Untouched(body));
+                    prop_assert_eq!(&outgoing.attributes["b"], &attribute);
+                }
+                Decision::Block { reason, .. } => prop_assert!(matches!(
+                    reason,
+                    Reason::ForbiddenCharacters | Reason::TransformFailed | Reason::EmptyBody
+                )),
+                Decision::Keep(Reason::Unmatched) => {}
+                other => prop_assert!(false, "{:?}", other),
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_transform_does_not_address_is_unchanged(text in json_text(), place in 0_usize..5, remove in any::<bool>()) {
+        let path = ["$.a", "$.b", "$[0]", "$.a.b", "$[-1].a"][place];
+        let pointer = ["/a", "/b", "/0", "/a/b", "/L/a"][place];
+        let transform = if remove { format!("{{ remove = \"{path}\" }}") } else { format!("{{ set = \"{path}\", value = 7 }}") };
+        let before: Value = json::parse(&text).expect("is JSON");
+        let pointer = match &before {
+            Value::Array(elements) => pointer.replace('L', &elements.len().wrapping_sub(1).to_string()),
+            _ => pointer.to_owned(),
+        };
+        let Decision::Send { outgoing, .. } = transformed(&transform, message(&text)).decision else {
+            return Ok(());
+        };
+        let after = json::parse(outgoing.body.as_str()).expect("still JSON");
+        // The same change, by other means.
+        let mut expected = before;
+        let (parent, name) = pointer.rsplit_once('/').expect("a pointer");
+        match expected.pointer_mut(parent).expect("there, or it would be blocked") {
+            Value::Object(members) if remove => drop(members.shift_remove(name)),
+            Value::Object(members) => drop(members.insert(name.to_owned(), 7.into())),
+            Value::Array(elements) if remove => drop(elements.remove(name.parse().expect("an index"))),
+            Value::Array(elements) => elements[name.parse::<usize>().expect("an index")] = 7.into(),
+            _ => prop_assert!(false, "nothing can be set in a scalar"),
+        }
+        prop_assert_eq!(after.to_string(), expected.to_string());
+    }
+
+    #[test]
+    fn no_body_and_no_path_makes_it_panic(body in ".{0,40}", json in json_text(), path in r#"\$[.\[\]a-c0-9*?@'":,()<>=!&|\- é]{0,16}"#) {
+        let toml = |key: &str| format!("{key} = {}", toml::Value::from(path.as_str()));
+        let lines = format!(
+            "[report]\nredact = [{}]\n[[rule]]\nname = \"r\"\nwhen = [{{ {}, exists = true }}]\ntransform = [{{ {}, value = 1 }}]\nto = \"orders\"\n",
+            toml::Value::from(path.as_str()), toml("body"), toml("set"),
+        );
+        let lines = if Rules::compile(&job(&lines)).is_ok() { lines } else { lines.replace("transform", "#") };
+        if let Ok(rules) = Rules::compile(&job(&lines)) {
+            for body in [&body, &json] {
+                let _ = rules.judge(message(body), &setting());
+                let _ = rules.redact_body(body);
+            }
+        }
+    }
+}
