@@ -57,14 +57,8 @@ pub(super) fn build(input: Input<'_>) -> Plan {
     let Input { job, rules, source, targets, origins, sampled, now, .. } = input;
     let sent_before = job.source.sent_before.map_or(now, |bound| bound.resolve(now));
     let sent_after = job.source.sent_after.map(|bound| bound.resolve(now));
-    let setting = Setting {
-        now,
-        sent_before,
-        sent_after,
-        run: RUN_TO_BE.to_owned(),
-        source_arn: source.arn.clone(),
-        targets,
-    };
+    let setting =
+        Setting { now, sent_before, sent_after, run: RUN_TO_BE.to_owned(), source_arn: source.arn.clone(), targets };
     let seen = Seen::look(&sampled.messages, size_limit(&setting.targets), expiry_edge(&source, now));
     let (messages, whole_queue) = (sampled.messages.len() as u64, sampled.end == End::WholeQueue);
     let extent = Size::new(messages, if whole_queue { messages } else { source.counts.visible });
@@ -170,11 +164,14 @@ fn judge(
 /// The figures of every rule of the job, also of one that took nothing, and of the two that are none.
 fn figures(job: &Job, tallies: &BTreeMap<RuleId, Tally>, extent: Size) -> Vec<RuleFigures> {
     let tolerance = job.plan.tolerance.unwrap_or(DEFAULT_TOLERANCE);
-    // A job with more rules than a RuleId can tell apart is refused when it is compiled.
-    let rules = (0_u16..).zip(&job.rule).map(|(id, rule)| (RuleId(id), rule.name.as_str(), rule.to.as_str()));
+    let rules =
+        (0..RuleId::OUT_OF_SCOPE.0).zip(&job.rule).map(|(id, rule)| (RuleId(id), rule.name.as_str(), rule.to.as_str()));
     let none = Tally::default();
     rules
-        .chain([(RuleId::UNMATCHED, "unmatched", job.unmatched.to.as_str()), (RuleId::OUT_OF_SCOPE, "out of scope", KEEP)])
+        .chain([
+            (RuleId::UNMATCHED, "unmatched", job.unmatched.to.as_str()),
+            (RuleId::OUT_OF_SCOPE, "out of scope", KEEP),
+        ])
         .map(|(rule, name, to)| {
             let tally = tallies.get(&rule).unwrap_or(&none);
             let outcomes: Vec<_> = tally

@@ -47,8 +47,7 @@ impl<'a> Examples<'a> {
         let changed =
             outgoing.filter(|after| after.body.as_str() != before.body || after.attributes != before.attributes);
         let room = if changed.is_some() { CHANGED } else { UNCHANGED };
-        let whole =
-            before.body.len() <= MAX_BODY && changed.is_none_or(|after| after.body.as_str().len() <= MAX_BODY);
+        let whole = before.body.len() <= MAX_BODY && changed.is_none_or(|after| after.body.as_str().len() <= MAX_BODY);
         let kept = self.taken.entry((rule, outcome)).or_default();
         let worst = kept.iter().rposition(|(whole, _)| !whole);
         match (kept.len() < room, worst) {
@@ -88,10 +87,7 @@ fn shown(rules: &Rules, body: &str, attributes: &Attributes) -> Shown {
         };
         format!("{name} ({}) = {value}", attribute.data_type)
     };
-    Shown {
-        body: shorten(rules.redact_body(body), MAX_BODY),
-        attributes: attributes.iter().map(attribute).collect(),
-    }
+    Shown { body: shorten(rules.redact_body(body), MAX_BODY), attributes: attributes.iter().map(attribute).collect() }
 }
 
 /// Cuts a text off at the end and says how much is missing.

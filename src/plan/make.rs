@@ -94,8 +94,7 @@ pub async fn make(request: Request<'_>) -> Result<Plan> {
         targets.push(Target { destination: DROP.to_owned(), kind: TargetKind::Drop, queue: None, location: None });
     }
     let tool_version = env!("CARGO_PKG_VERSION");
-    let input =
-        Input { job, rules, file, text, tool_version, now, source: attributes, targets, origins, sampled };
+    let input = Input { job, rules, file, text, tool_version, now, source: attributes, targets, origins, sampled };
     Ok(build(input).seal())
 }
 
@@ -125,3 +124,6 @@ async fn target(destination: String, place: Place) -> Result<Target> {
     };
     Ok(Target { destination, kind, queue, location })
 }
+
+#[cfg(test)]
+mod tests;

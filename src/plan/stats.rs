@@ -43,11 +43,6 @@ impl Size {
         Self { sampled, population: population.max(sampled) }
     }
 
-    /// Messages looked at.
-    pub(super) fn sampled(self) -> u64 {
-        self.sampled
-    }
-
     /// Messages that the figures are projected on.
     pub(super) fn population(self) -> u64 {
         self.population

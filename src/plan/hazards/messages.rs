@@ -47,10 +47,7 @@ pub(super) fn origin_missing(facts: &Facts) -> Option<Hazard> {
     };
     hazard(
         "origin_missing",
-        format!(
-            "{} have no DeadLetterQueueSourceArn (sent by hand, or by Lambda): {fate}.",
-            facts.of_sample(missing)
-        ),
+        format!("{} have no DeadLetterQueueSourceArn (sent by hand, or by Lambda): {fate}.", facts.of_sample(missing)),
     )
 }
 
@@ -106,10 +103,7 @@ pub(super) fn lambda_error(facts: &Facts) -> Option<Hazard> {
 
 pub(super) fn sns_envelope(facts: &Facts) -> Option<Hazard> {
     let seen = some(facts.seen.sns_envelopes)?;
-    hazard(
-        "sns_envelope",
-        format!("{} are wrapped by SNS: the published text is in $.Message.", facts.of_sample(seen)),
-    )
+    hazard("sns_envelope", format!("{} are wrapped by SNS: the published text is in $.Message.", facts.of_sample(seen)))
 }
 
 pub(super) fn trace_header(facts: &Facts) -> Option<Hazard> {
@@ -136,10 +130,7 @@ pub(super) fn near_size_limit(facts: &Facts) -> Option<Hazard> {
 
 pub(super) fn not_json(facts: &Facts) -> Option<Hazard> {
     let seen = some(facts.seen.not_json)?;
-    hazard(
-        "not_json",
-        format!("{} are not JSON: they fail every condition on the body.", facts.of_sample(seen)),
-    )
+    hazard("not_json", format!("{} are not JSON: they fail every condition on the body.", facts.of_sample(seen)))
 }
 
 pub(super) fn newer_excluded(facts: &Facts) -> Option<Hazard> {
@@ -148,7 +139,10 @@ pub(super) fn newer_excluded(facts: &Facts) -> Option<Hazard> {
     }
     hazard(
         "newer_excluded",
-        format!("Messages sent after {} stay: sent_before is the time of this plan unless the job says more.", facts.now),
+        format!(
+            "Messages sent after {} stay: sent_before is the time of this plan unless the job says more.",
+            facts.now
+        ),
     )
 }
 
@@ -197,4 +191,3 @@ fn some(number: u64) -> Option<u64> {
 fn are(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun} is") } else { format!("{} {noun}s are", thousands(number)) }
 }
-

@@ -76,8 +76,7 @@ pub(super) fn several_origins(facts: &Facts) -> Option<Hazard> {
     if origins.len() < 2 {
         return None;
     }
-    let names =
-        list(origins.iter().map(|origin| format!("{} ({})", name_of(&origin.arn), thousands(origin.messages))));
+    let names = list(origins.iter().map(|origin| format!("{} ({})", name_of(&origin.arn), thousands(origin.messages))));
     let fixed: Vec<String> = facts
         .used_queues()
         .filter(|(target, ..)| target.destination != ORIGIN)
@@ -99,10 +98,7 @@ pub(super) fn several_origins(facts: &Facts) -> Option<Hazard> {
 pub(super) fn origins_unreachable(facts: &Facts) -> Option<Hazard> {
     let (_, why) = facts.unreachable_origins.first()?;
     let names = list(facts.unreachable_origins.iter().map(|(queue, _)| queue.clone()));
-    hazard(
-        "origin_unreachable",
-        format!("Messages whose origin is {names} are blocked: it cannot be opened ({why})."),
-    )
+    hazard("origin_unreachable", format!("Messages whose origin is {names} are blocked: it cannot be opened ({why})."))
 }
 
 pub(super) fn origins_not_listed(facts: &Facts) -> Option<Hazard> {
@@ -153,13 +149,13 @@ pub(super) fn mixed_types(facts: &Facts) -> Option<Hazard> {
     let (code, meaning) = if source {
         ("fifo_to_standard", "a FIFO queue; order and deduplication end there")
     } else {
-        ("standard_to_fifo", "a standard queue; the order in which messages arrive in their groups is the one in which SQS hands them out")
+        (
+            "standard_to_fifo",
+            "a standard queue; the order in which messages arrive in their groups is the one in which SQS hands them out",
+        )
     };
     let kind = if source { "standard" } else { "FIFO" };
-    hazard(
-        code,
-        format!("{} is {kind}, and the source {} is {meaning}.", list(names), facts.source.name()),
-    )
+    hazard(code, format!("{} is {kind}, and the source {} is {meaning}.", list(names), facts.source.name()))
 }
 
 pub(super) fn encryption_differs(facts: &Facts) -> Option<Hazard> {
@@ -210,7 +206,10 @@ pub(super) fn counts_approximate(facts: &Facts) -> Option<Hazard> {
     }
     let delayed = match facts.source.counts.delayed {
         0 => String::new(),
-        delayed => format!(" {} delayed on top of it.", if delayed == 1 { "1 is".to_owned() } else { format!("{} are", thousands(delayed)) }),
+        delayed => format!(
+            " {} delayed on top of it.",
+            if delayed == 1 { "1 is".to_owned() } else { format!("{} are", thousands(delayed)) }
+        ),
     };
     hazard(
         "counts_approximate",

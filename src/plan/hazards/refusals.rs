@@ -119,7 +119,8 @@ pub(super) fn group_missing(facts: &Facts) -> Option<Hazard> {
         Some(Destination::Sqs(_)) => format!("Set message_group_id in [destination.{destination}]"),
         _ => "Name the FIFO queue as a destination with a message_group_id".to_owned(),
     };
-    let others = if more.is_empty() { String::new() } else { format!(" (and of {})", count(more.len() as u64, "more rule")) };
+    let others =
+        if more.is_empty() { String::new() } else { format!(" (and of {})", count(more.len() as u64, "more rule")) };
     hazard(
         "group_missing",
         format!(
