@@ -29,9 +29,9 @@ pub(super) async fn sandbox(args: SandboxArgs) -> Result<Exit> {
         name => Some(name.parse::<Scenario>()?),
     };
     let sandbox = Sandbox::start(Options { port: args.port, ..Options::default() }).await?;
-    output::out(&sandbox.introduction())?;
-    if let Some(scenario) = scenario {
-        output::out(&sandbox.seed_scenario(scenario).to_string())?;
+    let summary = scenario.map(|scenario| sandbox.seed_scenario(scenario)).transpose()?;
+    for line in sandbox.welcome(summary.as_ref()) {
+        output::line(&line)?;
     }
     output::note("listening on loopback only; Ctrl-C ends it, and what it holds is gone then");
     let stopped = tokio::signal::ctrl_c().await;
@@ -42,7 +42,7 @@ pub(super) async fn sandbox(args: SandboxArgs) -> Result<Exit> {
 /// A sandbox with the orders scenario, on a free port, for one command.
 pub(super) async fn start_seeded() -> Result<Sandbox> {
     let sandbox = Sandbox::start(Options { port: 0, ..Options::default() }).await?;
-    sandbox.seed_scenario(Scenario::Orders);
+    sandbox.seed_scenario(Scenario::Orders)?;
     Ok(sandbox)
 }
 
@@ -54,7 +54,9 @@ async fn tour() -> Result<Exit> {
     let guide = Guide { endpoint: sandbox.endpoint_url(), directory: directory.path() };
 
     say("A sandbox of SQS and S3 is up on this machine. A dead-letter queue is waiting on it:")?;
-    output::out(&sandbox.seed_scenario(Scenario::Orders).to_string())?;
+    for line in sandbox.seed_scenario(Scenario::Orders)?.lines() {
+        output::line(&line)?;
+    }
     say("1. Plan: look at a sample, give it back, and save what would happen, for a colleague to approve.")?;
     guide.run(&["plan", "orders-dlq.toml", "--out", "orders.plan.json"], &[0]).await?;
     say("2. Apply, and be killed in the midst of it (SIGKILL, as if the power had gone).")?;

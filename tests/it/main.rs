@@ -1,3 +1,6 @@
-//! The integration tests, in one binary: linking the SDKs is slow.
+//! One binary for all integration tests, since linking the SDKs is slow. They talk AWS's protocol to real servers through
+//! the real SDK: the embedded sandbox, and independent servers as judges.
 
 mod diagnostics;
+mod end_to_end;
+mod support;

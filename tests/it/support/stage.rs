@@ -1,0 +1,189 @@
+//! A stage for a test: a sandbox of its own, a directory of its own, and the real program in its own process.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use redrive::sandbox::{MessageAttribute, Options, Sandbox, Seed};
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+/// What a run of the program gave.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    /// The exit code, or a failed test that shows everything.
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The summary of an apply with `--format json`.
+    #[track_caller]
+    pub(crate) fn summary(&self) -> Value {
+        let last = self.stdout.lines().last().unwrap_or_default();
+        let summary: Value = serde_json::from_str(last).expect("a JSON line");
+        assert_eq!(summary["type"], "summary", "{last}");
+        summary
+    }
+}
+
+/// A message as tests compare it: body, and attributes as `type:value`.
+pub(crate) type Content = (String, BTreeMap<String, String>);
+
+/// How many there are of each message.
+pub(crate) type Inventory = BTreeMap<Content, usize>;
+
+/// See the module.
+pub(crate) struct Stage {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) directory: tempfile::TempDir,
+}
+
+impl Stage {
+    pub(crate) async fn new() -> Self {
+        let sandbox = Sandbox::start(Options::default()).await.expect("a sandbox");
+        Self { sandbox, directory: tempfile::tempdir().expect("a directory") }
+    }
+
+    /// With `orders`, its dead-letter queue `orders-dlq`, `audit`, and the bucket `archive`.
+    pub(crate) async fn with_queues() -> Self {
+        let stage = Self::new().await;
+        let dlq = stage.queue("orders-dlq", &[]);
+        let policy = format!("{{\"deadLetterTargetArn\":\"{dlq}\",\"maxReceiveCount\":\"3\"}}");
+        stage.queue("orders", &[("RedrivePolicy", &policy)]);
+        stage.queue("audit", &[]);
+        stage.sandbox.create_bucket("archive").expect("a bucket");
+        stage
+    }
+
+    /// Makes a queue; gives its ARN.
+    pub(crate) fn queue(&self, name: &str, attributes: &[(&str, &str)]) -> String {
+        self.sandbox.create_queue(name, attributes, None).expect("a queue");
+        format!("arn:aws:sqs:eu-west-1:000000000000:{name}")
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Writes a file of the stage's directory; gives its name.
+    pub(crate) fn file<'n>(&self, name: &'n str, text: &str) -> &'n str {
+        std::fs::write(self.path(name), text).expect("a file");
+        name
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_redrive"));
+        command
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .env_clear()
+            .env("HOME", self.directory.path())
+            .envs(self.sandbox.environment())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().expect("the program starts")
+    }
+
+    pub(crate) async fn redrive(&self, arguments: &[&str]) -> Ran {
+        self.redrive_with(arguments, &[]).await
+    }
+
+    pub(crate) async fn redrive_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
+        let output = self.command(arguments).envs(environment.iter().copied()).output().await.expect("the program runs");
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
+    /// What is in a queue, visible or not.
+    pub(crate) fn inventory(&self, queue: &str) -> Inventory {
+        let state = self.sandbox.queue(queue).expect("the queue");
+        count(state.messages.into_iter().map(|message| {
+            let attributes = message.attributes.iter().map(|(name, attribute)| (name.clone(), shown(attribute)));
+            (message.body, attributes.collect())
+        }))
+    }
+
+    /// How many messages a queue holds, and how many of them can be received now.
+    pub(crate) fn counts(&self, queue: &str) -> (usize, usize) {
+        let state = self.sandbox.queue(queue).expect("the queue");
+        let visible = state.messages.iter().filter(|message| message.state == redrive::sandbox::Whereabouts::Visible);
+        (state.messages.len(), visible.count())
+    }
+
+    /// The envelopes below a bucket.
+    pub(crate) fn envelopes(&self, bucket: &str) -> Vec<Value> {
+        let mut found = Vec::new();
+        collect(&self.sandbox.s3_root().join(bucket), &mut found);
+        found.iter().map(|path| serde_json::from_slice(&std::fs::read(path).expect("an object")).expect("JSON")).collect()
+    }
+
+    /// How many requests of this action the sandbox answered.
+    pub(crate) fn requests(&self, action: &str) -> usize {
+        self.sandbox.log().iter().filter(|entry| entry.action == action).count()
+    }
+
+    /// How many SQS requests the sandbox answered.
+    pub(crate) fn sqs_requests(&self) -> usize {
+        self.sandbox.log().iter().filter(|entry| entry.key.is_none()).count()
+    }
+}
+
+fn collect(directory: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    for path in entries.map(|entry| entry.expect("an entry").path()) {
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "json") {
+            found.push(path);
+        }
+    }
+}
+
+/// An attribute as tests compare it.
+pub(crate) fn shown(attribute: &MessageAttribute) -> String {
+    let value = attribute.string_value.clone().or_else(|| attribute.binary_value.clone()).unwrap_or_default();
+    format!("{}:{value}", attribute.data_type)
+}
+
+/// The content of an envelope.
+pub(crate) fn content(envelope: &Value) -> Content {
+    let attributes = envelope["attributes"].as_object().expect("attributes").iter().map(|(name, attribute)| {
+        let value = attribute.get("value").or_else(|| attribute.get("binary")).and_then(Value::as_str).expect("a value");
+        (name.clone(), format!("{}:{value}", attribute["type"].as_str().expect("a type")))
+    });
+    (envelope["body"].as_str().expect("a body").to_owned(), attributes.collect())
+}
+
+pub(crate) fn count(contents: impl IntoIterator<Item = Content>) -> Inventory {
+    let mut inventory = Inventory::new();
+    for content in contents {
+        *inventory.entry(content).or_default() += 1;
+    }
+    inventory
+}
+
+/// A message that came to a dead-letter queue from `orders`.
+pub(crate) fn failed(body: impl Into<String>) -> Seed {
+    let mut seed = Seed::new(body);
+    seed.source_arn = Some("arn:aws:sqs:eu-west-1:000000000000:orders".to_owned());
+    seed.age_ms = 60_000;
+    seed.receive_count = 3;
+    seed
+}
