@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::job::Compiled;
-use super::{job, plan as planning, read_text, runs, show, wiring};
+use super::{job, plan as planning, print, read_text, show, wiring};
 use crate::apply::{self, Apply, Events, Options, Signal, Stop, Summary};
 use crate::aws::Aws;
 use crate::cli::{ApplyArgs, Format, PlanFormat};
@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::journal::{Journal, Reader, RunSpec, system_clock};
 use crate::plan::{self, Plan};
-use crate::view::{output, progress, report};
+use crate::view::{progress, report};
 
 /// Requests of each kind under way at once, where the job does not say.
 const CONCURRENCY: u16 = 16;
@@ -51,7 +51,7 @@ async fn plan_job(args: &ApplyArgs, text: &str, aws: &Aws, journal: &Path, stop:
     let file = args.file.display().to_string();
     let compiled = job::compile_or_show(&file, text)?;
     if let Some(plan) = unfinished(journal, text)? {
-        output::note(&format!("run {} of this job is unfinished: going on with it", plan.id()));
+        print::note(&format!("run {} of this job is unfinished: going on with it", plan.id()));
         return Ok(Some(plan));
     }
     let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
@@ -62,12 +62,12 @@ async fn plan_job(args: &ApplyArgs, text: &str, aws: &Aws, journal: &Path, stop:
     }
     let plan = planning::make(aws, &compiled, &file, text, &args.sample, stop).await?;
     if args.format == Format::Text {
-        show::print(&plan, PlanFormat::Text, None)?;
+        show::show_plan(&plan, PlanFormat::Text, None)?;
     }
     if args.auto_approve || !plan.refusals.is_empty() || ask()? {
         return Ok(Some(plan));
     }
-    output::note("not applied: nothing was moved");
+    print::note("not applied: nothing was moved");
     Ok(None)
 }
 
@@ -146,9 +146,9 @@ async fn carry_out(args: &ApplyArgs, aws: Arc<Aws>, plan: Plan, journal_path: &P
 fn finished(args: &ApplyArgs, journal: &Path, run: &str) -> Result<Exit> {
     let Some(reader) = Reader::open(journal)? else { return Ok(Exit::Done) };
     let Some(record) = reader.runs_like(run)?.pop() else { return Ok(Exit::Done) };
-    let report = runs::load(&reader, record, 0)?;
-    let summary = Summary { outcome: apply::Outcome::Finished, figures: report.figures };
-    output::note(&format!("run {run} is finished already: nothing was done"));
+    let run_now = super::runs::load(&reader, &record)?;
+    let summary = Summary { outcome: apply::Outcome::Finished, figures: run_now.figures };
+    print::note(&format!("run {run} is finished already: nothing was done"));
     tell(args, &summary)
 }
 
@@ -156,9 +156,9 @@ fn tell(args: &ApplyArgs, summary: &Summary) -> Result<Exit> {
     match args.format {
         Format::Text => {
             let again = format!("redrive apply {}", args.file.display());
-            output::out(&report::summary_text(summary, &again))?;
+            print::out(&report::summary_text(summary, &again))?;
         }
-        Format::Json => output::out(&report::summary_json(summary))?,
+        Format::Json => print::out(&report::summary_json(summary))?,
     }
     Ok(summary.exit())
 }
@@ -173,10 +173,10 @@ pub(super) fn listen_for_signals(stop: &Stop) -> Result<()> {
             while signals.recv().await.is_some() {
                 match stop.signal() {
                     Signal::Now => {
-                        output::note("stopped at once; the journal knows where, and the same command goes on");
+                        print::note("stopped at once; the journal knows where, and the same command goes on");
                         std::process::exit(Exit::Stopped as i32);
                     }
-                    Signal::Finish | Signal::None => output::note(
+                    Signal::Finish | Signal::None => print::note(
                         "stopping: finishing what is under way and giving back the rest; once more stops at once",
                     ),
                 }

@@ -1,10 +1,11 @@
 //! A job file's text to a job that is ready to run: reading, validation, and compiling, with the problems of all three shown
 //! alike.
 
+use super::print;
 use crate::error::{Error, Result};
-use crate::job::{Diagnostics, Job, load};
+use crate::job::{Diagnostics, Job, load_with};
 use crate::rule::Rules;
-use crate::view;
+use crate::view::output;
 
 /// A valid job with its rules compiled.
 pub(super) struct Compiled {
@@ -14,17 +15,24 @@ pub(super) struct Compiled {
 
 /// Reads, validates and compiles.
 pub(super) fn compile(file: &str, text: &str) -> Result<Compiled, Diagnostics> {
-    let loaded = load(file, text)?;
-    match Rules::compile(&loaded.job) {
-        Ok(rules) => Ok(Compiled { job: loaded.job, rules }),
-        Err(problems) => Err(loaded.diagnostics(problems)),
+    let mut compiled = None;
+    let loaded = load_with(file, text, |job| match Rules::compile(job) {
+        Ok(rules) => {
+            compiled = Some(rules);
+            Vec::new()
+        }
+        Err(problems) => problems,
+    })?;
+    match compiled {
+        Some(rules) => Ok(Compiled { job: loaded.job, rules }),
+        None => Err(loaded.diagnostics(Vec::new())),
     }
 }
 
 /// The same, with the problems shown on stderr and an error that counts them.
 pub(super) fn compile_or_show(file: &str, text: &str) -> Result<Compiled> {
     compile(file, text).map_err(|diagnostics| {
-        view::output::err(&diagnostics.render(view::output::stderr_colour()));
+        output::err(&diagnostics.render(print::stderr_style().colour));
         invalid(file, diagnostics.problems.len())
     })
 }

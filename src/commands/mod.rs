@@ -6,6 +6,7 @@ mod check;
 mod generate;
 mod job;
 mod plan;
+mod print;
 mod runs;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -24,7 +25,7 @@ pub async fn run(cli: Cli) -> Exit {
     match dispatch(cli).await {
         Ok(exit) => exit,
         Err(error) => {
-            view::error::show(&error);
+            view::output::err(&view::error::text(&error, print::stderr_style()));
             error.exit()
         }
     }

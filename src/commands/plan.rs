@@ -10,7 +10,6 @@ use crate::cli::{PlanArgs, SampleArgs};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::plan::{self, Outcome, Plan, Request, SampleOptions};
-use crate::view::output;
 
 pub(super) async fn plan(args: PlanArgs) -> Result<Exit> {
     let file = args.job.display().to_string();
@@ -29,7 +28,7 @@ pub(super) async fn plan(args: PlanArgs) -> Result<Exit> {
         plan::write(&plan, out)?;
     }
     let saved = args.out.as_ref().map(|out| out.display().to_string());
-    show::print(&plan, args.format, saved.as_deref())?;
+    show::show_plan(&plan, args.format, saved.as_deref())?;
     Ok(if args.detailed_exitcode && would_move(&plan) { Exit::WouldMove } else { Exit::Done })
 }
 

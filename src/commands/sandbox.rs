@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use tokio::process::Command;
 
+use super::print;
 use crate::cli::SandboxArgs;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::journal::{Reader, State};
 use crate::sandbox::{Options, Sandbox, Scenario};
-use crate::view::output;
 
 /// The job of the tour.
 const JOB: &str = include_str!("../../jobs/orders-dlq.toml");
@@ -31,9 +31,9 @@ pub(super) async fn sandbox(args: SandboxArgs) -> Result<Exit> {
     let sandbox = Sandbox::start(Options { port: args.port, ..Options::default() }).await?;
     let summary = scenario.map(|scenario| sandbox.seed_scenario(scenario)).transpose()?;
     for line in sandbox.welcome(summary.as_ref()) {
-        output::line(&line)?;
+        print::out(&line)?;
     }
-    output::note("listening on loopback only; Ctrl-C ends it, and what it holds is gone then");
+    print::note("listening on loopback only; Ctrl-C ends it, and what it holds is gone then");
     let stopped = tokio::signal::ctrl_c().await;
     stopped.map_err(|error| Error::failed(format!("signals cannot be listened for: {error}")))?;
     Ok(Exit::Done)
@@ -55,7 +55,7 @@ async fn tour() -> Result<Exit> {
 
     say("A sandbox of SQS and S3 is up on this machine. A dead-letter queue is waiting on it:")?;
     for line in sandbox.seed_scenario(Scenario::Orders)?.lines() {
-        output::line(&line)?;
+        print::out(&line)?;
     }
     say("1. Plan: look at a sample, give it back, and save what would happen, for a colleague to approve.")?;
     guide.run(&["plan", "orders-dlq.toml", "--out", "orders.plan.json"], &[0]).await?;
@@ -73,7 +73,7 @@ async fn tour() -> Result<Exit> {
 }
 
 fn say(text: &str) -> Result<()> {
-    output::line(&format!("\n== {text}\n"))
+    print::out(&format!("\n== {text}\n"))
 }
 
 /// Runs this program's own commands against the sandbox, in a directory of their own.
@@ -86,7 +86,7 @@ impl Guide<'_> {
     fn command(&self, arguments: &[&str]) -> Result<Command> {
         let program = std::env::current_exe()
             .map_err(|error| Error::failed(format!("the program cannot find itself: {error}")))?;
-        output::line(&format!("$ redrive {}", arguments.join(" ")))?;
+        print::out(&format!("$ redrive {}", arguments.join(" ")))?;
         let mut command = Command::new(program);
         command
             .args(arguments)
@@ -122,7 +122,7 @@ impl Guide<'_> {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         child.kill().await.map_err(|error| Error::failed(format!("the program cannot be killed: {error}")))?;
-        output::line("(killed)\n")
+        print::out("(killed)\n")
     }
 
     fn done(&self) -> Result<u64> {
