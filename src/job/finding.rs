@@ -45,11 +45,16 @@ pub(super) struct Finding {
     pub(super) needs: Option<Place>,
 }
 
+impl From<Problem> for Finding {
+    fn from(problem: Problem) -> Self {
+        Self { problem, on_key: false, also: None, needs: None }
+    }
+}
+
 impl Finding {
     /// A problem with the value at a place.
     pub(super) fn new(place: &Place, message: impl Into<String>) -> Self {
-        let problem = Problem { at: place.0.clone(), within: None, message: message.into(), help: None };
-        Self { problem, on_key: false, also: None, needs: None }
+        Self::from(Problem { at: place.0.clone(), within: None, message: message.into(), help: None })
     }
 
     /// What would be right.

@@ -23,7 +23,7 @@ mod validate;
 mod values;
 
 pub use diagnostics::{Diagnostics, KeyPath, Located, Problem, Step, key_path};
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_with};
 pub use queue_ref::QueueRef;
 pub use reference::reference_markdown;
 pub use schema::{schema, schema_json};

@@ -229,7 +229,10 @@ fn keys(page: &mut String, definition: &Value) -> fmt::Result {
     let required = definition["required"].as_array();
     for (key, schema) in definition["properties"].as_object().into_iter().flatten() {
         let default = match schema.get("default") {
-            Some(default) if default.is_object() => "see below".to_owned(),
+            Some(Value::Object(members)) => {
+                let members: Vec<_> = members.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+                format!("`{{ {} }}`", members.join(", "))
+            }
             Some(default) => format!("`{default}`"),
             None if required.is_some_and(|keys| keys.iter().any(|name| name == key)) => "required".to_owned(),
             None => String::new(),
@@ -264,7 +267,11 @@ fn type_of(schema: &Value) -> String {
         },
         Some("number") => "number".to_owned(),
         Some("boolean") => "`true` or `false`".to_owned(),
-        Some("array") => format!("array of {}", type_of(&schema["items"])),
+        Some("array") => match type_of(&schema["items"]).as_str() {
+            "text" => "array of text".to_owned(),
+            "condition" | "transform" | "table" => format!("array of {}s", type_of(&schema["items"])),
+            _ => "array of text, numbers, `true` or `false`".to_owned(),
+        },
         Some("object") => "table of tables".to_owned(),
         _ if schema["type"].is_array() => "text, number, `true` or `false`".to_owned(),
         _ => "anything".to_owned(),

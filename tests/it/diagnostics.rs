@@ -101,6 +101,26 @@ fn generated_pages_are_fresh() {
     }
 }
 
+/// Whatever type stands where another is expected: what the walk along the schema lets through, serde takes.
+#[test]
+fn every_value_may_have_every_type() {
+    for (path, text) in files("jobs") {
+        for (at, _) in text.match_indices(" = ") {
+            let start = at + 3;
+            let end = text[start..].find([',', '}', '\n']).map_or(text.len(), |length| start + length);
+            for value in
+                ["true", "-1", "99999999999999999999", "1.5", "nan", "\"\"", "\"x\"", "2026-11-20", "[]", "[{}]", "{}"]
+            {
+                let changed = format!("{}{value}{}", &text[..start], &text[end..]);
+                if let Err(errors) = job::load("changed.toml", &changed) {
+                    let shown = errors.to_string();
+                    assert!(!shown.contains("the job cannot be read:"), "{}: {shown}", path.display());
+                }
+            }
+        }
+    }
+}
+
 fn sources() -> Vec<String> {
     files("jobs").into_iter().chain(files("tests/bad-jobs")).map(|(_, text)| text).collect()
 }
