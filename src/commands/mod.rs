@@ -21,8 +21,13 @@ use crate::view;
 pub use generate::reference as cli_reference;
 
 /// Runs a command to its end; errors are shown on stderr.
-pub async fn run(cli: Cli) -> Exit {
-    match dispatch(cli).await {
+pub fn main(cli: Cli) -> Exit {
+    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match threads {
+        Ok(runtime) => runtime.block_on(dispatch(cli)),
+        Err(error) => Err(Error::failed(format!("the program cannot start its threads: {error}"))),
+    };
+    match outcome {
         Ok(exit) => exit,
         Err(error) => {
             view::output::err(&view::error::text(&error, print::stderr_style()));

@@ -3,4 +3,5 @@
 
 mod diagnostics;
 mod end_to_end;
+mod guarantees;
 mod support;

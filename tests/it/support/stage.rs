@@ -141,7 +141,7 @@ impl Stage {
 
     /// How many SQS requests the sandbox answered.
     pub(crate) fn sqs_requests(&self) -> usize {
-        self.sandbox.log().iter().filter(|entry| entry.key.is_none()).count()
+        self.sandbox.log().iter().filter(|entry| entry.key.is_none() && entry.action != "HeadBucket").count()
     }
 }
 
