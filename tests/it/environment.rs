@@ -10,6 +10,7 @@ use crate::support::admin::Admin;
 use crate::support::judges::Judge;
 
 const REFERENCE: &str = "TEST_QUEUE";
+const ROLE: &str = "TEST_ROLE";
 
 /// Not a test by itself: the other process. Prints what it found, or the error and its hint.
 #[tokio::test]
@@ -17,9 +18,10 @@ const REFERENCE: &str = "TEST_QUEUE";
 #[expect(clippy::print_stdout, reason = "its output is its result")]
 async fn child() {
     let reference = std::env::var(REFERENCE).unwrap();
+    let access = Access { role_arn: std::env::var(ROLE).ok(), ..Access::default() };
     let aws = Aws::new();
     let found = async {
-        let queue = aws.queue(&reference, &Access::default()).await?;
+        let queue = aws.queue(&reference, &access).await?;
         Ok::<_, redrive::error::Error>(queue.attributes().await?.arn)
     };
     match found.await {
@@ -88,6 +90,20 @@ async fn endpoints_come_from_the_environment_and_the_profile() {
         let found = Case { reference, environment: &environment, config }.run();
         assert_eq!(found, "FOUND arn:aws:sqs:us-east-1:000000000000:environment", "endpoint {what}");
     }
+}
+
+#[tokio::test]
+async fn a_role_is_assumed_and_one_that_cannot_be_is_a_matter_of_credentials() {
+    let Some(endpoint) = Judge::Ministack.endpoint() else { return };
+    Admin::at(endpoint).queue("environment-role", &[]).await;
+    let role = (ROLE, "arn:aws:iam::000000000000:role/redrive");
+    let mut environment = vec![KEYS[0], KEYS[1], role, ("AWS_REGION", "us-east-1"), ("AWS_ENDPOINT_URL", endpoint)];
+    let case = |environment: &[(&str, &str)]| Case { reference: "environment-role", environment, config: "" }.run();
+    assert_eq!(case(&environment), "FOUND arn:aws:sqs:us-east-1:000000000000:environment-role");
+    // Only STS is out of reach: the queue itself would answer.
+    environment.push(("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9"));
+    let said = case(&environment);
+    assert!(said.contains("no credentials could be had") && said.contains("refused"), "{said}");
 }
 
 #[test]
