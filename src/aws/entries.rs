@@ -107,8 +107,13 @@ pub(super) fn by_position<S, T>(
 }
 
 fn failure(entry: BatchResultErrorEntry) -> EntryFault {
-    let kind = if entry.sender_fault { EntryFaultKind::Sender } else { EntryFaultKind::Service };
     let code = entry.code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(&entry.code).to_owned();
+    // Nothing makes such an entry good, and not every server says whose fault it is.
+    let never_good = matches!(
+        code.as_str(),
+        "ReceiptHandleIsInvalid" | "InvalidMessageContents" | "InvalidParameterValue" | "MissingParameter"
+    );
+    let kind = if entry.sender_fault || never_good { EntryFaultKind::Sender } else { EntryFaultKind::Service };
     EntryFault { code, message: entry.message.unwrap_or_default(), kind }
 }
 
@@ -242,6 +247,14 @@ mod tests {
     fn answers_are_sorted_by_position_whatever_their_order() {
         let sorted = sorted(4, vec![ok("3"), ok("0")], vec![bad("2", false), bad("1", true)]);
         assert_eq!(sorted, [None, Some(EntryFaultKind::Sender), Some(EntryFaultKind::Service), None]);
+    }
+
+    #[test]
+    fn a_bad_receipt_handle_is_the_senders_fault_even_where_the_server_does_not_say_so() {
+        let code = "AWS.SimpleQueueService.ReceiptHandleIsInvalid";
+        let entry = BatchResultErrorEntry::builder().id("0").code(code).sender_fault(false).build().unwrap();
+        let fault = failure(entry);
+        assert_eq!((fault.code.as_str(), fault.kind), ("ReceiptHandleIsInvalid", EntryFaultKind::Sender));
     }
 
     #[test]

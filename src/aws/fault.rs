@@ -124,7 +124,8 @@ fn of_answer(status: u16, code: Option<&str>) -> Fault {
     match code.unwrap_or_default() {
         // S3 says it before it does anything; of SQS's 5xx nobody can say that.
         "SlowDown" => return Fault::Throttled,
-        "NotImplemented" => return Fault::Refused,
+        // No server that lacks the call has carried it out.
+        _ if status == 501 => return Fault::Refused,
         _ if status >= 500 => return Fault::NoAnswer,
         "InternalError" | "InternalFailure" | "InternalServerError" | "ServiceUnavailable" | "RequestTimeout" => {
             return Fault::NoAnswer;
@@ -209,7 +210,8 @@ fn words(error: &(dyn StdError + 'static)) -> String {
         ["dispatch failure", "io error", "other", "timeout", "service error", "client error (Connect)"];
     let mut words: Vec<String> = Vec::new();
     for cause in chain(error) {
-        let text = cause.to_string();
+        // Some of them are whole paragraphs; an error here is one line.
+        let text = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
         if !SAYS_NOTHING.contains(&text.as_str()) && !words.iter().any(|before| before.contains(&text)) {
             words.push(text);
         }
@@ -291,6 +293,7 @@ mod tests {
             (404, Fault::NotFound),
             (413, Fault::TooLong),
             (418, Fault::Refused),
+            (501, Fault::Refused),
         ] {
             let error = answer(status, None);
             assert_eq!(error.fault, fault);

@@ -1,10 +1,12 @@
 //! The seams made real: SQS and S3 through the AWS SDK for Rust. The only importer of the SDK crates; no SDK type leaves it.
 //!
-//! `access` understands how a job names a queue; `connect` turns that into clients; `queue` and `bucket` make the calls;
-//! `fault` says what is known when one fails; `meter` counts requests and reads the servers' clocks. Nothing here retries:
-//! a blind retry of a send whose answer was lost would send twice, so the SDK's own retries are off and callers decide.
+//! `access` understands how a job names a queue; `connect` turns that into clients; `queue` and `bucket` make the calls,
+//! `entries` and `attributes` translate them; `fault` says what is known when one fails; `meter` counts requests and reads
+//! the servers' clocks. Nothing here retries: a blind retry of a send whose answer was lost would send twice, so the SDK's
+//! own retries are off and callers decide.
 
 mod access;
+mod attributes;
 mod bucket;
 mod connect;
 mod entries;

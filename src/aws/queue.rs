@@ -1,6 +1,5 @@
 //! One SQS queue through the SDK: the calls of the seam, each one request, each bounded in time, none retried.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
@@ -11,20 +10,14 @@ use aws_sdk_sqs::config::http::HttpResponse;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
-    QueueAttributeName as Name,
+    QueueAttributeName,
 };
-use jiff::Timestamp;
-use serde_json::Value;
 
-use super::access::QueueUrl;
-use super::entries;
 use super::fault::Site;
+use super::{attributes, entries};
 use crate::journal::Sent;
 use crate::message::{Outgoing, ReceiptHandle, Received};
-use crate::sqs::{
-    Acknowledged, CallError, Counts, EntryFault, Fault, MAX_BATCH, MAX_VISIBILITY, Queue, QueueAttributes,
-    RedrivePolicy,
-};
+use crate::sqs::{Acknowledged, CallError, EntryFault, Fault, MAX_BATCH, MAX_VISIBILITY, Queue, QueueAttributes};
 
 /// How long an answer may take, beyond what a long poll waits.
 pub(super) const ANSWER: Duration = Duration::from_secs(30);
@@ -71,9 +64,10 @@ impl Queue for SqsQueue {
 
     async fn attributes(&self) -> Result<QueueAttributes, CallError> {
         const ACTION: &str = "GetQueueAttributes";
-        let call = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(Name::All).send();
+        let call =
+            self.client.get_queue_attributes().queue_url(&self.url).attribute_names(QueueAttributeName::All).send();
         let answer = within(&self.site, ACTION, ANSWER, call).await?;
-        self.read_attributes(&answer.attributes.unwrap_or_default())
+        attributes::read(&answer.attributes.unwrap_or_default(), &self.url, &self.region)
             .map_err(|message| self.site.error(Fault::Refused, ACTION, None, message))
     }
 
@@ -182,65 +176,6 @@ impl SqsQueue {
     fn unmade(&self, action: &'static str, error: &aws_sdk_sqs::error::BuildError) -> CallError {
         self.site.error(Fault::Refused, action, None, format!("the request could not be made: {error}"))
     }
-
-    /// Reads what the service said of a queue. Servers that are not AWS leave things out: what is missing takes SQS's
-    /// default; what is there and unreadable is an error, because plan and apply lean on it.
-    fn read_attributes(&self, said: &HashMap<Name, String>) -> Result<QueueAttributes, String> {
-        let text = |name: &Name| said.get(name).map(String::as_str).filter(|text| !text.is_empty());
-        let number = |name: &Name, default: u64| match text(name) {
-            None => Ok(default),
-            Some(value) => value.parse().map_err(|_| format!("{name} is {value:?}, which is no whole number")),
-        };
-        let created = text(&Name::CreatedTimestamp).and_then(|seconds| {
-            // Some servers give fractions of a second.
-            let whole = seconds.split('.').next().unwrap_or(seconds);
-            Timestamp::from_second(whole.parse().ok()?).ok()
-        });
-        let redrive_policy = text(&Name::RedrivePolicy).map(read_redrive_policy).transpose()?;
-        Ok(QueueAttributes {
-            arn: text(&Name::QueueArn).map_or_else(|| self.arn_by_url(), str::to_owned),
-            url: self.url.clone(),
-            fifo: text(&Name::FifoQueue).map_or_else(|| is_fifo_url(&self.url), |fifo| fifo == "true"),
-            created,
-            redrive_policy,
-            redrive_allow_policy: text(&Name::RedriveAllowPolicy).map(str::to_owned),
-            // Where a server does not say, the limit that every server keeps.
-            maximum_message_size: number(&Name::MaximumMessageSize, 256 * 1024)?,
-            message_retention_seconds: number(&Name::MessageRetentionPeriod, 4 * 24 * 60 * 60)?,
-            visibility_timeout_seconds: number(&Name::VisibilityTimeout, 30)?,
-            kms_key: text(&Name::KmsMasterKeyId).map(str::to_owned),
-            content_based_deduplication: text(&Name::ContentBasedDeduplication) == Some("true"),
-            counts: Counts {
-                visible: number(&Name::ApproximateNumberOfMessages, 0)?,
-                in_flight: number(&Name::ApproximateNumberOfMessagesNotVisible, 0)?,
-                delayed: number(&Name::ApproximateNumberOfMessagesDelayed, 0)?,
-            },
-        })
-    }
-
-    fn arn_by_url(&self) -> String {
-        let account = QueueUrl::account(&self.url).unwrap_or("000000000000");
-        format!("arn:aws:sqs:{}:{account}:{}", self.region, QueueUrl::name(&self.url))
-    }
-}
-
-#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "SQS's suffix is lower case, and no file's")]
-fn is_fifo_url(url: &str) -> bool {
-    url.ends_with(".fifo")
-}
-
-/// The policy as SQS writes it: JSON, with a count that some clients and servers write as text.
-fn read_redrive_policy(json: &str) -> Result<RedrivePolicy, String> {
-    let unreadable = || format!("RedrivePolicy is {json:?}, which is no redrive policy");
-    let policy: Value = serde_json::from_str(json).map_err(|_| unreadable())?;
-    let target = policy.get("deadLetterTargetArn").and_then(Value::as_str).ok_or_else(unreadable)?;
-    let count = match policy.get("maxReceiveCount") {
-        Some(Value::String(count)) => count.parse().ok(),
-        Some(count) => count.as_u64().and_then(|count| u32::try_from(count).ok()),
-        None => None,
-    };
-    let max_receive_count = count.ok_or_else(unreadable)?;
-    Ok(RedrivePolicy { dead_letter_target_arn: target.to_owned(), max_receive_count })
 }
 
 /// SQS counts whole seconds. Rounded up: a message that stays invisible too short would come twice.
@@ -252,6 +187,8 @@ fn whole_seconds(duration: Duration) -> i32 {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use jiff::Timestamp;
 
     use super::super::canned::{Answer, serve};
     use super::super::{Access, Aws};
@@ -378,26 +315,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn attributes_that_a_server_leaves_out_take_their_defaults() {
-        let (_, queue) = queue(Answer::json(
-            r#"{"Attributes":{"CreatedTimestamp":"1700000000.25","KmsMasterKeyId":"",
-                "RedrivePolicy":"{\"deadLetterTargetArn\":\"arn:aws:sqs:us-east-1:0:dlq\",\"maxReceiveCount\":\"3\"}"}}"#,
-        ))
-        .await;
-        let attributes = queue.attributes().await.unwrap();
-        assert_eq!(attributes.arn, "arn:aws:sqs:us-east-1:000000000000:orders");
-        assert_eq!(attributes.created.unwrap().as_second(), 1_700_000_000);
-        assert_eq!(attributes.redrive_policy.unwrap().max_receive_count, 3);
-        assert_eq!((attributes.maximum_message_size, attributes.kms_key), (262_144, None));
-    }
-
-    #[tokio::test]
     async fn attributes_that_cannot_be_read_are_an_error() {
-        for attribute in [r#""MaximumMessageSize":"many""#, r#""RedrivePolicy":"{}""#, r#""RedrivePolicy":"nonsense""#]
-        {
-            let (_, queue) = queue(Answer::json(&format!(r#"{{"Attributes":{{{attribute}}}}}"#))).await;
-            assert_eq!(queue.attributes().await.unwrap_err().fault, Fault::Refused, "{attribute}");
-        }
+        let (_, queue) = queue(Answer::json(r#"{"Attributes":{"RedrivePolicy":"nonsense"}}"#)).await;
+        assert_eq!(queue.attributes().await.unwrap_err().fault, Fault::Refused);
     }
 
     #[tokio::test]

@@ -3,5 +3,7 @@
 
 mod diagnostics;
 mod end_to_end;
+mod environment;
 mod guarantees;
+mod judges;
 mod support;

@@ -1,3 +1,5 @@
-//! What tests stand on.
+//! What tests stand on: a stage of their own with a sandbox, and independent servers.
 
+pub(crate) mod admin;
+pub(crate) mod judges;
 pub(crate) mod stage;
