@@ -6,7 +6,7 @@
 //! - [`Scenario`] fills it with something to look at.
 //! - [`Faults`] makes it misbehave, [`LogEntry`] says what it was asked, [`QueueState`] what is in its queues.
 //!
-//! Any credentials are accepted. ReceiveRequestAttemptId is ignored, and so are the permissions of queue policies.
+//! Any credentials are accepted. `ReceiveRequestAttemptId` is ignored, and so are the permissions of queue policies.
 
 mod control;
 mod faults;
@@ -235,14 +235,10 @@ fn s3_root(wanted: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>)> {
         Error::failed(format!("the sandbox cannot make a directory for its buckets: {error}"))
             .hint("nothing was started; is there room on the disk?")
     };
-    match wanted {
-        Some(root) => {
-            std::fs::create_dir_all(&root).map_err(failed)?;
-            Ok((root, None))
-        }
-        None => {
-            let directory = TempDir::with_prefix("redrive-sandbox-").map_err(failed)?;
-            Ok((directory.path().to_owned(), Some(directory)))
-        }
+    if let Some(root) = wanted {
+        std::fs::create_dir_all(&root).map_err(failed)?;
+        return Ok((root, None));
     }
+    let directory = TempDir::with_prefix("redrive-sandbox-").map_err(failed)?;
+    Ok((directory.path().to_owned(), Some(directory)))
 }

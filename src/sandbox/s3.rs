@@ -14,6 +14,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use md5::{Digest, Md5};
 use s3s::Body;
 use s3s::checksum::ChecksumHasher;
+use s3s::crypto::{self, Crc32, Crc32c, Crc64Nvme, Sha1};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use sha2::Sha256;
 use tokio::sync::RwLock;
@@ -108,16 +109,8 @@ fn percent_decoded(path: &str) -> String {
     while let Some((&first, after)) = rest.split_first() {
         let escaped = after.get(..2).filter(|_| first == b'%');
         let value = escaped.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        match value {
-            Some(value) => {
-                bytes.push(value);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
+        bytes.push(value.unwrap_or(first));
+        rest = if value.is_some() { &after[2..] } else { after };
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -167,7 +160,6 @@ impl Store {
         }
         let exists = !target.bucket.is_empty() && bucket.is_dir();
         match target.action {
-            "ListBuckets" => return Ok(()),
             "CreateBucket" if exists => {
                 return Err(Refusal::new(
                     409,
@@ -175,7 +167,7 @@ impl Store {
                     "Your previous request to create the named bucket succeeded and you already own it.",
                 ));
             }
-            "CreateBucket" => return Ok(()),
+            "ListBuckets" | "CreateBucket" => return Ok(()),
             "DeleteBucket" if exists && has_files(&bucket) => {
                 return Err(Refusal::new(409, "BucketNotEmpty", "The bucket you tried to delete is not empty."));
             }
@@ -326,12 +318,13 @@ fn verify(headers: &HeaderMap, body: &[u8]) -> Result<(), Refusal> {
         ));
     }
     let given: Vec<Option<&HeaderValue>> = CHECKSUMS.iter().map(|name| headers.get(*name)).collect();
-    let mut hasher = ChecksumHasher::default();
-    hasher.crc32 = given[0].map(|_| Default::default());
-    hasher.crc32c = given[1].map(|_| Default::default());
-    hasher.crc64nvme = given[2].map(|_| Default::default());
-    hasher.sha1 = given[3].map(|_| Default::default());
-    hasher.sha256 = given[4].map(|_| Default::default());
+    let mut hasher = ChecksumHasher {
+        crc32: given[0].map(|_| Crc32::default()),
+        crc32c: given[1].map(|_| Crc32c::default()),
+        crc64nvme: given[2].map(|_| Crc64Nvme::default()),
+        sha1: given[3].map(|_| Sha1::default()),
+        sha256: given[4].map(|_| crypto::Sha256::default()),
+    };
     hasher.update(body);
     let computed = hasher.finalize();
     let computed = [

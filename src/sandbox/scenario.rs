@@ -65,9 +65,9 @@ impl MessageAttribute {
         Self { data_type: "String".to_owned(), string_value: Some(value.into()), binary_value: None }
     }
 
-    /// A `Number` attribute.
-    pub fn number(value: impl ToString) -> Self {
-        Self { data_type: "Number".to_owned(), string_value: Some(value.to_string()), binary_value: None }
+    /// A `Number` attribute; SQS carries numbers as text.
+    pub fn number(value: impl Into<String>) -> Self {
+        Self { data_type: "Number".to_owned(), string_value: Some(value.into()), binary_value: None }
     }
 
     /// A `Binary` attribute; with a custom label where one is given.
@@ -235,7 +235,7 @@ fn failed_order(rng: &mut SmallRng, number: u32, source: &str) -> (&'static str,
     seed.attributes.insert("contentType".to_owned(), MessageAttribute::string("application/json"));
     if rng.random_bool(0.35) {
         // Some have been round as often as a cap of 3 allows, or oftener.
-        let count = [1, 1, 1, 2, 2, 3, 3, 4][rng.random_range(0..8)];
+        let count = ["1", "1", "1", "2", "2", "3", "3", "4"][rng.random_range(0..8)];
         seed.attributes.insert("retryCount".to_owned(), MessageAttribute::number(count));
     }
     if rng.random_bool(0.1) {

@@ -40,10 +40,10 @@ const S3_BODY_LIMIT: usize = 256 * 1024 * 1024;
 const CONNECTIONS: usize = 4096;
 
 /// How long a connection may be idle or send its headers. Longer than clients keep idle connections, so that it is they who close.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(120);
+const HEADER_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// How long a client may take to send a body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Everything that connections share.
 pub(super) struct Shared {
@@ -130,6 +130,7 @@ struct Course<'a> {
 }
 
 /// How a fault ends a request early.
+#[derive(Clone, Copy)]
 enum End {
     Cut,
     Throttled,

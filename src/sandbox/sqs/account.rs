@@ -18,7 +18,7 @@ use super::call::{
 use super::failure::Failure;
 use super::message::Millis;
 use super::queue::{Manner, Queue};
-use super::settings::{KNOWN, Settings};
+use super::settings::{KNOWN, Settings, is_fifo_name};
 use super::tasks::Tasks;
 
 /// How long a deleted queue's name cannot be used again, and how often a queue can be purged.
@@ -143,39 +143,39 @@ impl Account {
         format!("{base}/{}/{name}", self.setup.account)
     }
 
-    pub(super) fn create(&self, call: CreateQueue) -> Result<Outcome, Failure> {
-        check_name(&call.queue_name)?;
+    pub(super) fn create(&self, request: CreateQueue) -> Result<Outcome, Failure> {
+        check_name(&request.queue_name)?;
         let now = self.now();
-        let wants_fifo = call.attributes.get("FifoQueue").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        if call.queue_name.ends_with(".fifo") != wants_fifo {
+        let wants_fifo = request.attributes.get("FifoQueue").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        if is_fifo_name(&request.queue_name) != wants_fifo {
             return Err(Failure::invalid_value(
                 "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end \
                  with .fifo suffix and be 1 to 80 in length, and the attribute FifoQueue must be true.",
             ));
         }
-        if let Some(existing) = self.by_name(&call.queue_name) {
-            return self.create_again(&existing, &call);
+        if let Some(existing) = self.by_name(&request.queue_name) {
+            return self.create_again(&existing, &request);
         }
         let mut deleted = self.deleted.lock().unwrap_or_else(PoisonError::into_inner);
         deleted.retain(|_, &mut at| at + COOL_DOWN > now);
-        if deleted.contains_key(&call.queue_name) {
+        if deleted.contains_key(&request.queue_name) {
             return Err(Failure::queue_deleted_recently(
                 "You must wait 60 seconds after deleting a queue before you can create another with the same name.",
             ));
         }
         drop(deleted);
-        let mut settings = Settings::new(&call.queue_name, self.arn(&call.queue_name), now, self.setup.limit);
-        settings.set(&call.attributes, self.setup.limit)?;
+        let mut settings = Settings::new(&request.queue_name, self.arn(&request.queue_name), now, self.setup.limit);
+        settings.set(&request.attributes, self.setup.limit)?;
         self.check_target(&settings)?;
         let cell = self.insert(settings);
-        cell.lock().tags = call.tags;
-        Ok(Outcome::json(&json!({"QueueUrl": self.url(&call.queue_name)})))
+        cell.lock().tags = request.tags;
+        Ok(Outcome::json(&json!({"QueueUrl": self.url(&request.queue_name)})))
     }
 
-    fn create_again(&self, existing: &Cell, call: &CreateQueue) -> Result<Outcome, Failure> {
+    fn create_again(&self, existing: &Cell, request: &CreateQueue) -> Result<Outcome, Failure> {
         let queue = existing.lock();
         let mut wanted = queue.settings.clone();
-        wanted.set(&call.attributes, self.setup.limit)?;
+        wanted.set(&request.attributes, self.setup.limit)?;
         let (is, wanted) = (queue.settings.show(queue.counts()), wanted.show(queue.counts()));
         for name in KNOWN {
             if is.get(name) != wanted.get(name) {
@@ -231,9 +231,9 @@ impl Account {
         Ok(Outcome::json(&json!({"QueueUrl": self.url(&cell.name)})))
     }
 
-    pub(super) fn get_attributes(&self, call: &GetQueueAttributes) -> Result<Outcome, Failure> {
-        let cell = self.by_url(&call.queue_url)?;
-        for name in &call.attribute_names {
+    pub(super) fn get_attributes(&self, request: &GetQueueAttributes) -> Result<Outcome, Failure> {
+        let cell = self.by_url(&request.queue_url)?;
+        for name in &request.attribute_names {
             if name != "All" && !KNOWN.contains(&name.as_str()) {
                 return Err(Failure::unknown_attribute(name));
             }
@@ -242,16 +242,16 @@ impl Account {
         queue.advance(self.now());
         let mut shown = queue.settings.show(queue.counts());
         drop(queue);
-        if !call.attribute_names.iter().any(|name| name == "All") {
-            shown.retain(|name, _| call.attribute_names.contains(name));
+        if !request.attribute_names.iter().any(|name| name == "All") {
+            shown.retain(|name, _| request.attribute_names.contains(name));
         }
         Ok(Outcome::json(&if shown.is_empty() { json!({}) } else { json!({"Attributes": shown}) }))
     }
 
-    pub(super) fn set_attributes(&self, call: &SetQueueAttributes) -> Result<Outcome, Failure> {
-        let cell = self.by_url(&call.queue_url)?;
+    pub(super) fn set_attributes(&self, request: &SetQueueAttributes) -> Result<Outcome, Failure> {
+        let cell = self.by_url(&request.queue_url)?;
         let mut wanted = cell.lock().settings.clone();
-        wanted.set(&call.attributes, self.setup.limit)?;
+        wanted.set(&request.attributes, self.setup.limit)?;
         self.check_target(&wanted)?;
         wanted.modified = self.now();
         cell.lock().settings = wanted;
@@ -259,18 +259,18 @@ impl Account {
         Ok(Outcome::empty())
     }
 
-    pub(super) fn list(&self, call: &ListQueues) -> Result<Outcome, Failure> {
+    pub(super) fn list(&self, request: &ListQueues) -> Result<Outcome, Failure> {
         let names = self
             .cells()
             .into_iter()
-            .filter(|cell| cell.name.starts_with(&call.queue_name_prefix))
+            .filter(|cell| cell.name.starts_with(&request.queue_name_prefix))
             .map(|cell| cell.name.clone())
             .collect();
-        self.page("QueueUrls", names, call.max_results, call.next_token.as_deref())
+        self.page("QueueUrls", names, request.max_results, request.next_token.as_deref())
     }
 
-    pub(super) fn list_sources(&self, call: &ListDeadLetterSourceQueues) -> Result<Outcome, Failure> {
-        let target = self.by_url(&call.queue_url)?;
+    pub(super) fn list_sources(&self, request: &ListDeadLetterSourceQueues) -> Result<Outcome, Failure> {
+        let target = self.by_url(&request.queue_url)?;
         let names = self
             .cells()
             .into_iter()
@@ -278,7 +278,7 @@ impl Account {
             .map(|cell| cell.name.clone())
             .collect();
         // This list's member begins with a small letter, unlike all others.
-        self.page("queueUrls", names, call.max_results, call.next_token.as_deref())
+        self.page("queueUrls", names, request.max_results, request.next_token.as_deref())
     }
 
     /// One page of queue URLs. The token is the name to go on after: queues may come and go in between.
@@ -328,13 +328,13 @@ impl Account {
         Ok(Outcome::empty())
     }
 
-    pub(super) fn tag(&self, call: TagQueue) -> Result<Outcome, Failure> {
-        self.by_url(&call.queue_url)?.lock().tags.extend(call.tags);
+    pub(super) fn tag(&self, request: TagQueue) -> Result<Outcome, Failure> {
+        self.by_url(&request.queue_url)?.lock().tags.extend(request.tags);
         Ok(Outcome::empty())
     }
 
-    pub(super) fn untag(&self, call: &UntagQueue) -> Result<Outcome, Failure> {
-        self.by_url(&call.queue_url)?.lock().tags.retain(|key, _| !call.tag_keys.contains(key));
+    pub(super) fn untag(&self, request: &UntagQueue) -> Result<Outcome, Failure> {
+        self.by_url(&request.queue_url)?.lock().tags.retain(|key, _| !request.tag_keys.contains(key));
         Ok(Outcome::empty())
     }
 

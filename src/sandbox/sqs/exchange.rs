@@ -210,23 +210,23 @@ impl<T: Serialize> Batch<T> {
 }
 
 impl Account {
-    pub(super) fn send(&self, call: SendMessage, tamper: &Tamper) -> Result<Outcome, Failure> {
-        let cell = self.by_url(&call.queue_url)?;
-        let (sent, touched) = send_one(&cell, self.now(), None, call.into(), tamper.corrupt_md5)?;
+    pub(super) fn send(&self, request: SendMessage, tamper: &Tamper) -> Result<Outcome, Failure> {
+        let cell = self.by_url(&request.queue_url)?;
+        let (sent, touched) = send_one(&cell, self.now(), None, request.into(), tamper.corrupt_md5)?;
         cell.wake.notify_one();
         Ok(Outcome { entries: 1, touched: vec![touched], ..Outcome::json(&sent) })
     }
 
-    pub(super) fn send_batch(&self, call: SendMessageBatch, tamper: &Tamper) -> Result<Outcome, Failure> {
-        let cell = self.by_url(&call.queue_url)?;
-        check_ids(call.entries.iter().map(|entry| entry.id.as_str()), "SendMessageBatchRequestEntry")?;
-        let total = call.entries.iter().map(raw_size).sum();
+    pub(super) fn send_batch(&self, request: SendMessageBatch, tamper: &Tamper) -> Result<Outcome, Failure> {
+        let cell = self.by_url(&request.queue_url)?;
+        check_ids(request.entries.iter().map(|entry| entry.id.as_str()), "SendMessageBatchRequestEntry")?;
+        let total = request.entries.iter().map(raw_size).sum();
         if total > self.setup.limit {
             return Err(Failure::batch_too_long(self.setup.limit, total));
         }
         let now = self.now();
         let mut batch = Batch::new();
-        for (index, entry) in call.entries.into_iter().enumerate() {
+        for (index, entry) in request.entries.into_iter().enumerate() {
             let id = entry.id.clone();
             if batch.is_made_to_fail(index, &id, tamper) {
                 continue;
@@ -238,15 +238,15 @@ impl Account {
         Ok(batch.outcome())
     }
 
-    pub(super) fn delete_message(&self, call: &DeleteMessage, tamper: &Tamper) -> Result<Outcome, Failure> {
-        let cell = self.by_url(&call.queue_url)?;
-        let touched = self.delete_one(&cell, &call.receipt_handle, tamper)?;
+    pub(super) fn delete_message(&self, request: &DeleteMessage, tamper: &Tamper) -> Result<Outcome, Failure> {
+        let cell = self.by_url(&request.queue_url)?;
+        let touched = self.delete_one(&cell, &request.receipt_handle, tamper)?;
         Ok(Outcome { entries: 1, touched: touched.into_iter().collect(), ..Outcome::empty() })
     }
 
-    pub(super) fn delete_batch(&self, call: &DeleteMessageBatch, tamper: &Tamper) -> Result<Outcome, Failure> {
+    pub(super) fn delete_batch(&self, request: &DeleteMessageBatch, tamper: &Tamper) -> Result<Outcome, Failure> {
         let kind = "DeleteMessageBatchRequestEntry";
-        self.handle_batch(&call.queue_url, &call.entries, kind, tamper, |account, cell, entry| {
+        self.handle_batch(&request.queue_url, &request.entries, kind, tamper, |account, cell, entry| {
             account.delete_one(cell, &entry.receipt_handle, tamper)
         })
     }
@@ -269,19 +269,19 @@ impl Account {
         Ok(deleted.map(|stored| Touched { id: stored.id, body_md5: Some(stored.body_md5) }))
     }
 
-    pub(super) fn change_visibility(&self, call: &ChangeMessageVisibility) -> Result<Outcome, Failure> {
-        let cell = self.by_url(&call.queue_url)?;
-        let id = self.change_one(&cell, &call.receipt_handle, call.visibility_timeout)?;
+    pub(super) fn change_visibility(&self, request: &ChangeMessageVisibility) -> Result<Outcome, Failure> {
+        let cell = self.by_url(&request.queue_url)?;
+        let id = self.change_one(&cell, &request.receipt_handle, request.visibility_timeout)?;
         Ok(Outcome { entries: 1, touched: vec![Touched { id, body_md5: None }], ..Outcome::empty() })
     }
 
     pub(super) fn change_visibility_batch(
         &self,
-        call: &ChangeMessageVisibilityBatch,
+        request: &ChangeMessageVisibilityBatch,
         tamper: &Tamper,
     ) -> Result<Outcome, Failure> {
         let kind = "ChangeMessageVisibilityBatchRequestEntry";
-        self.handle_batch(&call.queue_url, &call.entries, kind, tamper, |account, cell, entry| {
+        self.handle_batch(&request.queue_url, &request.entries, kind, tamper, |account, cell, entry| {
             let id = account.change_one(cell, &entry.receipt_handle, entry.visibility_timeout)?;
             Ok(Some(Touched { id, body_md5: None }))
         })

@@ -230,9 +230,11 @@ pub(crate) fn parse_attributes(wire: BTreeMap<String, WireAttribute>) -> Result<
 
 /// Size in bytes as SQS counts it.
 pub(crate) fn size(body: &str, attributes: Option<&Attributes>) -> usize {
-    let of_one =
-        |(name, attribute): (&Box<str>, &Attribute)| name.len() + attribute.data_type.len() + attribute.bytes().len();
-    body.len() + attributes.into_iter().flatten().map(of_one).sum::<usize>()
+    let of_attributes = attributes
+        .into_iter()
+        .flatten()
+        .map(|(name, attribute)| name.len() + attribute.data_type.len() + attribute.bytes().len());
+    body.len() + of_attributes.sum::<usize>()
 }
 
 /// The MD5 of a body.

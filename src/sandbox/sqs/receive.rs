@@ -1,4 +1,4 @@
-//! ReceiveMessage: its limits, long polling, and which attributes an answer shows. What is delivered is `queue`'s.
+//! Receiving: its limits, long polling, and which attributes an answer shows. What is delivered is `queue`'s.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -72,13 +72,18 @@ fn within(parameter: &str, value: Option<i64>, least: u32, most: u32, reason: &s
     Ok(Some(number))
 }
 
-fn judge(call: &ReceiveMessage, tamper: &Tamper) -> Result<Request, Failure> {
+fn judge(request: &ReceiveMessage, tamper: &Tamper) -> Result<Request, Failure> {
     let max =
-        within("MaxNumberOfMessages", call.max_number_of_messages, 1, 10, "Must be between 1 and 10, if provided.")?;
-    let wait = within("WaitTimeSeconds", call.wait_time_seconds, 0, 20, "Must be >= 0 and <= 20, if provided.")?;
-    let visibility =
-        within("VisibilityTimeout", call.visibility_timeout, 0, 43_200, "Must be between 0 and 43200, if provided.")?;
-    for name in call.attribute_names.iter().chain(&call.message_system_attribute_names) {
+        within("MaxNumberOfMessages", request.max_number_of_messages, 1, 10, "Must be between 1 and 10, if provided.")?;
+    let wait = within("WaitTimeSeconds", request.wait_time_seconds, 0, 20, "Must be >= 0 and <= 20, if provided.")?;
+    let visibility = within(
+        "VisibilityTimeout",
+        request.visibility_timeout,
+        0,
+        43_200,
+        "Must be between 0 and 43200, if provided.",
+    )?;
+    for name in request.attribute_names.iter().chain(&request.message_system_attribute_names) {
         if name != "All" && !SYSTEM_ATTRIBUTES.contains(&name.as_str()) {
             return Err(Failure::unknown_attribute(name));
         }
@@ -95,12 +100,12 @@ fn judge(call: &ReceiveMessage, tamper: &Tamper) -> Result<Request, Failure> {
 
 impl Account {
     /// Receives, waiting for the first message where the call or the queue says so.
-    pub(super) async fn receive(&self, call: &ReceiveMessage, tamper: &Tamper) -> Result<Outcome, Failure> {
-        let cell = self.by_url(&call.queue_url)?;
-        let request = judge(call, tamper)?;
-        let wait = request.wait.unwrap_or_else(|| cell.lock().settings.wait);
+    pub(super) async fn receive(&self, request: &ReceiveMessage, tamper: &Tamper) -> Result<Outcome, Failure> {
+        let cell = self.by_url(&request.queue_url)?;
+        let judged = judge(request, tamper)?;
+        let wait = judged.wait.unwrap_or_else(|| cell.lock().settings.wait);
         let give_up = Instant::now() + Duration::from_secs(u64::from(wait));
-        let ask = Ask { thorough: wait > 0, ..request.ask };
+        let ask = Ask { thorough: wait > 0, ..judged.ask };
         loop {
             let woken = cell.wake.notified();
             tokio::pin!(woken);
@@ -111,7 +116,7 @@ impl Account {
             }
             let (deliveries, sleep) = self.receive_now(&cell, ask)?;
             if !deliveries.is_empty() || Instant::now() >= give_up {
-                return Ok(answer(deliveries, call, tamper));
+                return Ok(answer(deliveries, request, tamper));
             }
             let until = sleep.map_or(give_up, |sleep| give_up.min(Instant::now() + sleep));
             tokio::select! {
@@ -149,21 +154,21 @@ impl Account {
     }
 }
 
-fn answer(deliveries: Vec<Delivery>, call: &ReceiveMessage, tamper: &Tamper) -> Outcome {
+fn answer(deliveries: Vec<Delivery>, request: &ReceiveMessage, tamper: &Tamper) -> Outcome {
     let touched =
         deliveries.iter().map(|delivery| Touched { id: delivery.id, body_md5: Some(delivery.body_md5) }).collect();
     let entries = deliveries.len();
-    let messages = deliveries.into_iter().map(|delivery| show(delivery, call, tamper.corrupt_md5)).collect();
+    let messages = deliveries.into_iter().map(|delivery| show(delivery, request, tamper.corrupt_md5)).collect();
     Outcome { entries, touched, ..Outcome::json(&Answer { messages }) }
 }
 
-fn show(delivery: Delivery, call: &ReceiveMessage, corrupt_md5: bool) -> Shown {
+fn show(delivery: Delivery, request: &ReceiveMessage, corrupt_md5: bool) -> Shown {
     let chosen: Vec<(&str, &Attribute)> = delivery
         .attributes
         .iter()
         .flat_map(|attributes| attributes.iter())
         .map(|(name, attribute)| (name.as_ref(), attribute))
-        .filter(|(name, _)| call.message_attribute_names.iter().any(|pattern| matches_name(pattern, name)))
+        .filter(|(name, _)| request.message_attribute_names.iter().any(|pattern| matches_name(pattern, name)))
         .collect();
     let mut md5 = delivery.body_md5;
     if corrupt_md5 {
@@ -173,7 +178,7 @@ fn show(delivery: Delivery, call: &ReceiveMessage, corrupt_md5: bool) -> Shown {
         message_id: delivery.id.to_string(),
         md5_of_body: hex(&md5),
         attributes: system_attributes(&delivery, |name| {
-            let asked = call.attribute_names.iter().chain(&call.message_system_attribute_names);
+            let asked = request.attribute_names.iter().chain(&request.message_system_attribute_names);
             asked.into_iter().any(|pattern| pattern == "All" || pattern == name)
         }),
         md5_of_attributes: (!chosen.is_empty()).then(|| hex(&md5_of_attributes(chosen.iter().copied()))),

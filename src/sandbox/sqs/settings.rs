@@ -17,6 +17,7 @@ const LEAST_MAXIMUM_SIZE: usize = 1024;
 
 /// What a queue is set to.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "SQS's own attributes, each true or false and independent")]
 pub(crate) struct Settings {
     pub(crate) name: String,
     pub(crate) arn: String,
@@ -143,13 +144,18 @@ fn allow_policy(text: &str) -> Result<Option<Allow>, Failure> {
     Ok(Some(Allow { text: text.to_owned(), permission }))
 }
 
+/// Whether a name is one of a FIFO queue. SQS knows it in small letters only.
+pub(super) fn is_fifo_name(name: &str) -> bool {
+    name.strip_suffix(".fifo").is_some()
+}
+
 impl Settings {
     /// SQS's defaults for a new queue.
     pub(crate) fn new(name: &str, arn: String, now: Millis, maximum_size: usize) -> Self {
         Self {
             name: name.to_owned(),
             arn,
-            fifo: name.ends_with(".fifo"),
+            fifo: is_fifo_name(name),
             created: now,
             modified: now,
             delay: 0,

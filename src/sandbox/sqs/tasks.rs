@@ -101,12 +101,12 @@ impl Tasks {
 }
 
 impl Account {
-    pub(super) fn start_move_task(self: &Arc<Self>, call: StartMessageMoveTask) -> Result<Outcome, Failure> {
+    pub(super) fn start_move_task(self: &Arc<Self>, request: StartMessageMoveTask) -> Result<Outcome, Failure> {
         let missing = || {
             Failure::resource_not_found("The resource that you specified for the SourceArn parameter doesn't exist.")
         };
-        let source = self.by_arn(&call.source_arn).ok_or_else(missing)?;
-        if let Some(arn) = &call.destination_arn {
+        let source = self.by_arn(&request.source_arn).ok_or_else(missing)?;
+        if let Some(arn) = &request.destination_arn {
             let destination = self.by_arn(arn).ok_or_else(|| {
                 Failure::resource_not_found(
                     "The resource that you specified for the DestinationArn parameter doesn't exist.",
@@ -120,7 +120,7 @@ impl Account {
         if !is_target {
             return Err(Failure::invalid_value("Source queue must be configured as a Dead Letter Queue."));
         }
-        let rate = match call.max_number_of_messages_per_second {
+        let rate = match request.max_number_of_messages_per_second {
             None => None,
             Some(rate) => {
                 Some(u32::try_from(rate).ok().filter(|rate| (1..=MAX_RATE).contains(rate)).ok_or_else(|| {
@@ -135,11 +135,11 @@ impl Account {
         queue.advance(now);
         let (to_move, id) = (queue.counts().visible, queue.new_id());
         drop(queue);
-        let handle = STANDARD.encode(json!({"taskId": id.to_string(), "sourceArn": call.source_arn}).to_string());
+        let handle = STANDARD.encode(json!({"taskId": id.to_string(), "sourceArn": request.source_arn}).to_string());
         let task = Arc::new(Task {
             handle: handle.clone(),
-            source_arn: call.source_arn,
-            destination_arn: call.destination_arn,
+            source_arn: request.source_arn,
+            destination_arn: request.destination_arn,
             rate,
             started: now,
             to_move,
@@ -161,29 +161,29 @@ impl Account {
         Ok(Outcome::json(&json!({"TaskHandle": handle})))
     }
 
-    pub(super) fn list_move_tasks(&self, call: &ListMessageMoveTasks) -> Result<Outcome, Failure> {
-        if self.by_arn(&call.source_arn).is_none() {
+    pub(super) fn list_move_tasks(&self, request: &ListMessageMoveTasks) -> Result<Outcome, Failure> {
+        if self.by_arn(&request.source_arn).is_none() {
             return Err(Failure::resource_not_found(
                 "The resource that you specified for the SourceArn parameter doesn't exist.",
             ));
         }
-        let max = call.max_results.unwrap_or(1);
+        let max = request.max_results.unwrap_or(1);
         if !(1..=MAX_LISTED).contains(&max) {
             return Err(Failure::invalid_value(
                 "Value for parameter MaxResults is invalid. Reason: Must be between 1 and 10.",
             ));
         }
         let tasks = self.tasks.all();
-        let of_source = tasks.iter().rev().filter(|task| task.source_arn == call.source_arn);
+        let of_source = tasks.iter().rev().filter(|task| task.source_arn == request.source_arn);
         let results: Vec<Value> = of_source.take(usize::try_from(max).unwrap_or(1)).map(|task| task.show()).collect();
         Ok(Outcome::json(&json!({"Results": results})))
     }
 
-    pub(super) fn cancel_move_task(&self, call: &CancelMessageMoveTask) -> Result<Outcome, Failure> {
+    pub(super) fn cancel_move_task(&self, request: &CancelMessageMoveTask) -> Result<Outcome, Failure> {
         let tasks = self.tasks.all();
         let task = tasks
             .iter()
-            .find(|task| task.handle == call.task_handle)
+            .find(|task| task.handle == request.task_handle)
             .ok_or_else(|| Failure::resource_not_found("Task does not exist."))?;
         let mut progress = task.progress();
         if progress.status != Status::Running {

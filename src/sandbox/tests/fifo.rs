@@ -8,8 +8,8 @@ use crate::sandbox::Options;
 const FIFO: (Name, &str) = (Name::FifoQueue, "true");
 
 async fn send(stage: &Stage, url: &str, group: &str, body: &str) -> (String, String) {
-    let send = stage.sqs.send_message().queue_url(url).message_body(body).message_group_id(group);
-    let sent = send.message_deduplication_id(format!("{group}-{body}")).send().await.unwrap();
+    let message = stage.sqs.send_message().queue_url(url).message_body(body).message_group_id(group);
+    let sent = message.message_deduplication_id(format!("{group}-{body}")).send().await.unwrap();
     (sent.message_id.unwrap(), sent.sequence_number.unwrap())
 }
 
@@ -31,8 +31,8 @@ async fn a_group_keeps_its_order_and_is_blocked_while_in_flight() {
     stage.wait(6);
     let again = stage.receive_for(&url, 5).await;
     assert_eq!(bodies(&again), ["1", "2", "3"], "redelivery in order");
-    let stale = first.receipt_handle.unwrap();
-    assert!(stage.sqs.delete_message().queue_url(&url).receipt_handle(stale).send().await.is_err());
+    let old_handle = first.receipt_handle.unwrap();
+    assert!(stage.sqs.delete_message().queue_url(&url).receipt_handle(old_handle).send().await.is_err());
     let handle = again[0].receipt_handle.as_deref().unwrap();
     stage.sqs.delete_message().queue_url(&url).receipt_handle(handle).send().await.unwrap();
     stage.wait(6);

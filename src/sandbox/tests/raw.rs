@@ -105,9 +105,9 @@ async fn the_control_endpoint_shows_and_sets() {
     let url = stage.queue("orders", &[]).await;
     let id = stage.send(&url, "x").await;
     let sandbox = &stage.sandbox;
-    let (_, state) = control(sandbox, "GET", "/_sandbox/state?queue=orders", "").await;
-    assert_eq!(state["queues"][0]["messages"][0]["id"], id.as_str());
-    assert_eq!(state["queues"][0]["messages"][0]["state"], "visible");
+    let (_, queues) = control(sandbox, "GET", "/_sandbox/state?queue=orders", "").await;
+    assert_eq!(queues["queues"][0]["messages"][0]["id"], id.as_str());
+    assert_eq!(queues["queues"][0]["messages"][0]["state"], "visible");
     let (_, log) = control(sandbox, "GET", "/_sandbox/log?since=1", "").await;
     assert_eq!(log[0]["action"], "SendMessage");
     assert_eq!(log[0]["messages"][0]["id"], id.as_str());
@@ -153,8 +153,8 @@ async fn the_orders_scenario_is_the_same_for_the_same_seed_but_for_ids() {
         let summary = stage.sandbox.seed_scenario("orders".parse::<Scenario>().unwrap()).unwrap();
         assert_eq!(summary.kinds.iter().map(|(_, count)| count).sum::<usize>(), 400);
         assert!(summary.kinds.len() >= 7, "{:?}", summary.kinds);
-        let state = stage.sandbox.queue("orders-dlq").unwrap();
-        contents.push(state.messages.iter().map(|message| message.body.clone()).collect::<BTreeSet<_>>());
+        let dlq = stage.sandbox.queue("orders-dlq").unwrap();
+        contents.push(dlq.messages.iter().map(|message| message.body.clone()).collect::<BTreeSet<_>>());
     }
     assert!(contents[0] == contents[2] && contents[0] != contents[1]);
     let (dlq, orders) = (stage.sandbox.queue("orders-dlq").unwrap(), stage.sandbox.queue("orders").unwrap());

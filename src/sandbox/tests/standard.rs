@@ -55,8 +55,8 @@ async fn a_message_arrives_with_everything() {
 async fn md5s_are_those_that_others_compute() {
     let stage = Stage::new().await;
     let url = stage.queue("orders", &[]).await;
-    let send = stage.sqs.send_message().queue_url(&url).message_body("hello");
-    let sent = send.message_attributes("a", text("String", "b")).send().await.unwrap();
+    let message = stage.sqs.send_message().queue_url(&url).message_body("hello");
+    let sent = message.message_attributes("a", text("String", "b")).send().await.unwrap();
     // Of "hello", and of 00000001 'a' 00000006 'String' 01 00000001 'b', by md5sum.
     assert_eq!(sent.md5_of_message_body.as_deref(), Some("5d41402abc4b2a76b9719d911017c592"));
     assert_eq!(sent.md5_of_message_attributes.as_deref(), Some("bef8bf215374a0a228d67533b1a488be"));
