@@ -1,1 +1,244 @@
-//! The embedded SQS and S3 endpoint. It imports nothing of the rest, and nothing imports it but `commands`.
+//! The embedded endpoint: SQS in memory and S3 on a directory, on one port of this machine, so that the real SDKs talk to it. It
+//! behaves as SQS does where SQS is awkward, and misbehaves on command. It imports nothing of the rest but `error`, and nothing
+//! imports it but `commands` and tests.
+//!
+//! - [`Sandbox::start`] serves; a request with `X-Amz-Target` is SQS's, `/_sandbox/…` is the control endpoint, the rest is S3's.
+//! - [`Scenario`] fills it with something to look at.
+//! - [`Faults`] makes it misbehave, [`LogEntry`] says what it was asked, [`QueueState`] what is in its queues.
+//!
+//! Any credentials are accepted. `ReceiveRequestAttemptId` is ignored, and so are the permissions of queue policies.
+
+mod control;
+mod faults;
+mod log;
+mod s3;
+mod scenario;
+mod server;
+mod sqs;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::error::{Error, Result};
+
+pub use faults::{Fault, Faults, Rule, Signal, When};
+pub use log::{LogEntry, LoggedMessage};
+pub use scenario::{Scenario, ScenarioSummary, Seed};
+pub use sqs::message::WireAttribute as MessageAttribute;
+pub use state::{MessageState, QueueState, Whereabouts};
+
+use log::Log;
+use s3::Store;
+use server::Shared;
+use sqs::account::{Account, Setup};
+use sqs::queue::Manner;
+
+/// SQS's limit on a message and on a batch, in bytes.
+const MESSAGE_LIMIT: usize = 1_048_576;
+
+/// How a sandbox is set up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where it listens. Anything but loopback opens it to others: any credentials are accepted.
+    pub address: IpAddr,
+    /// The port; 0 takes a free one.
+    pub port: u16,
+    /// What order of delivery and faults depend on.
+    pub seed: u64,
+    /// The region in ARNs.
+    pub region: String,
+    /// The account in ARNs and URLs.
+    pub account: String,
+    /// Where buckets are kept: else in a directory that goes with the sandbox.
+    pub s3_root: Option<PathBuf>,
+    /// Whether standard queues deliver out of order, and short polls miss messages.
+    pub shuffle: bool,
+    /// How many messages of a queue may be in flight.
+    pub in_flight_limit: usize,
+    /// The most bytes in a message and in a batch; 262,144 makes it an older server.
+    pub message_limit: usize,
+    /// Whether fault rules may send signals to processes of this machine.
+    pub signals: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 0,
+            seed: 1,
+            region: "eu-west-1".to_owned(),
+            account: "000000000000".to_owned(),
+            s3_root: None,
+            shuffle: true,
+            in_flight_limit: 120_000,
+            message_limit: MESSAGE_LIMIT,
+            signals: false,
+        }
+    }
+}
+
+/// A running endpoint. It stops when this is dropped.
+pub struct Sandbox {
+    shared: Arc<Shared>,
+    url: String,
+    s3_root: PathBuf,
+    task: JoinHandle<()>,
+    // Removed with its content at drop.
+    _directory: Option<TempDir>,
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Sandbox {
+    /// Starts to serve, on the current Tokio runtime.
+    pub async fn start(options: Options) -> Result<Self> {
+        let address = SocketAddr::new(options.address, options.port);
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            Error::failed(format!("the sandbox cannot listen on {address}: {error}"))
+                .hint("nothing was started; choose another port, or none to get a free one")
+        })?;
+        let bound =
+            listener.local_addr().map_err(|error| Error::failed(format!("the sandbox has no port: {error}")))?;
+        let (s3_root, directory) = s3_root(options.s3_root)?;
+        let account = Arc::new(Account::new(Setup {
+            region: options.region,
+            account: options.account,
+            manner: Manner { seed: options.seed, shuffle: options.shuffle, in_flight_limit: options.in_flight_limit },
+            limit: options.message_limit,
+        }));
+        let url = format!("http://{bound}");
+        // It was just made: nobody else can have set it.
+        let _ = account.base_url.set(url.clone());
+        let shared = Arc::new(Shared {
+            account,
+            store: Store::open(&s3_root)?,
+            faults: Faults::new(options.seed),
+            log: Log::default(),
+            signals: options.signals,
+        });
+        let task = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
+        Ok(Self { shared, url, s3_root, task, _directory: directory })
+    }
+
+    /// Stops, and waits until the port is free again.
+    pub async fn stop(mut self) {
+        self.task.abort();
+        // Aborted is how it is meant to end.
+        let _ = (&mut self.task).await;
+    }
+
+    /// Where it serves, such as `http://127.0.0.1:4100`.
+    pub fn endpoint_url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// The directory of the buckets.
+    pub fn s3_root(&self) -> &Path {
+        &self.s3_root
+    }
+
+    /// The requests so far, in the order in which they ended.
+    pub fn log(&self) -> Vec<LogEntry> {
+        self.shared.log.since(0)
+    }
+
+    /// Forgets the log's entries.
+    pub fn clear_log(&self) {
+        self.shared.log.clear();
+    }
+
+    /// The fault rules.
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+
+    /// All queues with all their messages.
+    pub fn state(&self) -> Vec<QueueState> {
+        let now = self.shared.account.now();
+        self.shared.account.cells().iter().map(|cell| state::of(cell, now)).collect()
+    }
+
+    /// One queue with all its messages.
+    pub fn queue(&self, name: &str) -> Option<QueueState> {
+        Some(state::of(&*self.shared.account.by_name(name)?, self.shared.account.now()))
+    }
+
+    /// Sets the sandbox's clock forward.
+    pub fn advance(&self, by: Duration) {
+        self.shared.account.advance(u64::try_from(by.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    /// Makes a queue, as if created at this time (milliseconds since the epoch) or now; answers its URL. One that is there stays as it is.
+    pub fn create_queue(&self, name: &str, attributes: &[(&str, &str)], created_ms: Option<u64>) -> Result<String> {
+        scenario::create_queue(&self.shared.account, name, attributes, created_ms)
+    }
+
+    /// Makes a bucket.
+    pub fn create_bucket(&self, name: &str) -> Result<()> {
+        self.shared.store.create_bucket(name)
+    }
+
+    /// Puts messages into a queue without sending them; answers their IDs.
+    pub fn seed(&self, queue: &str, messages: impl IntoIterator<Item = Seed>) -> Result<Vec<String>> {
+        scenario::seed(&self.shared.account, queue, messages)
+    }
+
+    /// Fills queues and buckets with a scenario.
+    pub fn seed_scenario(&self, scenario: Scenario) -> Result<ScenarioSummary> {
+        scenario.fill(self)
+    }
+
+    /// The environment that points the AWS CLI and the SDKs here.
+    pub fn environment(&self) -> BTreeMap<&'static str, String> {
+        BTreeMap::from([
+            ("AWS_ACCESS_KEY_ID", "sandbox".to_owned()),
+            ("AWS_ENDPOINT_URL", self.url.clone()),
+            ("AWS_REGION", self.shared.account.setup.region.clone()),
+            ("AWS_SECRET_ACCESS_KEY", "sandbox".to_owned()),
+        ])
+    }
+
+    /// What to tell somebody who has started it: where it is, the environment to set, and what it holds.
+    pub fn welcome(&self, summary: Option<&ScenarioSummary>) -> Vec<String> {
+        let mut lines = vec![format!("Sandbox: SQS and S3 at {}, buckets in {}", self.url, self.s3_root.display())];
+        lines.extend(self.environment().iter().map(|(name, value)| format!("export {name}={value}")));
+        lines.extend(summary.iter().flat_map(|summary| summary.lines()));
+        lines
+    }
+
+    fn seed_number(&self) -> u64 {
+        self.shared.account.setup.manner.seed
+    }
+
+    fn account(&self) -> &Arc<Account> {
+        &self.shared.account
+    }
+}
+
+fn s3_root(wanted: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>)> {
+    let failed = |error: std::io::Error| {
+        Error::failed(format!("the sandbox cannot make a directory for its buckets: {error}"))
+            .hint("nothing was started; is there room on the disk?")
+    };
+    if let Some(root) = wanted {
+        std::fs::create_dir_all(&root).map_err(failed)?;
+        return Ok((root, None));
+    }
+    let directory = TempDir::with_prefix("redrive-sandbox-").map_err(failed)?;
+    Ok((directory.path().to_owned(), Some(directory)))
+}

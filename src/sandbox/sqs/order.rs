@@ -1,0 +1,149 @@
+//! Which visible message comes next. A standard queue is spread over shards, as SQS's is over servers: order is only roughly
+//! kept, and a short poll that asks some of the shards may miss what is there. A FIFO queue keeps each group's order and blocks
+//! a group while one of its messages is in flight. Works on slot numbers; the messages themselves are `queue`'s.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use rand::RngExt;
+use rand::rngs::SmallRng;
+
+/// How many shards a shuffled standard queue has.
+const SHARDS: usize = 8;
+
+/// A message's place: its slot, and its arrival number, by which a slot that was used again is told apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) slot: u32,
+    pub(super) arrival: u64,
+}
+
+/// The visible messages of a standard queue. Places of messages that are gone are left in and skipped when met.
+pub(super) struct Shards {
+    shards: Vec<VecDeque<Place>>,
+}
+
+impl Shards {
+    pub(super) fn new(shuffle: bool) -> Self {
+        Self { shards: vec![VecDeque::new(); if shuffle { SHARDS } else { 1 }] }
+    }
+
+    /// Adds a message that has arrived.
+    pub(super) fn push(&mut self, rng: &mut SmallRng, place: Place) {
+        let shard = rng.random_range(0..self.shards.len());
+        self.shards[shard].push_back(place);
+    }
+
+    /// Adds a message that was here before: it is old, so it tends to come soon again, but not always.
+    pub(super) fn push_again(&mut self, rng: &mut SmallRng, place: Place) {
+        let shard = rng.random_range(0..self.shards.len());
+        if self.shards.len() > 1 && rng.random() {
+            self.shards[shard].push_back(place);
+        } else {
+            self.shards[shard].push_front(place);
+        }
+    }
+
+    /// The shards that one receive asks, from a random one on: all of them on a long poll, most of them on a short one.
+    pub(super) fn asked(&self, rng: &mut SmallRng, thorough: bool) -> Vec<usize> {
+        let count = self.shards.len();
+        let first = rng.random_range(0..count);
+        (first..first + count)
+            .map(|shard| shard % count)
+            .filter(|_| thorough || count == 1 || rng.random_ratio(3, 4))
+            .collect()
+    }
+
+    /// The next place in a shard.
+    pub(super) fn pop(&mut self, shard: usize) -> Option<Place> {
+        self.shards[shard].pop_front()
+    }
+
+    pub(super) fn clear(&mut self) {
+        for shard in &mut self.shards {
+            *shard = VecDeque::new();
+        }
+    }
+}
+
+/// The message groups of a FIFO queue.
+#[derive(Default)]
+pub(super) struct Groups {
+    groups: HashMap<Arc<str>, Group>,
+    /// Groups that can be received from, by the arrival of their first message.
+    ready: BTreeMap<u64, Arc<str>>,
+}
+
+#[derive(Default)]
+struct Group {
+    /// All its messages by arrival, those in flight too.
+    messages: BTreeMap<u64, u32>,
+    in_flight: usize,
+    /// Its key in `ready`.
+    ready_as: Option<u64>,
+}
+
+impl Groups {
+    pub(super) fn insert(&mut self, name: &Arc<str>, place: Place) {
+        self.groups.entry(Arc::clone(name)).or_default().messages.insert(place.arrival, place.slot);
+    }
+
+    /// Takes a message out. The group is not refreshed.
+    pub(super) fn remove(&mut self, name: &Arc<str>, arrival: u64, was_in_flight: bool) {
+        if let Some(group) = self.groups.get_mut(name) {
+            group.messages.remove(&arrival);
+            group.in_flight -= usize::from(was_in_flight);
+        }
+    }
+
+    /// Counts a message of the group as in flight, or not any more.
+    pub(super) fn set_in_flight(&mut self, name: &Arc<str>, is_in_flight: bool) {
+        if let Some(group) = self.groups.get_mut(name) {
+            if is_in_flight {
+                group.in_flight += 1;
+            } else {
+                group.in_flight -= 1;
+            }
+        }
+    }
+
+    /// Puts a group among those that can be received from, or takes it out, after something happened in it.
+    pub(super) fn refresh(&mut self, name: &Arc<str>, is_visible: impl Fn(u32) -> bool) {
+        let Some(group) = self.groups.get_mut(name) else { return };
+        let head = group.messages.first_key_value().map(|(&arrival, &slot)| (arrival, slot));
+        let ready_as = match head {
+            Some((arrival, slot)) if group.in_flight == 0 && is_visible(slot) => Some(arrival),
+            _ => None,
+        };
+        if let Some(old) = group.ready_as.take() {
+            self.ready.remove(&old);
+        }
+        if let Some(arrival) = ready_as {
+            self.ready.insert(arrival, Arc::clone(name));
+        }
+        group.ready_as = ready_as;
+        if group.messages.is_empty() {
+            self.groups.remove(name);
+        }
+    }
+
+    /// A group to receive from: one of the first few, or the first.
+    pub(super) fn pick(&self, rng: &mut SmallRng, shuffle: bool) -> Option<Arc<str>> {
+        let first_few = self.ready.len().min(if shuffle { SHARDS } else { 1 });
+        let nth = if first_few > 1 { rng.random_range(0..first_few) } else { 0 };
+        self.ready.values().nth(nth).cloned()
+    }
+
+    /// The first slots of a group, in order.
+    pub(super) fn first(&self, name: &Arc<str>, count: usize) -> Vec<u32> {
+        self.groups.get(name).map(|group| group.messages.values().take(count).copied().collect()).unwrap_or_default()
+    }
+
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}

@@ -1,0 +1,137 @@
+//! Objects: what an archive needs of S3.
+
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use aws_sdk_s3::types::ChecksumAlgorithm;
+
+use super::Stage;
+
+#[tokio::test]
+async fn an_object_is_put_once_and_comes_back_with_its_metadata() {
+    let stage = Stage::new().await;
+    stage.s3.create_bucket().bucket("archive").send().await.unwrap();
+    let put = |content: &'static str| {
+        let put = stage.s3.put_object().bucket("archive").key("2026/11/one two+ä.json").if_none_match("*");
+        let put = put.metadata("run", "r-1").content_type("application/json");
+        put.checksum_algorithm(ChecksumAlgorithm::Crc32).body(ByteStream::from_static(content.as_bytes())).send()
+    };
+    put("first").await.unwrap();
+    let error = put("second").await.unwrap_err();
+    assert_eq!(error.raw_response().unwrap().status().as_u16(), 412);
+    assert_eq!(error.code(), Some("PreconditionFailed"));
+    let got = stage.s3.get_object().bucket("archive").key("2026/11/one two+ä.json").send().await.unwrap();
+    assert_eq!(got.metadata.as_ref().unwrap()["run"], "r-1");
+    assert_eq!(got.content_type.as_deref(), Some("application/json"));
+    assert_eq!(got.body.collect().await.unwrap().to_vec(), b"first");
+    let on_disk = std::fs::read(stage.sandbox.s3_root().join("archive/2026/11/one two+ä.json")).unwrap();
+    assert_eq!(on_disk, b"first");
+}
+
+#[tokio::test]
+async fn of_many_conditional_puts_at_once_one_wins() {
+    let stage = Stage::new().await;
+    stage.sandbox.create_bucket("archive").unwrap();
+    for round in 0..10 {
+        let puts = (0..8).map(|number| {
+            let put = stage.s3.put_object().bucket("archive").key(format!("k{round}")).if_none_match("*");
+            tokio::spawn(put.body(ByteStream::from(number.to_string().into_bytes())).send())
+        });
+        let mut created = 0;
+        for put in puts.collect::<Vec<_>>() {
+            created += usize::from(put.await.unwrap().is_ok());
+        }
+        assert_eq!(created, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_streamed_body_with_a_trailing_checksum_is_decoded() {
+    let stage = Stage::new().await;
+    stage.sandbox.create_bucket("archive").unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let content: Vec<u8> = (0..200_000_u32).flat_map(u32::to_be_bytes).collect();
+    std::fs::write(file.path(), &content).unwrap();
+    let body = ByteStream::from_path(file.path()).await.unwrap();
+    let put = stage.s3.put_object().bucket("archive").key("big").body(body);
+    put.checksum_algorithm(ChecksumAlgorithm::Crc32).send().await.unwrap();
+    let got = stage.s3.get_object().bucket("archive").key("big").send().await.unwrap();
+    assert!(got.content_encoding.unwrap_or_default().is_empty());
+    assert_eq!(got.body.collect().await.unwrap().to_vec(), content);
+}
+
+#[tokio::test]
+async fn a_wrong_digest_is_refused_and_nothing_is_written() {
+    let stage = Stage::new().await;
+    stage.sandbox.create_bucket("archive").unwrap();
+    let put = |crc32: &'static str| {
+        let put = stage.s3.put_object().bucket("archive").key("k").checksum_crc32(crc32);
+        put.body(ByteStream::new(SdkBody::from("hello"))).send()
+    };
+    let error = put("AAAAAA==").await.unwrap_err();
+    assert_eq!(error.code(), Some("BadDigest"));
+    assert!(!stage.sandbox.s3_root().join("archive/k").exists());
+    // The CRC-32 of "hello" is 3610a686.
+    put("NhCmhg==").await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_missing_is_said() {
+    let stage = Stage::new().await;
+    stage.sandbox.create_bucket("archive").unwrap();
+    let put = stage.s3.put_object().bucket("nowhere").key("k").body(ByteStream::from_static(b"x")).send().await;
+    assert_eq!(put.unwrap_err().code(), Some("NoSuchBucket"));
+    assert!(!stage.sandbox.s3_root().join("nowhere").exists(), "a put makes no bucket");
+    let get = stage.s3.get_object().bucket("nowhere").key("k").send().await.unwrap_err();
+    assert_eq!(get.code(), Some("NoSuchBucket"));
+    let get = stage.s3.get_object().bucket("archive").key("k").send().await.unwrap_err();
+    assert!(get.into_service_error().is_no_such_key());
+    let head = stage.s3.head_bucket().bucket("nowhere").send().await.unwrap_err();
+    assert!(head.into_service_error().is_not_found());
+    stage.s3.head_bucket().bucket("archive").send().await.unwrap();
+    let again = stage.s3.create_bucket().bucket("archive").send().await.unwrap_err();
+    assert!(again.into_service_error().is_bucket_already_owned_by_you());
+}
+
+#[tokio::test]
+async fn objects_are_listed_and_deleted_and_a_full_bucket_stays() {
+    let stage = Stage::new().await;
+    stage.sandbox.create_bucket("archive").unwrap();
+    for key in ["a/1", "a/2", "b/1"] {
+        stage.s3.put_object().bucket("archive").key(key).body(ByteStream::from_static(b"x")).send().await.unwrap();
+    }
+    let list = stage.s3.list_objects_v2().bucket("archive").prefix("a/").send().await.unwrap();
+    let keys: Vec<_> = list.contents().iter().filter_map(|object| object.key()).collect();
+    assert_eq!(keys, ["a/1", "a/2"]);
+    let delete = stage.s3.delete_bucket().bucket("archive").send().await.unwrap_err();
+    assert_eq!(delete.code(), Some("BucketNotEmpty"));
+    for key in ["a/1", "a/2", "b/1"] {
+        stage.s3.delete_object().bucket("archive").key(key).send().await.unwrap();
+    }
+    stage.s3.delete_bucket().bucket("archive").send().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_unchanged_object_is_not_sent_again() {
+    let stage = Stage::new().await;
+    stage.sandbox.create_bucket("archive").unwrap();
+    let put =
+        stage.s3.put_object().bucket("archive").key("k").body(ByteStream::from_static(b"x")).send().await.unwrap();
+    let etag = put.e_tag.unwrap();
+    let get = stage.s3.get_object().bucket("archive").key("k").if_none_match(etag).send().await.unwrap_err();
+    assert_eq!(get.raw_response().unwrap().status().as_u16(), 304);
+    stage.s3.get_object().bucket("archive").key("k").if_none_match("\"other\"").send().await.unwrap();
+}
+
+#[tokio::test]
+async fn keys_stay_inside_their_bucket() {
+    let stage = Stage::new().await;
+    stage.sandbox.create_bucket("archive").unwrap();
+    for key in ["../outside", "a/../../outside", "a//b", "./a", &"x".repeat(250)] {
+        let put = stage.s3.put_object().bucket("archive").key(key).body(ByteStream::from_static(b"x")).send().await;
+        assert!(put.is_err(), "{key}");
+    }
+    stage.s3.put_object().bucket("archive").key("a").body(ByteStream::from_static(b"x")).send().await.unwrap();
+    let below = stage.s3.put_object().bucket("archive").key("a/b").body(ByteStream::from_static(b"x")).send().await;
+    assert_eq!(below.unwrap_err().code(), Some("InvalidArgument"));
+    assert!(!stage.sandbox.s3_root().join("outside").exists());
+}
