@@ -1,3 +1,4 @@
 //! What people see: text, JSON, Markdown and HTML. The only place that prints.
 
+mod diff;
 pub mod text;

@@ -1,6 +1,6 @@
 //! Hazards that lie in the messages and in what the job does with them.
 
-use super::super::words::{duration, thousands};
+use super::super::words::{duration, moment, thousands};
 use super::{Facts, Hazard, hazard, list};
 use crate::job::{InDoubt, ORIGIN};
 use crate::target::{RuleId, TargetKind};
@@ -140,8 +140,8 @@ pub(super) fn newer_excluded(facts: &Facts) -> Option<Hazard> {
     hazard(
         "newer_excluded",
         format!(
-            "Messages sent after {} stay: sent_before is the time of this plan unless the job says more.",
-            facts.now
+            "Messages sent after {} stay: sent_before is the time of the plan unless the job says otherwise.",
+            moment(facts.now)
         ),
     )
 }

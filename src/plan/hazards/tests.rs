@@ -194,7 +194,7 @@ fn each_hazard_appears_where_it_applies() {
         (|w| w.seen.trace_headers = 5, "trace_header", "5 of 100 sampled messages carry AWSTraceHeader"),
         (|w| w.seen.near_limit = 6, "near_size_limit", "6 of 100"),
         (|w| w.seen.not_json = 7, "not_json", "7 of 100 sampled messages are not JSON"),
-        (|w| w.job.source.sent_before = None, "newer_excluded", "sent after 2026-11-22T06:00:00Z stay"),
+        (|w| w.job.source.sent_before = None, "newer_excluded", "sent after 2026-11-22 06:00:00 UTC stay"),
         (|w| w.rules.push(rule(RuleId(1), &[])), "idle_rule", "by rule \"all\""),
         (|w| w.sample.whole_queue = false, "counts_approximate", "approximate count of 100"),
         (
