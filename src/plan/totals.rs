@@ -36,6 +36,10 @@ impl Plan {
             estimate(sampled.fold(0, u64::saturating_add), self.size())
         };
         let to = |wanted: fn(TargetKind) -> bool| {
+            if !self.targets.iter().any(|target| wanted(target.kind)) {
+                // Not for lack of hits in the sample: the job has no such place.
+                return Estimate { sampled: 0, total: 0, low: 0, high: 0 };
+            }
             of(&|outcome| match outcome {
                 Outcome::To(target) | Outcome::Exhausted(target) => {
                     self.target(target).is_some_and(|target| wanted(target.kind))
@@ -75,6 +79,7 @@ mod tests {
         assert_eq!(sampled, [540, 50, 0, 400, 10]);
         assert_eq!(sampled.iter().sum::<u64>(), plan.sample.messages);
         assert_eq!(totals.leaving(), 23_600);
+        assert_eq!(totals.dropped.high, 0, "a job without drop drops nothing");
         assert_eq!(plan.projected_bytes(330_000), 13_200_000);
     }
 }
