@@ -62,7 +62,7 @@ pub(crate) fn attributes(name: &str) -> QueueAttributes {
     QueueAttributes {
         arn: format!("arn:aws:sqs:eu-west-1:000000000000:{name}"),
         url: format!("https://sqs.eu-west-1.amazonaws.com/000000000000/{name}"),
-        fifo: name.ends_with(".fifo"),
+        fifo: name.split('.').nth(1) == Some("fifo"),
         created: Some(at("2026-01-01T00:00:00Z")),
         redrive_policy: None,
         redrive_allow_policy: None,
@@ -75,6 +75,7 @@ pub(crate) fn attributes(name: &str) -> QueueAttributes {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the value of a field that may be empty")]
 pub(crate) fn redrives_to(name: &str) -> Option<RedrivePolicy> {
     Some(RedrivePolicy { dead_letter_target_arn: attributes(name).arn, max_receive_count: 3 })
 }

@@ -52,7 +52,7 @@ impl Default for SampleOptions {
             messages: 1000,
             bytes: 64 * 1024 * 1024,
             wait: Duration::from_secs(2),
-            visibility: Duration::from_secs(5 * 60),
+            visibility: Duration::from_mins(5),
             pause: Duration::from_millis(200),
         }
     }

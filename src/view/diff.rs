@@ -145,7 +145,7 @@ mod tests {
     }
 
     fn text(lines: &[Line]) -> String {
-        lines.iter().map(|line| format!("{}{}\n", line.kind.mark(), line.text)).collect()
+        lines.iter().flat_map(|line| [line.kind.mark().to_string(), line.text.clone(), "\n".to_owned()]).collect()
     }
 
     #[test]

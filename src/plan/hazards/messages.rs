@@ -13,7 +13,7 @@ pub(super) fn dropped(facts: &Facts) -> Option<Hazard> {
     hazard("dropped", format!("About {} deleted for good; no copy is made.", are(estimate.total, "message")))
 }
 
-/// A message keeps its SentTimestamp in a standard dead-letter queue, so the clock of its retention runs since then.
+/// A message keeps its `SentTimestamp` in a standard dead-letter queue, so the clock of its retention runs since then.
 pub(super) fn expiring(facts: &Facts) -> Option<Hazard> {
     if facts.seen.expiring == 0 {
         return None;

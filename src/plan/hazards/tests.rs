@@ -113,7 +113,7 @@ impl World {
         self.targets[0].queue.as_mut().expect("it is a queue")
     }
 
-    fn to_fifo(&mut self, dedup: &str) {
+    fn make_fifo(&mut self, dedup: &str) {
         self.source = attributes("orders-dlq.fifo");
         self.targets[0].queue = Some(attributes("orders.fifo"));
         let queue = format!("queue = \"orders.fifo\", message_deduplication_id = \"{dedup}\"");
@@ -175,9 +175,9 @@ fn each_hazard_appears_where_it_applies() {
         ),
         (|w| w.origins_not_listed = Some("denied".to_owned()), "origins_not_listed", "could not be listed (denied)"),
         (|w| w.job.retry = None, "in_doubt_resend", "may arrive twice"),
-        (|w| w.to_fifo("{date}"), "deduplication_reused", "within five minutes"),
+        (|w| w.make_fifo("{date}"), "deduplication_reused", "within five minutes"),
         (|w| w.source = attributes("orders-dlq.fifo"), "fifo_to_standard", "order and deduplication end there"),
-        (|w| w.targets[0].queue = Some(attributes("o.fifo")), "standard_to_fifo", "orders is FIFO"),
+        (|w| w.targets[0].queue = Some(attributes("o.fifo")), "standard_make_fifo", "orders is FIFO"),
         (|w| w.queue().kms_key = Some("alias/k".to_owned()), "encryption_differs", "with no KMS key, orders (alias/k)"),
         (
             |w| {
@@ -199,7 +199,7 @@ fn each_hazard_appears_where_it_applies() {
         (|w| w.sample.whole_queue = false, "counts_approximate", "approximate count of 100"),
         (
             |w| {
-                w.to_fifo("{message_id}");
+                w.make_fifo("{message_id}");
                 w.sample.whole_queue = false;
             },
             "fifo_sample",

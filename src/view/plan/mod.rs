@@ -5,8 +5,10 @@
 mod markdown;
 mod text;
 
+use std::fmt::Write as _;
+
 use crate::error::Result;
-use crate::plan::words::{bytes, count, duration, moment, thousands};
+use crate::plan::words::{bytes, count, dollars, duration, moment, thousands};
 use crate::plan::{Cost, Estimate, Outcome, Plan, RuleFigures};
 use crate::sqs::QueueAttributes;
 use crate::target::TargetKind;
@@ -79,7 +81,7 @@ fn counts(plan: &Plan) -> String {
     let mut text = format!("about {}", count(counts.visible, "message"));
     for (number, what) in [(counts.in_flight, "in flight"), (counts.delayed, "delayed")] {
         if number > 0 {
-            text.push_str(&format!(", {} {what}", thousands(number)));
+            let _ = write!(text, ", {} {what}", thousands(number));
         }
     }
     text
@@ -106,14 +108,12 @@ fn scope(plan: &Plan) -> String {
 fn cost_words(cost: &Cost) -> String {
     let mut text = format!("about {}", count(cost.sqs_requests, "SQS request"));
     if cost.s3_requests > 0 {
-        text.push_str(&format!(" and {}", count(cost.s3_requests, "S3 request")));
+        let _ = write!(text, " and {}", count(cost.s3_requests, "S3 request"));
     }
-    text.push_str(&format!(", {} at list price", crate::plan::words::dollars(cost.micro_usd)));
-    match cost.seconds_at_rate {
-        Some(seconds) => text.push_str(&format!(", {} at the job's rate", duration(seconds))),
-        None => text.push_str(", no rate limit"),
-    }
-    text
+    let pace = cost
+        .seconds_at_rate
+        .map_or_else(|| "no rate limit".to_owned(), |seconds| format!("{} at the job's rate", duration(seconds)));
+    format!("{text}, {} at list price, {pace}", dollars(cost.micro_usd))
 }
 
 /// The totals by what becomes of messages; without those that cannot be.

@@ -1,5 +1,7 @@
 //! A plan for a terminal of 100 columns. It reads without colour.
 
+use std::fmt::Write as _;
+
 use super::super::diff::{Kind, Line, changes, whole};
 use super::super::text::{Style, neutral, wrapped};
 use super::{
@@ -96,7 +98,7 @@ impl Page {
 
 fn head(plan: &Plan, page: &mut Page) {
     let title = format!("Plan {} for job {}", neutral(plan.id()), neutral(&plan.job.name));
-    page.line(&page.style.bold(&title).into_owned());
+    page.line(&page.style.bold(&title));
     if let Some(description) = &plan.job.description {
         page.words(&neutral(description), "  ", "  ");
     }
@@ -136,7 +138,7 @@ fn queues(plan: &Plan, page: &mut Page) {
 fn figures(plan: &Plan, page: &mut Page) {
     page.heading(&format!("What would happen ({})", basis(plan)));
     let head = format!("{:LABEL$}{:>8}{:>12}{:>23}{:>11}", "", "sampled", "total", "95 % interval", "bytes");
-    page.line(&page.style.dim(&head).into_owned());
+    page.line(&page.style.dim(&head));
     for rule in shown_rules(plan) {
         page.figures(&format!("  {}", neutral(&rule.name)), rule.estimate, "");
         for figures in &rule.outcomes {
@@ -144,7 +146,7 @@ fn figures(plan: &Plan, page: &mut Page) {
             page.figures(&label, figures.estimate, &projected(plan, figures.bytes));
         }
         if rule.bound > 0 {
-            page.line(&page.style.dim(&format!("    at most {} may leave by it", thousands(rule.bound))).into_owned());
+            page.line(&page.style.dim(&format!("    at most {} may leave by it", thousands(rule.bound))));
         }
     }
     page.line("");
@@ -162,7 +164,7 @@ fn examples(plan: &Plan, page: &mut Page) {
         let rule = plan.rules.iter().find(|rule| rule.rule == example.rule).map_or("", |rule| &rule.name);
         let mut title = format!("{rule}, {}: {}", words_of(plan, example.outcome), example.message_id);
         if let Some(sent) = example.sent {
-            title.push_str(&format!(", sent {}", moment(sent)));
+            let _ = write!(title, ", sent {}", moment(sent));
         }
         page.words(&neutral(&title), "  ", "    ");
         if let Some(detail) = &example.detail {
