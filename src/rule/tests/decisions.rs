@@ -128,8 +128,10 @@ fn the_cap_counts_what_goes_to_a_queue_and_nothing_else() {
     let unmatched =
         "[retry]\nattribute = \"retryCount\"\nmax = 3\nexhausted = \"evidence\"\n[unmatched]\nto = \"orders\"\n";
     assert_eq!(decide(unmatched, counted("3")), "exhausted, archive in 1 as \"\"");
-    let fallback = format!("{}[origin]\nfallback = \"evidence\"\n", capped("origin", "archive"));
-    assert_eq!(decide(&fallback, counted("3")), "archive in 1 as \"\"");
+    let fallback = |name: &str| format!("{}[origin]\nfallback = \"{name}\"\n", capped("origin", "archive"));
+    assert_eq!(decide(&fallback("evidence"), counted("3")), "archive in 1 as \"\"");
+    assert_eq!(decide(&fallback("orders"), counted("3")), archived);
+    assert_eq!(decide(&fallback("origin"), counted("3")), archived);
 }
 
 #[test]
