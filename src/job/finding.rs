@@ -41,15 +41,20 @@ pub(super) struct Finding {
     pub(super) on_key: bool,
     /// Another place that matters, and why.
     pub(super) also: Option<(Place, String)>,
-    /// The problem is that something is not here: it says nothing where this could not be read whole.
-    pub(super) absent_from: Option<Place>,
+    /// It says nothing where this place could not be read whole: it may only follow from that.
+    pub(super) needs: Option<Place>,
+}
+
+impl From<Problem> for Finding {
+    fn from(problem: Problem) -> Self {
+        Self { problem, on_key: false, also: None, needs: None }
+    }
 }
 
 impl Finding {
     /// A problem with the value at a place.
     pub(super) fn new(place: &Place, message: impl Into<String>) -> Self {
-        let problem = Problem { at: place.0.clone(), within: None, message: message.into(), help: None };
-        Self { problem, on_key: false, also: None, absent_from: None }
+        Self::from(Problem { at: place.0.clone(), within: None, message: message.into(), help: None })
     }
 
     /// What would be right.
@@ -76,9 +81,9 @@ impl Finding {
         self
     }
 
-    /// The problem is that something is not at this place.
-    pub(super) fn absent_from(mut self, place: Place) -> Self {
-        self.absent_from = Some(place);
+    /// Holds it back where this place could not be read whole.
+    pub(super) fn needs(mut self, place: Place) -> Self {
+        self.needs = Some(place);
         self
     }
 }

@@ -10,6 +10,7 @@ mod finding;
 mod load;
 mod nearest;
 mod queue_ref;
+mod reference;
 mod render;
 mod schema;
 mod shape;
@@ -22,8 +23,9 @@ mod validate;
 mod values;
 
 pub use diagnostics::{Diagnostics, KeyPath, Located, Problem, Step, key_path};
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_with};
 pub use queue_ref::QueueRef;
+pub use reference::reference_markdown;
 pub use schema::{schema, schema_json};
 pub use template::{Placeholder, Template};
 pub use types::{

@@ -105,3 +105,58 @@ fn is_active(c: char) -> bool {
         c => c.is_control(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::diagnostics::Problem;
+    use super::*;
+
+    fn shown(text: &str, span: Range<usize>, also: Option<(Range<usize>, String)>) -> String {
+        let problem = Problem {
+            at: Vec::new(),
+            within: None,
+            message: "m\u{1b}[2J".to_owned(),
+            help: Some("h\u{202e}".to_owned()),
+        };
+        let problems = vec![Located { problem, span, also }];
+        render(&Diagnostics { file: "f\u{9b}".to_owned(), text: text.to_owned(), problems }, false)
+    }
+
+    #[test]
+    fn what_is_underlined_stays_so_beside_characters_that_are_replaced() {
+        let text = "a = 1\n\u{202e}\u{1b} = \"x\"\nb = 2\n";
+        let start = text.find('"').expect("a quote");
+        let rendered = shown(text, start..start + 3, None);
+        assert!(rendered.contains("2 | \u{fffd}\u{fffd} = \"x\"\n  |      ^^^\n"), "{rendered}");
+        assert!(!rendered.chars().any(is_active), "{rendered:?}");
+    }
+
+    #[test]
+    fn no_span_is_too_odd() {
+        for text in ["", "\n", "\n\n", "é", "a\r\n", "\u{feff}"] {
+            for start in 0..=text.len() + 2 {
+                for end in start..=text.len() + 2 {
+                    let rendered = shown(text, start..end, Some((0..end, "x".to_owned())));
+                    assert!(rendered.contains("error: m"), "{text:?} {start}..{end}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn long_lines_are_cut() {
+        let text = format!("a = \"{}\"\n", "x".repeat(5000));
+        let rendered = shown(&text, 2000..2001, None);
+        assert!(rendered.lines().all(|line| line.chars().count() <= WIDTH + 20), "{rendered}");
+    }
+
+    #[test]
+    fn colours_only_where_they_are_asked_for() {
+        let problem = Problem { at: Vec::new(), within: None, message: "m".to_owned(), help: None };
+        let problems = vec![Located { problem, span: 0..1, also: None }];
+        let diagnostics = Diagnostics { file: "f".to_owned(), text: "a".to_owned(), problems };
+        assert!(render(&diagnostics, true).contains('\u{1b}'));
+        assert!(!render(&diagnostics, false).contains('\u{1b}'));
+        assert_eq!(diagnostics.to_string(), render(&diagnostics, false));
+    }
+}

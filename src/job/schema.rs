@@ -39,7 +39,7 @@ pub fn schema_json() -> String {
     text
 }
 
-/// Takes out what TOML cannot say: an optional key is left out, never null.
+/// Takes out what TOML cannot say (an optional key is left out, never null), and puts what a reader wants first first.
 fn tidy(schema: &mut Map<String, Value>) {
     if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|name| name != "null");
@@ -52,13 +52,11 @@ fn tidy(schema: &mut Map<String, Value>) {
         choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
         if let [Value::Object(only)] = &choices[..] {
             let only = only.clone();
-            schema.remove("anyOf");
             schema.extend(only);
+            schema.retain(|key, _| key != "anyOf");
         }
     }
-    if schema.get("default").is_some_and(says_nothing) {
-        schema.remove("default");
-    }
+    schema.retain(|key, value| key != "default" || !says_nothing(value));
     for (key, value) in schema.iter_mut() {
         match value {
             Value::Object(members) if matches!(key.as_str(), "properties" | "$defs") => {
@@ -69,6 +67,17 @@ fn tidy(schema: &mut Map<String, Value>) {
             _ => {}
         }
     }
+    let mut members: Vec<_> = std::mem::take(schema).into_iter().collect();
+    members.sort_by_key(|(key, _)| match key.as_str() {
+        "$schema" => 0,
+        "title" => 1,
+        "description" => 2,
+        "$ref" | "type" => 3,
+        "properties" => 5,
+        "$defs" => 6,
+        _ => 4,
+    });
+    schema.extend(members);
 }
 
 fn says_nothing(default: &Value) -> bool {

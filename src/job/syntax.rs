@@ -6,6 +6,9 @@ use toml::de::{DeTable, DeValue, Error};
 
 use super::diagnostics::{Located, Problem};
 
+/// The parser's words for a key or table that is there already.
+const DUPLICATE: &str = "duplicate key";
+
 /// What is wrong with the text as TOML.
 #[derive(Debug, Default)]
 pub(super) struct Syntax {
@@ -27,12 +30,18 @@ impl Syntax {
         }
         let mut syntax = Self::default();
         let mut shown: Option<Range<usize>> = None;
+        // Behind the header of a table that is there already, its keys may be there already as well.
+        let mut repeated = 0;
         for (span, message) in spans {
             let line = line_of(text, &span);
             let follows = shown.as_ref().is_some_and(|shown| {
                 shown.start < line.end && line.start < shown.end
                     || values.iter().any(|value| touches(value, shown) && touches(value, &span))
             });
+            let follows = follows || (message == DUPLICATE && span.start < repeated);
+            if message == DUPLICATE && text[line.clone()].trim_start().starts_with('[') {
+                repeated = text[line.end..].find("\n[").map_or(text.len(), |next| line.end + next);
+            }
             if !follows {
                 let (message, help) = in_words(text, &span, message);
                 let problem = Problem { at: Vec::new(), within: Some(span.clone()), message, help };
@@ -89,10 +98,13 @@ fn in_words(text: &str, span: &Range<usize>, message: &str) -> (String, Option<S
         return if written.is_empty() {
             ("a value is missing".to_owned(), None)
         } else {
-            ("text stands in quotes".to_owned(), Some(format!("write \"{}\"", written.trim())))
+            ("text must stand in quotes".to_owned(), Some(format!("write \"{}\"", written.trim())))
         };
     }
-    if message == "duplicate key" {
+    if message == "invalid basic string, expected `\"`" || message == "invalid literal string, expected `'`" {
+        return ("the closing quote is missing".to_owned(), None);
+    }
+    if message == DUPLICATE {
         let help = "a key or table stands in a file once; several rules are several `[[rule]]`";
         return (format!("`{written}` is here a second time"), Some(help.to_owned()));
     }
@@ -115,13 +127,15 @@ mod tests {
         assert_eq!(messages("a = [1, 2\nb = 3\nc = 4\n").len(), 1);
         assert_eq!(messages("when = [\n  { body = 'x' \n  { body = 'y' }\n]\nto = 'x'\n").len(), 1);
         assert_eq!(messages("a = = 3\n").len(), 1);
+        assert_eq!(messages("[a]\nx = 1\n[a]\nx = 1\n"), ["`a` is here a second time"]);
+        assert_eq!(messages("a = \"x\n"), ["the closing quote is missing"]);
     }
 
     #[test]
     fn several_mistakes_are_several_errors_in_order() {
         assert_eq!(
             messages("a = orders\nb = 1\nb = 2\nc =\n"),
-            ["text stands in quotes", "`b` is here a second time", "a value is missing"]
+            ["text must stand in quotes", "`b` is here a second time", "a value is missing"]
         );
         assert_eq!(messages("a = 1\nb = true\n"), [""; 0]);
     }

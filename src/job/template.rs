@@ -7,10 +7,10 @@ use std::ops::Range;
 use super::nearest::nearest;
 
 macro_rules! placeholders {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal;)*) => {
+    ($(#[doc = $meaning:literal] $variant:ident = $name:literal;)*) => {
         /// What a template can name.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Placeholder { $($(#[$doc])* $variant,)* }
+        pub enum Placeholder { $(#[doc = $meaning] $variant,)* }
 
         impl Placeholder {
             /// All of them, in the order of the reference.
@@ -19,6 +19,11 @@ macro_rules! placeholders {
             /// The name, as it stands between the braces.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it stands for, for the reference page.
+            pub(super) fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning.trim_ascii(),)* }
             }
         }
     };

@@ -28,7 +28,12 @@ impl<'t> Shape<'t> {
                     _ => format!("expected a whole number from {low} to {high}"),
                 };
                 let written = self.text.get(node.span()).unwrap_or_default();
-                self.wrong(schema, Finding::new(place, format!("{range}; found {written}")), place)
+                let finding = Finding::new(place, format!("{range}; found {written}"));
+                let finding = match schema.get("description").and_then(Value::as_str) {
+                    Some(meaning) if low == high => finding.help(meaning),
+                    _ => finding,
+                };
+                self.wrong(schema, finding, place)
             }
         }
     }
@@ -78,8 +83,10 @@ impl<'t> Shape<'t> {
     pub(super) fn mismatch(&mut self, schema: &'t Value, node: &Node<'_>, place: &Place) -> Value {
         let value = node.get_ref();
         let written = self.text.get(node.span()).unwrap_or_default();
+        let example = schema.pointer("/examples/0");
         let expected = match schema.get("type") {
             Some(Value::String(kind)) => match kind.as_str() {
+                "string" if example.is_some() => "text in quotes,",
                 "string" => "text in quotes",
                 "boolean" => "true or false, without quotes",
                 "integer" => "a whole number",
@@ -90,10 +97,13 @@ impl<'t> Shape<'t> {
             Some(_) => "text, a number, or true or false",
             None => "a value that JSON has",
         };
-        let finding = Finding::new(place, format!("expected {expected}; found {}", kind(value)));
+        let such_as = example.map(|example| format!(" such as {example}")).unwrap_or_default();
+        let finding = Finding::new(place, format!("expected {expected}{such_as}; found {}", kind(value)));
         let help = match value {
             DeValue::Datetime(_) => Some(format!("put it in quotes: \"{written}\"")),
-            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) if expected.starts_with("text") => {
+            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_)
+                if expected.starts_with("text") && example.is_none() =>
+            {
                 Some(format!("put it in quotes: \"{written}\""))
             }
             DeValue::String(text)

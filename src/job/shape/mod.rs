@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use self::leaf::kind;
 use super::diagnostics::{KeyPath, key_path};
-use super::finding::{Finding, Place, did_you_mean, one_of};
+use super::finding::{Finding, Place, one_of};
 use super::nearest::nearest;
 use super::syntax::Syntax;
 use super::values::{Age, Bound, Rate};
@@ -190,11 +190,11 @@ impl<'t> Shape<'t> {
             DeValue::String(text) if names.contains(&text.as_ref()) => Value::from(text.as_ref()),
             DeValue::String(text) => {
                 let finding = Finding::new(place, format!("expected {expected}; found {text:?}"));
-                let finding = match did_you_mean(text, names.iter().copied()) {
-                    Some(help) => finding.help(help),
-                    None => finding,
+                let Some(near) = nearest(text, names.iter().copied()) else {
+                    return self.wrong(schema, finding, place);
                 };
-                self.wrong(schema, finding, place)
+                self.findings.push(finding.help(format!("did you mean `{near}`?")));
+                Value::from(near)
             }
             other => {
                 let finding = Finding::new(place, format!("expected {expected} in quotes; found {}", kind(other)));
@@ -240,8 +240,8 @@ impl<'t> Shape<'t> {
                 self.aliases.push((place.key(tag).0, written.to_owned()));
             }
             if let Some((first, _)) = &taken {
-                let message = format!("a destination is one thing: this one is `{first}` already");
-                self.findings.push(Finding::new(&at, message).on_key().help("write two destinations"));
+                let message = format!("only one of {} can stand here, and `{first}` does already", one_of(names()));
+                self.findings.push(Finding::new(&at, message).on_key());
                 continue;
             }
             let value = self.value(variant, node, &place.key(tag));

@@ -62,7 +62,7 @@ fn tests(condition: &Condition) -> Vec<&'static str> {
 pub(super) fn check(condition: &Condition, place: &Place, findings: &mut Findings) {
     let heads = heads(condition);
     let tests = tests(condition);
-    let incomplete = |message: &str| Finding::new(place, message).absent_from(place.clone());
+    let incomplete = |message: &str| Finding::new(place, message).needs(place.clone());
     let head = match heads[..] {
         [head] => head,
         [] => {
@@ -95,7 +95,7 @@ pub(super) fn check(condition: &Condition, place: &Place, findings: &mut Finding
         if list.as_ref().is_some_and(Vec::is_empty) {
             let at = place.key(name);
             let message = format!("`{name}` needs at least one value");
-            findings.add(Finding::new(&at, message).absent_from(at.clone()));
+            findings.add(Finding::new(&at, message).needs(at.clone()));
         }
     }
 }
@@ -106,7 +106,7 @@ fn group(condition: &Condition, place: &Place, findings: &mut Findings) {
         let at = place.key(name);
         if members.is_empty() {
             let message = format!("`{name}` needs at least one condition");
-            findings.add(Finding::new(&at, message).absent_from(at.clone()));
+            findings.add(Finding::new(&at, message).needs(at.clone()));
         }
         for (index, member) in members.iter().enumerate() {
             check(member, &at.index(index), findings);
@@ -132,6 +132,7 @@ fn subject(condition: &Condition, tests: &[&'static str], place: &Place, finding
         findings.add(Finding::new(&place.key("system"), format!("SQS has no system attribute {name:?}")).help(help));
     }
     let Some(fact) = condition.message else { return };
+    let at = place.key("message");
     let (name, takes, literal): (_, &[&str], _) = match fact {
         MessageFact::Id => ("id", &TEXT_TESTS, "text"),
         MessageFact::Text => ("text", &TEXT_TESTS, "text"),
@@ -141,7 +142,7 @@ fn subject(condition: &Condition, tests: &[&'static str], place: &Place, finding
     for test in tests.iter().filter(|test| !takes.contains(test)) {
         let message = format!("`message = \"{name}\"` has no test `{test}`");
         let help = format!("expected {}", one_of(takes.iter().copied()));
-        findings.add(Finding::new(&place.key(test), message).on_key().help(help));
+        findings.add(Finding::new(&place.key(test), message).on_key().help(help).needs(at.clone()));
     }
     let fits = |value: &Value| match literal {
         "text" => value.is_string(),
@@ -154,9 +155,10 @@ fn subject(condition: &Condition, tests: &[&'static str], place: &Place, finding
         ("anything_but", condition.anything_but.as_deref().unwrap_or_default()),
     ] {
         for (index, value) in values.iter().enumerate().filter(|(_, value)| takes.contains(&test) && !fits(value)) {
-            let at = place.key(test);
-            let at = if test == "equals" { at } else { at.index(index) };
-            findings.add(Finding::new(&at, format!("`message = \"{name}\"` is {literal}; found {value}")));
+            let value_at = place.key(test);
+            let value_at = if test == "equals" { value_at } else { value_at.index(index) };
+            let message = format!("`message = \"{name}\"` is {literal}; found {value}");
+            findings.add(Finding::new(&value_at, message).needs(at.clone()));
         }
     }
 }

@@ -87,7 +87,7 @@ impl<'j> Names<'j> {
                 let known = self.defined.keys().map(String::as_str).chain([ORIGIN, KEEP, DROP]);
                 let help = did_you_mean(name, known.clone()).unwrap_or_else(|| format!("expected {}", one_of(known)));
                 let finding = Finding::new(place, format!("no destination is called {name:?}")).help(help);
-                findings.add(finding.absent_from(Place::root().key("destination")));
+                findings.add(finding.needs(Place::root().key("destination")));
             }
         }
     }

@@ -33,7 +33,7 @@ pub(super) fn all(job: &Job, names: &Names<'_>, findings: &mut Findings) {
         if rule.when.is_empty() {
             let message = "a rule without conditions would take every message";
             let help = "add a condition, or say it in `[unmatched]`: that is where the rest goes";
-            findings.add(Finding::new(&when, message).help(help).absent_from(when.clone()));
+            findings.add(Finding::new(&when, message).help(help).needs(when.clone()));
         }
         for (index, condition) in rule.when.iter().enumerate() {
             condition::check(condition, &when.index(index), findings);

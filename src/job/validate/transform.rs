@@ -21,7 +21,7 @@ pub(super) fn check(transform: &Transform, counter: Option<&str>, place: &Place,
     let mut kinds = kinds.into_iter().filter(|(_, there)| *there).map(|(name, _)| name);
     let Some(kind) = kinds.next() else {
         let message = "a transform needs one of `set`, `remove`, `set_attribute` or `remove_attribute`";
-        findings.add(Finding::new(place, message).absent_from(place.clone()));
+        findings.add(Finding::new(place, message).needs(place.clone()));
         return;
     };
     if let Some(second) = kinds.next() {
@@ -33,7 +33,7 @@ pub(super) fn check(transform: &Transform, counter: Option<&str>, place: &Place,
     match (kind, &transform.value) {
         ("set" | "set_attribute", None) => {
             let message = format!("`{kind}` needs a `value`");
-            findings.add(Finding::new(place, message).absent_from(place.clone()));
+            findings.add(Finding::new(place, message).needs(place.clone()));
         }
         ("remove" | "remove_attribute", Some(_)) => {
             findings.add(Finding::new(&place.key("value"), format!("`{kind}` takes no `value`")).on_key());

@@ -1,0 +1,3 @@
+//! The integration tests, in one binary: linking the SDKs is slow.
+
+mod diagnostics;
