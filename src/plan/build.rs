@@ -26,7 +26,7 @@ use crate::target::{RuleId, Target};
 const RUN_TO_BE: &str = "<the-run-id>";
 
 /// For how long a plan may be applied where the job does not say.
-const EXPIRES_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+const EXPIRES_AFTER: Duration = Duration::from_hours(24);
 
 /// The smallest size limit that any SQS queue has had as its maximum, in bytes: for jobs without a queue as destination.
 const SIZE_LIMIT: u64 = 1024 * 1024;

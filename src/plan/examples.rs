@@ -101,6 +101,5 @@ fn shorten(mut text: String, max: usize) -> String {
     }
     let missing = text.len() - end;
     text.truncate(end);
-    text.push_str(&format!(" [{missing} bytes more]"));
-    text
+    format!("{text} [{missing} bytes more]")
 }

@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::document::{
-    Cost, Estimate, Example, FORMAT, Hazard, JobText, OriginCount, Outcome, OutcomeFigures, Plan, RuleFigures, Sample,
-    Shown, TYPE,
+    Cost, Example, FORMAT, Hazard, JobText, OriginCount, Outcome, OutcomeFigures, Plan, RuleFigures, Sample, Shown,
+    TYPE,
 };
+use super::stats::{Size, bound, estimate};
 use crate::journal::Sent;
 use crate::message::{Attributes, Message, MessageId, Outgoing, ReceiptHandle, Received, SystemAttributes};
 use crate::sqs::{
@@ -61,7 +62,7 @@ pub(crate) fn attributes(name: &str) -> QueueAttributes {
     QueueAttributes {
         arn: format!("arn:aws:sqs:eu-west-1:000000000000:{name}"),
         url: format!("https://sqs.eu-west-1.amazonaws.com/000000000000/{name}"),
-        fifo: name.ends_with(".fifo"),
+        fifo: name.split('.').nth(1) == Some("fifo"),
         created: Some(at("2026-01-01T00:00:00Z")),
         redrive_policy: None,
         redrive_allow_policy: None,
@@ -74,6 +75,7 @@ pub(crate) fn attributes(name: &str) -> QueueAttributes {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the value of a field that may be empty")]
 pub(crate) fn redrives_to(name: &str) -> Option<RedrivePolicy> {
     Some(RedrivePolicy { dead_letter_target_arn: attributes(name).arn, max_receive_count: 3 })
 }
@@ -260,7 +262,8 @@ pub(crate) fn plan() -> Plan {
         queue,
         location: location.map(str::to_owned),
     };
-    let estimate = |sampled, total, low, high| Estimate { sampled, total, low, high };
+    let size = Size::new(1000, 40_000);
+    let estimate = |sampled| estimate(sampled, size);
     let mut source = attributes("orders-dlq");
     source.counts = Counts { visible: 40_000, in_flight: 12, delayed: 0 };
     let origin = QueueAttributes { redrive_policy: redrives_to("orders-dlq"), ..attributes("orders") };
@@ -303,22 +306,14 @@ pub(crate) fn plan() -> Plan {
             RuleFigures {
                 rule: RuleId(0),
                 name: "gateway timeouts".to_owned(),
-                estimate: estimate(600, 24_000, 22_806, 25_163),
-                bound: 27_315,
+                estimate: estimate(600),
+                bound: bound(590, size, 5),
                 outcomes: vec![
-                    OutcomeFigures {
-                        outcome: Outcome::To(TargetId(1)),
-                        estimate: estimate(540, 21_600, 20_394, 22_788),
-                        bytes: 330_000,
-                    },
-                    OutcomeFigures {
-                        outcome: Outcome::Exhausted(TargetId(0)),
-                        estimate: estimate(50, 2_000, 1_529, 2_606),
-                        bytes: 31_000,
-                    },
+                    OutcomeFigures { outcome: Outcome::To(TargetId(1)), estimate: estimate(540), bytes: 330_000 },
+                    OutcomeFigures { outcome: Outcome::Exhausted(TargetId(0)), estimate: estimate(50), bytes: 31_000 },
                     OutcomeFigures {
                         outcome: Outcome::Blocked(Reason::TooManyAttributes),
-                        estimate: estimate(10, 400, 219, 724),
+                        estimate: estimate(10),
                         bytes: 9_000,
                     },
                 ],
@@ -326,11 +321,11 @@ pub(crate) fn plan() -> Plan {
             RuleFigures {
                 rule: RuleId::UNMATCHED,
                 name: "unmatched".to_owned(),
-                estimate: estimate(400, 16_000, 14_837, 17_194),
+                estimate: estimate(400),
                 bound: 0,
                 outcomes: vec![OutcomeFigures {
                     outcome: Outcome::Kept(Reason::Unmatched),
-                    estimate: estimate(400, 16_000, 14_837, 17_194),
+                    estimate: estimate(400),
                     bytes: 240_000,
                 }],
             },

@@ -22,7 +22,7 @@ use crate::sqs::QueueAttributes;
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
 /// How far the clock may lie before the time of the plan.
-const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+const CLOCK_SKEW: Duration = Duration::from_mins(5);
 
 const MAKE_ANEW: &str = "nothing was touched; make the plan anew with `redrive plan`";
 

@@ -78,7 +78,7 @@ mod tests {
     async fn take(fake: &Arc<FakeQueue>, count: usize) -> Vec<ReceiptHandle> {
         let mut receipts = Vec::new();
         while receipts.len() < count {
-            let batch = fake.receive(10, Duration::ZERO, Duration::from_secs(60)).await.expect("no fault is set");
+            let batch = fake.receive(10, Duration::ZERO, Duration::from_mins(1)).await.expect("no fault is set");
             assert!(!batch.is_empty());
             receipts.extend(batch.into_iter().map(|received| received.receipt));
         }

@@ -21,7 +21,7 @@ use crate::store::Bucket;
 use crate::target::{Target, TargetKind};
 
 /// For how long a received message stays invisible where the job does not say.
-const VISIBILITY: Duration = Duration::from_secs(5 * 60);
+const VISIBILITY: Duration = Duration::from_mins(5);
 
 /// A destination of the job, opened.
 #[derive(Debug, Clone)]

@@ -20,6 +20,7 @@ mod origins;
 mod sample;
 mod seen;
 mod stats;
+mod totals;
 pub(crate) mod words;
 
 pub use document::*;
@@ -28,5 +29,6 @@ pub use hazards::sampling_refusal;
 pub use make::{Place, Request, make};
 pub use origins::Opener;
 pub use sample::{End, SampleOptions, Sampled, sample};
+pub use totals::Totals;
 
 pub(crate) use make::visibility_of;

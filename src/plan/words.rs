@@ -1,6 +1,8 @@
 //! Figures in sentences: digits in groups of three, singular and plural. Shared with the view, so that a hazard and a table say
 //! the same number in the same way.
 
+use jiff::Timestamp;
+
 /// `1,234,567`.
 pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -33,9 +35,44 @@ pub(crate) fn duration(seconds: u64) -> String {
     shown.join(" ")
 }
 
+/// A moment, to the second.
+pub(crate) fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// `512 B`, `1.2 kB`, `64.0 MB`: decimal units, as AWS bills transfer.
+pub(crate) fn bytes(number: u64) -> String {
+    let (mut unit, mut tenths) = ("B", u128::from(number) * 10);
+    for larger in ["kB", "MB", "GB", "TB"] {
+        if tenths < 10_000 {
+            break;
+        }
+        (unit, tenths) = (larger, tenths / 1000);
+    }
+    if unit == "B" { format!("{number} B") } else { format!("{}.{} {unit}", tenths / 10, tenths % 10) }
+}
+
+/// Millionths of a US dollar: `$12.34`, and with more places below a dollar, `$0.0141`.
+pub(crate) fn dollars(micro: u64) -> String {
+    match micro {
+        0 => "$0".to_owned(),
+        1..100 => "less than $0.0001".to_owned(),
+        100..1_000_000 => format!("$0.{:04}", micro / 100),
+        _ => format!("${}.{:02}", thousands(micro / 1_000_000), micro % 1_000_000 / 10_000),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_and_dollars_read_well() {
+        let shown: Vec<String> = [0, 999, 1000, 1_234_567, 64_000_000, u64::MAX].into_iter().map(bytes).collect();
+        assert_eq!(shown, ["0 B", "999 B", "1.0 kB", "1.2 MB", "64.0 MB", "18446744.0 TB"]);
+        let shown: Vec<String> = [0, 99, 14_065, 999_999, 1_000_000, 12_345_678_901].into_iter().map(dollars).collect();
+        assert_eq!(shown, ["$0", "less than $0.0001", "$0.0140", "$0.9999", "$1.00", "$12,345.67"]);
+    }
 
     #[test]
     fn numbers_read_well() {

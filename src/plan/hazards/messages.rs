@@ -1,6 +1,6 @@
 //! Hazards that lie in the messages and in what the job does with them.
 
-use super::super::words::{duration, thousands};
+use super::super::words::{duration, moment, thousands};
 use super::{Facts, Hazard, hazard, list};
 use crate::job::{InDoubt, ORIGIN};
 use crate::target::{RuleId, TargetKind};
@@ -13,7 +13,7 @@ pub(super) fn dropped(facts: &Facts) -> Option<Hazard> {
     hazard("dropped", format!("About {} deleted for good; no copy is made.", are(estimate.total, "message")))
 }
 
-/// A message keeps its SentTimestamp in a standard dead-letter queue, so the clock of its retention runs since then.
+/// A message keeps its `SentTimestamp` in a standard dead-letter queue, so the clock of its retention runs since then.
 pub(super) fn expiring(facts: &Facts) -> Option<Hazard> {
     if facts.seen.expiring == 0 {
         return None;
@@ -140,8 +140,8 @@ pub(super) fn newer_excluded(facts: &Facts) -> Option<Hazard> {
     hazard(
         "newer_excluded",
         format!(
-            "Messages sent after {} stay: sent_before is the time of this plan unless the job says more.",
-            facts.now
+            "Messages sent after {} stay: sent_before is the time of the plan unless the job says otherwise.",
+            moment(facts.now)
         ),
     )
 }

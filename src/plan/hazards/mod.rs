@@ -80,6 +80,7 @@ pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
     checks.iter().filter_map(|check| check(facts)).collect()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the last expression of every check, which may find nothing")]
 fn hazard(code: &str, text: String) -> Option<Hazard> {
     Some(Hazard { code: code.to_owned(), text })
 }

@@ -113,7 +113,7 @@ impl World {
         self.targets[0].queue.as_mut().expect("it is a queue")
     }
 
-    fn to_fifo(&mut self, dedup: &str) {
+    fn make_fifo(&mut self, dedup: &str) {
         self.source = attributes("orders-dlq.fifo");
         self.targets[0].queue = Some(attributes("orders.fifo"));
         let queue = format!("queue = \"orders.fifo\", message_deduplication_id = \"{dedup}\"");
@@ -175,9 +175,9 @@ fn each_hazard_appears_where_it_applies() {
         ),
         (|w| w.origins_not_listed = Some("denied".to_owned()), "origins_not_listed", "could not be listed (denied)"),
         (|w| w.job.retry = None, "in_doubt_resend", "may arrive twice"),
-        (|w| w.to_fifo("{date}"), "deduplication_reused", "within five minutes"),
+        (|w| w.make_fifo("{date}"), "deduplication_reused", "within five minutes"),
         (|w| w.source = attributes("orders-dlq.fifo"), "fifo_to_standard", "order and deduplication end there"),
-        (|w| w.targets[0].queue = Some(attributes("o.fifo")), "standard_to_fifo", "orders is FIFO"),
+        (|w| w.targets[0].queue = Some(attributes("o.fifo")), "standard_make_fifo", "orders is FIFO"),
         (|w| w.queue().kms_key = Some("alias/k".to_owned()), "encryption_differs", "with no KMS key, orders (alias/k)"),
         (
             |w| {
@@ -194,12 +194,12 @@ fn each_hazard_appears_where_it_applies() {
         (|w| w.seen.trace_headers = 5, "trace_header", "5 of 100 sampled messages carry AWSTraceHeader"),
         (|w| w.seen.near_limit = 6, "near_size_limit", "6 of 100"),
         (|w| w.seen.not_json = 7, "not_json", "7 of 100 sampled messages are not JSON"),
-        (|w| w.job.source.sent_before = None, "newer_excluded", "sent after 2026-11-22T06:00:00Z stay"),
+        (|w| w.job.source.sent_before = None, "newer_excluded", "sent after 2026-11-22 06:00:00 UTC stay"),
         (|w| w.rules.push(rule(RuleId(1), &[])), "idle_rule", "by rule \"all\""),
         (|w| w.sample.whole_queue = false, "counts_approximate", "approximate count of 100"),
         (
             |w| {
-                w.to_fifo("{message_id}");
+                w.make_fifo("{message_id}");
                 w.sample.whole_queue = false;
             },
             "fifo_sample",
