@@ -80,6 +80,9 @@ async fn receive_once(shared: &Shared) -> Option<Vec<Received>> {
         match shared.source.receive(MAX_BATCH, WAIT, shared.options.visibility).await {
             Ok(messages) => return Some(messages),
             Err(error) if error.fault.is_transient() && tries < retry::MAX_TRIES => {
+                if error.fault == Fault::NoAnswer {
+                    shared.expect_orphans();
+                }
                 tokio::select! {
                     () = retry::wait(tries) => {}
                     () = shared.halting() => return None,
@@ -115,10 +118,8 @@ async fn is_dry(shared: &Shared) -> bool {
     };
     let Some(ours) = shared.journaled(shared.journal.lease_count().await) else { return false };
     let elsewhere = counts.in_flight.saturating_sub(ours);
-    if let Some(until) = shared.orphans_until
-        && elsewhere > 0
-        && Timestamp::now() < until
-    {
+    let until = shared.orphans_until();
+    if elsewhere > 0 && Timestamp::now() < until {
         shared.events.send(Event::WaitingForOrphans { messages: elsewhere, until });
         return false;
     }

@@ -94,8 +94,9 @@ pub(super) struct Shared {
     pub(super) empty_receives: AtomicU64,
     /// Wakes receivers that rest because the source seemed dry.
     pub(super) refilled: Notify,
-    /// Until when messages of a killed process may still be in flight; `None` where there are none.
-    pub(super) orphans_until: Option<Timestamp>,
+    /// Until when messages may still be in flight that were received by a killed process, or by a receive whose answer
+    /// never came: nobody has their handles, and they come back by themselves.
+    orphans_until: Mutex<Timestamp>,
     /// What SQS still said to be visible when the run ended for want of messages.
     pub(super) still_visible: AtomicU64,
     /// What was in flight with somebody else when the run ended.
@@ -127,9 +128,7 @@ impl Shared {
             }
         }
         let bounds = plan.rules.iter().map(|rule| (rule.rule, rule.bound)).collect();
-        let grace = options.visibility + Duration::from_secs(2);
-        let orphans_until = begun.interrupted.then(|| Timestamp::now().checked_add(grace).unwrap_or(Timestamp::MAX));
-        Self {
+        let shared = Self {
             setting: plan.setting(),
             rules,
             source_fifo: plan.source.fifo,
@@ -145,13 +144,30 @@ impl Shared {
             events,
             empty_receives: AtomicU64::new(0),
             refilled: Notify::new(),
-            orphans_until,
+            orphans_until: Mutex::new(Timestamp::MIN),
             still_visible: AtomicU64::new(0),
             in_flight_elsewhere: AtomicU64::new(0),
             drained: AtomicBool::new(false),
             halt: Mutex::new(None),
             halted: watch::channel(false).0,
+        };
+        if begun.interrupted {
+            shared.expect_orphans();
         }
+        shared
+    }
+
+    /// Messages may have been received of which nobody has the handles.
+    pub(super) fn expect_orphans(&self) {
+        // A little longer, for the difference between when the receive was asked for and when it was carried out.
+        let grace = self.options.visibility + Duration::from_secs(2);
+        let until = Timestamp::now().checked_add(grace).unwrap_or(Timestamp::MAX);
+        *self.orphans_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
+
+    /// Until when such messages are to be waited for; long past where there are none.
+    pub(super) fn orphans_until(&self) -> Timestamp {
+        *self.orphans_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Halts the run; the first reason counts.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::job::Compiled;
-use super::{job, plan as planning, print, read_text, show, wiring};
+use super::{job, plan as planning, read_text, show, wiring};
 use crate::apply::{self, Apply, Events, Options, Signal, Stop, Summary};
 use crate::aws::Aws;
 use crate::cli::{ApplyArgs, Format, PlanFormat};
@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::journal::{Journal, Reader, RunSpec, system_clock};
 use crate::plan::{self, Plan};
-use crate::view::{progress, report};
+use crate::view::{output, progress, report};
 
 /// Requests of each kind under way at once, where the job does not say.
 const CONCURRENCY: u16 = 16;
@@ -51,7 +51,7 @@ async fn plan_job(args: &ApplyArgs, text: &str, aws: &Aws, journal: &Path, stop:
     let file = args.file.display().to_string();
     let compiled = job::compile_or_show(&file, text)?;
     if let Some(plan) = unfinished(journal, text)? {
-        print::note(&format!("run {} of this job is unfinished: going on with it", plan.id()));
+        output::note(&format!("run {} of this job is unfinished: going on with it", plan.id()));
         return Ok(Some(plan));
     }
     let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
@@ -67,7 +67,7 @@ async fn plan_job(args: &ApplyArgs, text: &str, aws: &Aws, journal: &Path, stop:
     if args.auto_approve || !plan.refusals.is_empty() || ask()? {
         return Ok(Some(plan));
     }
-    print::note("not applied: nothing was moved");
+    output::note("not applied: nothing was moved");
     Ok(None)
 }
 
@@ -81,7 +81,9 @@ fn unfinished(journal: &Path, text: &str) -> Result<Option<Plan>> {
 fn ask() -> Result<bool> {
     let failed = |error: std::io::Error| Error::failed(format!("the terminal cannot be asked: {error}"));
     let mut terminal = std::io::stderr();
-    write!(terminal, "\nApply this plan? Only 'yes' is taken as approval: ").and_then(|()| terminal.flush()).map_err(failed)?;
+    write!(terminal, "\nApply this plan? Only 'yes' is taken as approval: ")
+        .and_then(|()| terminal.flush())
+        .map_err(failed)?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).map_err(failed)?;
     Ok(answer.trim() == "yes")
@@ -89,7 +91,8 @@ fn ask() -> Result<bool> {
 
 async fn carry_out(args: &ApplyArgs, aws: Arc<Aws>, plan: Plan, journal_path: &Path, stop: Stop) -> Result<Exit> {
     let Compiled { job, rules } = job::compile_or_show(&plan.job.file, &plan.job.text)?;
-    let earlier = Reader::open(journal_path)?.map(|reader| reader.runs_like(plan.id())).transpose()?.unwrap_or_default();
+    let earlier =
+        Reader::open(journal_path)?.map(|reader| reader.runs_like(plan.id())).transpose()?.unwrap_or_default();
     if let Some(record) = earlier.iter().find(|record| record.ended.is_some()) {
         return finished(args, journal_path, &record.name);
     }
@@ -134,8 +137,7 @@ async fn carry_out(args: &ApplyArgs, aws: Arc<Aws>, plan: Plan, journal_path: &P
     let showing = tokio::spawn(async move { progress::show(mode, &shown, listener).await });
     let meter = Arc::clone(&aws);
     let requests = Arc::new(move || meter.requests().sqs);
-    let parts =
-        Apply { job: job.name, plan, rules, source, outlets, journal, begun, options, stop, events, requests };
+    let parts = Apply { job: job.name, plan, rules, source, outlets, journal, begun, options, stop, events, requests };
     let summary = apply::run(parts).await;
     // The progress ends when its last sender has gone, with the run.
     let _ = showing.await;
@@ -146,9 +148,9 @@ async fn carry_out(args: &ApplyArgs, aws: Arc<Aws>, plan: Plan, journal_path: &P
 fn finished(args: &ApplyArgs, journal: &Path, run: &str) -> Result<Exit> {
     let Some(reader) = Reader::open(journal)? else { return Ok(Exit::Done) };
     let Some(record) = reader.runs_like(run)?.pop() else { return Ok(Exit::Done) };
-    let run_now = super::runs::load(&reader, &record)?;
+    let run_now = super::runs::load(&reader, record, 0)?;
     let summary = Summary { outcome: apply::Outcome::Finished, figures: run_now.figures };
-    print::note(&format!("run {run} is finished already: nothing was done"));
+    output::note(&format!("run {run} is finished already: nothing was done"));
     tell(args, &summary)
 }
 
@@ -156,9 +158,9 @@ fn tell(args: &ApplyArgs, summary: &Summary) -> Result<Exit> {
     match args.format {
         Format::Text => {
             let again = format!("redrive apply {}", args.file.display());
-            print::out(&report::summary_text(summary, &again))?;
+            output::out(&report::summary_text(summary, &again))?;
         }
-        Format::Json => print::out(&report::summary_json(summary))?,
+        Format::Json => output::out(&report::summary_json(summary))?,
     }
     Ok(summary.exit())
 }
@@ -173,10 +175,10 @@ pub(super) fn listen_for_signals(stop: &Stop) -> Result<()> {
             while signals.recv().await.is_some() {
                 match stop.signal() {
                     Signal::Now => {
-                        print::note("stopped at once; the journal knows where, and the same command goes on");
+                        output::note("stopped at once; the journal knows where, and the same command goes on");
                         std::process::exit(Exit::Stopped as i32);
                     }
-                    Signal::Finish | Signal::None => print::note(
+                    Signal::Finish | Signal::None => output::note(
                         "stopping: finishing what is under way and giving back the rest; once more stops at once",
                     ),
                 }

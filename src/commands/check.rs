@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::{job, print, read_text};
+use super::{job, read_text};
 use crate::cli::{CheckArgs, Format};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::job::Diagnostics;
+use crate::view::output;
 
 #[derive(Serialize)]
 struct Checked<'a> {
@@ -36,17 +37,17 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit> {
                 Ok(valid) => {
                     let rules = valid.job.rule.len();
                     let rules = if rules == 1 { "1 rule".to_owned() } else { format!("{rules} rules") };
-                    print::out(&format!("{file}: valid, {rules}"))?;
+                    output::out(&format!("{file}: valid, {rules}"))?;
                 }
                 Err(diagnostics) => {
-                    crate::view::output::err(&diagnostics.render(print::stderr_style().colour));
-                    crate::view::output::err(&format!("{}\n", job::invalid(&file, diagnostics.problems.len())));
+                    output::err(&diagnostics.render(output::stderr_colour()));
+                    output::err(&format!("{}\n", job::invalid(&file, diagnostics.problems.len())));
                 }
             },
             Format::Json => {
                 let problems = compiled.as_ref().err().map(problems).unwrap_or_default();
                 let valid = compiled.is_ok();
-                print::json_line(&Checked { kind: "check", version: 1, file: &file, valid, problems })?;
+                output::json_line(&Checked { kind: "check", version: 1, file: &file, valid, problems })?;
             }
         }
         if compiled.is_err() {

@@ -5,21 +5,21 @@ use std::fmt::Write;
 
 use clap::{Command, CommandFactory};
 
-use super::print;
 use crate::cli::{Cli, CompletionsArgs};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::job::schema_json;
+use crate::view::output;
 
 pub(super) fn schema() -> Result<Exit> {
-    print::out(&schema_json())?;
+    output::out(&schema_json())?;
     Ok(Exit::Done)
 }
 
 pub(super) fn completions(args: &CompletionsArgs) -> Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "redrive", &mut script);
-    print::out(&String::from_utf8_lossy(&script))?;
+    output::out(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Done)
 }
 
@@ -27,7 +27,7 @@ pub(super) fn man() -> Result<Exit> {
     let mut page = Vec::new();
     let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
     rendered.map_err(|error| Error::failed(format!("the manual page cannot be made: {error}")))?;
-    print::out(&String::from_utf8_lossy(&page))?;
+    output::out(&String::from_utf8_lossy(&page))?;
     Ok(Exit::Done)
 }
 

@@ -1,7 +1,6 @@
 //! A job file's text to a job that is ready to run: reading, validation, and compiling, with the problems of all three shown
 //! alike.
 
-use super::print;
 use crate::error::{Error, Result};
 use crate::job::{Diagnostics, Job, load_with};
 use crate::rule::Rules;
@@ -32,7 +31,7 @@ pub(super) fn compile(file: &str, text: &str) -> Result<Compiled, Diagnostics> {
 /// The same, with the problems shown on stderr and an error that counts them.
 pub(super) fn compile_or_show(file: &str, text: &str) -> Result<Compiled> {
     compile(file, text).map_err(|diagnostics| {
-        output::err(&diagnostics.render(print::stderr_style().colour));
+        output::err(&diagnostics.render(output::stderr_colour()));
         invalid(file, diagnostics.problems.len())
     })
 }
@@ -40,5 +39,6 @@ pub(super) fn compile_or_show(file: &str, text: &str) -> Result<Compiled> {
 /// What there is to say below the problems.
 pub(super) fn invalid(file: &str, problems: usize) -> Error {
     let errors = if problems == 1 { "1 error".to_owned() } else { format!("{problems} errors") };
-    Error::usage(format!("{file} is not a valid job: {errors}")).hint("nothing was touched; `redrive schema` describes the format")
+    Error::usage(format!("{file} is not a valid job: {errors}"))
+        .hint("nothing was touched; `redrive schema` describes the format")
 }

@@ -6,7 +6,6 @@ mod check;
 mod generate;
 mod job;
 mod plan;
-mod print;
 mod runs;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -30,7 +29,7 @@ pub fn main(cli: Cli) -> Exit {
     match outcome {
         Ok(exit) => exit,
         Err(error) => {
-            view::output::err(&view::error::text(&error, print::stderr_style()));
+            view::error::show(&error);
             error.exit()
         }
     }

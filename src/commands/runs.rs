@@ -2,93 +2,92 @@
 
 use std::path::Path;
 
-use super::print;
+use serde::Deserialize;
+
+use crate::apply::{Figures, Totals};
 use crate::cli::{Format, ReportArgs, ReportFormat, RunArgs, RunsArgs};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::journal::{Reader, RunRecord};
+use crate::plan::{self, Plan};
+use crate::view::output;
 use crate::view::report::{self, Report};
-use crate::view::runs::{self as view, Run};
+use crate::view::runs as view;
 
-/// Messages in trouble that a report lists; it says how many there are beyond.
+/// Messages in trouble that a report lists; its figures say how many there are.
 const MOST_TROUBLES: usize = 1000;
 
 pub(super) fn runs(args: &RunsArgs, journal: &Path) -> Result<Exit> {
     let mut runs = Vec::new();
     if let Some(reader) = Reader::open(journal)? {
         for record in reader.runs()? {
-            runs.push(load(&reader, &record)?);
+            runs.push(load(&reader, record, 0)?);
         }
     }
-    print::out(&match args.format {
-        Format::Text => view::list_text(&runs),
-        Format::Json => view::list_json(&runs),
+    output::out(&match args.format {
+        Format::Text => view::text(&runs),
+        Format::Json => view::json(&runs),
     })?;
     Ok(Exit::Done)
 }
 
 pub(super) fn status(args: &RunArgs, journal: &Path) -> Result<Exit> {
-    let (_, run) = find(args.run.as_deref(), journal)?;
-    print::out(&match args.format {
-        Format::Text => view::status_text(&run, resume(&run).as_deref()),
+    let run = find(args.run.as_deref(), journal)?;
+    output::out(&match args.format {
+        Format::Text => view::status_text(&run),
         Format::Json => view::status_json(&run),
     })?;
     Ok(Exit::Done)
 }
 
 pub(super) fn report(args: &ReportArgs, journal: &Path) -> Result<Exit> {
-    let (reader, run) = find(args.run.as_deref(), journal)?;
-    let (troubles, troubles_total) = reader.troubles(&run.figures.run, MOST_TROUBLES)?;
-    let report = Report {
-        resume: resume(&run),
-        figures: run.figures,
-        outcome: run.outcome,
-        started: run.started,
-        ended: run.ended,
-        plan: &run.plan,
-        description: run.description,
-        troubles,
-        troubles_total,
-    };
-    print::out(&match args.format {
-        ReportFormat::Text => report::text(&report),
-        ReportFormat::Json => report::json(&report),
-        ReportFormat::Markdown => report::markdown(&report),
-        ReportFormat::Html => report::html(&report),
+    let run = find(args.run.as_deref(), journal)?;
+    output::out(&match args.format {
+        ReportFormat::Text => report::text(&run),
+        ReportFormat::Json => report::json(&run),
+        ReportFormat::Markdown => report::markdown(&run),
+        ReportFormat::Html => report::html(&run),
     })?;
     Ok(Exit::Done)
 }
 
-/// The command that goes on with an unfinished run.
-fn resume(run: &Run) -> Option<String> {
-    run.ended.is_none().then(|| format!("redrive apply {}", run.plan.job.file))
-}
-
 /// The run whose identity begins so; the newest where nothing is said.
-fn find(name: Option<&str>, journal: &Path) -> Result<(Reader, Run)> {
+fn find(name: Option<&str>, journal: &Path) -> Result<Report> {
     let none = || {
         Error::usage(format!("there are no runs in the journal {}", journal.display()))
             .hint("`redrive apply` makes one; --journal names another journal")
     };
     let reader = Reader::open(journal)?.ok_or_else(none)?;
-    let found = reader.runs_like(name.unwrap_or_default())?;
-    let record = match (&found[..], name) {
-        ([], Some(name)) => {
-            return Err(Error::usage(format!("no run in the journal {} begins with {name:?}", journal.display()))
-                .hint("`redrive runs` lists them"));
+    let mut found = reader.runs_like(name.unwrap_or_default())?;
+    let exact = name.and_then(|name| found.iter().position(|record| record.name == name));
+    match (found.len(), name) {
+        (0, Some(name)) => {
+            Err(Error::usage(format!("no run in the journal {} begins with {name:?}", journal.display()))
+                .hint("`redrive runs` lists them"))
         }
-        ([], None) => return Err(none()),
-        ([_, _, ..], Some(name)) if found.iter().all(|record| record.name != name) => {
+        (0, None) => Err(none()),
+        (2.., Some(name)) if exact.is_none() => {
             let names: Vec<&str> = found.iter().map(|record| record.name.as_str()).collect();
-            return Err(Error::usage(format!("several runs begin with {name:?}: {}", names.join(", "))));
+            Err(Error::usage(format!("several runs begin with {name:?}: {}", names.join(", ")))
+                .hint("give more of its identity"))
         }
-        ([record, ..], _) => record,
-    };
-    let run = load(&reader, record)?;
-    Ok((reader, run))
+        // The newest is the first.
+        _ => load(&reader, found.swap_remove(exact.unwrap_or(0)), MOST_TROUBLES),
+    }
 }
 
-/// A run with its figures.
-pub(super) fn load(reader: &Reader, record: &RunRecord) -> Result<Run> {
-    Run::new(record, &reader.tally(&record.name)?)
+/// What a report needs of the job inside a plan. The rest is not looked at, so that old runs stay readable.
+#[derive(Deserialize)]
+struct JobHead {
+    name: String,
+}
+
+/// A run with its figures and the messages in trouble.
+pub(super) fn load(reader: &Reader, record: RunRecord, most_troubles: usize) -> Result<Report> {
+    let plan: Plan = plan::parse(record.plan.as_bytes(), &format!("the plan of run {}", record.name))?;
+    let job = toml::from_str::<JobHead>(&plan.job.text).map_or_else(|_| plan.job.file.clone(), |head| head.name);
+    let totals = Totals { requests: record.requests, elapsed_ms: record.elapsed_ms, ..Totals::default() };
+    let figures = Figures::new(&plan, &job, &reader.tally(&record.name)?, totals);
+    let troubles = if most_troubles > 0 { reader.troubles(&record.name, most_troubles)? } else { Vec::new() };
+    Ok(Report { figures, troubles, plan, record })
 }

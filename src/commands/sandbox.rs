@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use tokio::process::Command;
 
-use super::print;
 use crate::cli::SandboxArgs;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::journal::{Reader, State};
 use crate::sandbox::{Options, Sandbox, Scenario};
+use crate::view::output;
 
 /// The job of the tour.
 const JOB: &str = include_str!("../../jobs/orders-dlq.toml");
@@ -31,9 +31,9 @@ pub(super) async fn sandbox(args: SandboxArgs) -> Result<Exit> {
     let sandbox = Sandbox::start(Options { port: args.port, ..Options::default() }).await?;
     let summary = scenario.map(|scenario| sandbox.seed_scenario(scenario)).transpose()?;
     for line in sandbox.welcome(summary.as_ref()) {
-        print::out(&line)?;
+        output::out(&line)?;
     }
-    print::note("listening on loopback only; Ctrl-C ends it, and what it holds is gone then");
+    output::note("listening on loopback only; Ctrl-C ends it, and what it holds is gone then");
     let stopped = tokio::signal::ctrl_c().await;
     stopped.map_err(|error| Error::failed(format!("signals cannot be listened for: {error}")))?;
     Ok(Exit::Done)
@@ -55,7 +55,7 @@ async fn tour() -> Result<Exit> {
 
     say("A sandbox of SQS and S3 is up on this machine. A dead-letter queue is waiting on it:")?;
     for line in sandbox.seed_scenario(Scenario::Orders)?.lines() {
-        print::out(&line)?;
+        output::out(&line)?;
     }
     say("1. Plan: look at a sample, give it back, and save what would happen, for a colleague to approve.")?;
     guide.run(&["plan", "orders-dlq.toml", "--out", "orders.plan.json"], &[0]).await?;
@@ -68,12 +68,14 @@ async fn tour() -> Result<Exit> {
     guide.run(&["report"], &[0]).await?;
     say("And once more: a finished run does nothing.")?;
     guide.run(&["apply", "orders.plan.json"], &[0, 6]).await?;
-    say("That was the tour. `redrive sandbox` serves the same queues for you to try; `redrive plan JOB` is where your own begin.")?;
+    say(
+        "That was the tour. `redrive sandbox` serves the same queues for you to try; `redrive plan JOB` is where your own begin.",
+    )?;
     Ok(Exit::Done)
 }
 
 fn say(text: &str) -> Result<()> {
-    print::out(&format!("\n== {text}\n"))
+    output::out(&format!("\n== {text}\n"))
 }
 
 /// Runs this program's own commands against the sandbox, in a directory of their own.
@@ -86,7 +88,7 @@ impl Guide<'_> {
     fn command(&self, arguments: &[&str]) -> Result<Command> {
         let program = std::env::current_exe()
             .map_err(|error| Error::failed(format!("the program cannot find itself: {error}")))?;
-        print::out(&format!("$ redrive {}", arguments.join(" ")))?;
+        output::out(&format!("$ redrive {}", arguments.join(" ")))?;
         let mut command = Command::new(program);
         command
             .args(arguments)
@@ -122,7 +124,7 @@ impl Guide<'_> {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         child.kill().await.map_err(|error| Error::failed(format!("the program cannot be killed: {error}")))?;
-        print::out("(killed)\n")
+        output::out("(killed)\n")
     }
 
     fn done(&self) -> Result<u64> {

@@ -1,10 +1,11 @@
 //! `redrive show`: a saved plan, as text, JSON or Markdown.
 
-use super::print;
 use crate::cli::{PlanFormat, ShowArgs};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::plan::{self, Plan};
+use crate::view::output;
+use crate::view::text::Style;
 
 pub(super) fn show(args: &ShowArgs) -> Result<Exit> {
     let plan = plan::read(&args.plan)?;
@@ -14,9 +15,9 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit> {
 
 /// Shows a plan; `file` is where it is saved, for the words on how to apply it.
 pub(super) fn show_plan(plan: &Plan, format: PlanFormat, file: Option<&str>) -> Result<()> {
-    print::out(&match format {
-        PlanFormat::Text => crate::view::plan::text(plan, file, print::stdout_style()),
+    output::out(&match format {
+        PlanFormat::Text => crate::view::plan::text(plan, file, Style { colour: output::stdout_colour() }),
         PlanFormat::Json => plan::to_text(plan)?,
-        PlanFormat::Markdown => crate::view::plan::markdown(plan),
+        PlanFormat::Markdown => crate::view::plan::markdown(plan, file),
     })
 }

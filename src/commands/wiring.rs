@@ -88,13 +88,7 @@ fn about(destination: &str, error: &Error) -> Error {
 }
 
 /// The real things behind a plan's targets. Each queue is compared with what the plan knows of it.
-pub(super) async fn outlets(
-    aws: &Aws,
-    job: &Job,
-    rules: &Rules,
-    plan: &Plan,
-    begun: &Begun,
-) -> Result<Vec<Outlet>> {
+pub(super) async fn outlets(aws: &Aws, job: &Job, rules: &Rules, plan: &Plan, begun: &Begun) -> Result<Vec<Outlet>> {
     let mut outlets = Vec::with_capacity(plan.targets.len());
     for (position, target) in plan.targets.iter().enumerate() {
         let destination = job.destination.get(&target.destination);
@@ -116,7 +110,8 @@ pub(super) async fn outlets(
             }
             (TargetKind::File, Some(Destination::File(file))) => {
                 let id = TargetId(u16::try_from(position).unwrap_or(u16::MAX));
-                let doubtful: HashSet<_> = begun.doubtful.iter().filter(|one| one.1 == Some(id)).map(|one| one.0.clone()).collect();
+                let doubtful: HashSet<_> =
+                    begun.doubtful.iter().filter(|one| one.1 == Some(id)).map(|one| one.0.clone()).collect();
                 let path = rules.file_path(&target.destination, &plan.setting()).unwrap_or_else(|| file.path.clone());
                 Outlet::File(Arc::new(FileArchive::open(Path::new(&path), begun.resumed, &doubtful)?))
             }

@@ -95,29 +95,8 @@ impl Reader {
         })
     }
 
-    /// Messages of a run that are blocked, held or failed, and those once in doubt: at most so many, and how many there are.
-    pub fn troubles(&self, run: &str, most: usize) -> Result<(Vec<Trouble>, u64)> {
-        Ok((self.listed_troubles(run, most)?, self.count_troubles(run)?))
-    }
-
-    fn count_troubles(&self, run: &str) -> Result<u64> {
-        self.sql(|c| {
-            c.query_row(
-                "SELECT count(*) FROM message JOIN run ON run.id = message.run
-                 WHERE run.name = ?1 AND (doubts > 0 OR state IN (?2, ?3, ?4, ?5))",
-                params![
-                    run,
-                    State::Blocked as u8,
-                    State::Held as u8,
-                    State::Failed as u8,
-                    State::InDoubt as u8
-                ],
-                |row| row.get(0),
-            )
-        })
-    }
-
-    fn listed_troubles(&self, run: &str, most: usize) -> Result<Vec<Trouble>> {
+    /// Messages of a run that are blocked, held or failed, and those once in doubt, at most so many.
+    pub fn troubles(&self, run: &str, most: usize) -> Result<Vec<Trouble>> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.sql(|c| {
             let mut statement = c.prepare(

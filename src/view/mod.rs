@@ -1,5 +1,13 @@
 //! What people see: text, JSON, Markdown and HTML. The only place that prints.
 
 mod diff;
+mod document;
+pub mod error;
+pub mod output;
 pub mod plan;
+pub mod progress;
+pub mod report;
+pub mod runs;
 pub mod text;
+mod units;
+mod wire;

@@ -43,13 +43,19 @@ to = "audit"
 /// awkward as JSON gets, so that a careless copy shows.
 pub(crate) fn message(number: usize) -> Seed {
     let seed = match number % 3 {
-        0 => failed(format!("{{ \"n\":{number}.10, \"big\":12345678901234567890123,\t\"error\" : \"Timeout\", \"é\":\"\\u00e9\" }}"))
-            .attribute("tenant", MessageAttribute::string("eu-1"))
-            .attribute("photo", MessageAttribute::binary(&number.to_le_bytes(), Some("png"))),
+        0 => failed(format!(
+            "{{ \"n\":{number}.10, \"big\":12345678901234567890123,\t\"error\" : \"Timeout\", \"é\":\"\\u00e9\" }}"
+        ))
+        .attribute("tenant", MessageAttribute::string("eu-1"))
+        .attribute("photo", MessageAttribute::binary(&number.to_le_bytes(), Some("png"))),
         1 => failed(format!("message {number}, which is no JSON \"<>&'\n\r\t"))
             .attribute("tenant", MessageAttribute::string("us-2"))
-            .attribute("price", MessageAttribute { data_type: "Number.cents".into(), ..MessageAttribute::number("1e2") }),
-        _ => failed(format!("{{\"n\":{number},\"error\":\"Other\"}}")).attribute("tenant", MessageAttribute::string("eu-1")),
+            .attribute(
+                "price",
+                MessageAttribute { data_type: "Number.cents".into(), ..MessageAttribute::number("1e2") },
+            ),
+        _ => failed(format!("{{\"n\":{number},\"error\":\"Other\"}}"))
+            .attribute("tenant", MessageAttribute::string("eu-1")),
     };
     match number % 12 {
         // Of each kind some have been round before; four of twelve have not.
@@ -98,9 +104,8 @@ fn differences(found: &Inventory, expected: &Inventory) -> Vec<String> {
     let all = found.keys().chain(expected.keys());
     let number = |inventory: &Inventory, content| inventory.get(content).copied().unwrap_or(0);
     let differing = all.filter(|content| number(found, content) != number(expected, content));
-    let mut lines: Vec<String> = differing
-        .map(|one| format!("{} instead of {}: {one:?}", number(found, one), number(expected, one)))
-        .collect();
+    let mut lines: Vec<String> =
+        differing.map(|one| format!("{} instead of {}: {one:?}", number(found, one), number(expected, one))).collect();
     lines.dedup();
     lines.truncate(5);
     lines

@@ -103,7 +103,8 @@ impl Stage {
     }
 
     pub(crate) async fn redrive_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
-        let output = self.command(arguments).envs(environment.iter().copied()).output().await.expect("the program runs");
+        let output =
+            self.command(arguments).envs(environment.iter().copied()).output().await.expect("the program runs");
         Ran {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).expect("UTF-8"),
@@ -131,7 +132,10 @@ impl Stage {
     pub(crate) fn envelopes(&self, bucket: &str) -> Vec<Value> {
         let mut found = Vec::new();
         collect(&self.sandbox.s3_root().join(bucket), &mut found);
-        found.iter().map(|path| serde_json::from_slice(&std::fs::read(path).expect("an object")).expect("JSON")).collect()
+        found
+            .iter()
+            .map(|path| serde_json::from_slice(&std::fs::read(path).expect("an object")).expect("JSON"))
+            .collect()
     }
 
     /// How many requests of this action the sandbox answered.
@@ -165,7 +169,8 @@ pub(crate) fn shown(attribute: &MessageAttribute) -> String {
 /// The content of an envelope.
 pub(crate) fn content(envelope: &Value) -> Content {
     let attributes = envelope["attributes"].as_object().expect("attributes").iter().map(|(name, attribute)| {
-        let value = attribute.get("value").or_else(|| attribute.get("binary")).and_then(Value::as_str).expect("a value");
+        let value =
+            attribute.get("value").or_else(|| attribute.get("binary")).and_then(Value::as_str).expect("a value");
         (name.clone(), format!("{}:{value}", attribute["type"].as_str().expect("a type")))
     });
     (envelope["body"].as_str().expect("a body").to_owned(), attributes.collect())
