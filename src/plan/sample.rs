@@ -26,7 +26,7 @@ const CONCURRENCY: usize = 4;
 const QUIET_ROUNDS: u32 = 3;
 
 /// Rounds without a new message after which sampling stops whatever the count says; it lags by up to a minute.
-const MAX_QUIET_ROUNDS: u32 = 12;
+const MAX_QUIET_ROUNDS: u32 = 20;
 
 /// Transient faults in a row after which sampling fails.
 const MAX_FAULTS: u32 = 6;
@@ -51,7 +51,7 @@ impl Default for SampleOptions {
         Self {
             messages: 1000,
             bytes: 64 * 1024 * 1024,
-            wait: Duration::from_secs(2),
+            wait: Duration::from_secs(1),
             visibility: Duration::from_mins(5),
             pause: Duration::from_millis(200),
         }

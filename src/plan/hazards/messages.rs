@@ -1,7 +1,7 @@
 //! Hazards that lie in the messages and in what the job does with them.
 
-use super::super::words::{duration, moment, thousands};
-use super::{Facts, Hazard, hazard, list};
+use super::super::words::{duration, moment};
+use super::{Facts, Hazard, are, hazard, list};
 use crate::job::{InDoubt, ORIGIN};
 use crate::target::{RuleId, TargetKind};
 
@@ -186,8 +186,4 @@ pub(super) fn sent_anew(facts: &Facts) -> Option<Hazard> {
 
 fn some(number: u64) -> Option<u64> {
     (number > 0).then_some(number)
-}
-
-fn are(number: u64, noun: &str) -> String {
-    if number == 1 { format!("1 {noun} is") } else { format!("{} {noun}s are", thousands(number)) }
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::document::{Estimate, Hazard, Outcome, RuleFigures, Sample};
 use super::sample::End;
 use super::seen::Seen;
-use super::words::count;
+use super::words::{count, thousands};
 use crate::job::Job;
 use crate::sqs::QueueAttributes;
 use crate::target::{Target, TargetId};
@@ -47,9 +47,10 @@ pub(super) fn refusals(facts: &Facts) -> Vec<Hazard> {
 
 /// What a reviewer should know, what can lose or double messages first.
 pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
-    let checks: [fn(&Facts) -> Option<Hazard>; 28] = [
+    let checks: [fn(&Facts) -> Option<Hazard>; 29] = [
         messages::dropped,
         queues::consumer_active,
+        queues::delayed,
         queues::loop_back,
         messages::expiring,
         queues::source_redrives,
@@ -115,7 +116,7 @@ impl Facts<'_> {
 
     /// `12 of 1,000 sampled messages`.
     fn of_sample(&self, number: u64) -> String {
-        format!("{} of {}", super::words::thousands(number), count(self.sample.messages, "sampled message"))
+        format!("{} of {}", thousands(number), count(self.sample.messages, "sampled message"))
     }
 }
 
@@ -137,9 +138,19 @@ fn sum(estimates: impl Iterator<Item = Estimate>) -> Estimate {
     })
 }
 
-/// Names in a sentence: `a, b and c`.
-fn list(names: impl IntoIterator<Item = String>) -> String {
-    let mut names: Vec<String> = names.into_iter().collect();
+/// `1 message is`, `2 messages are`.
+fn are(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun} is") } else { format!("{} {noun}s are", thousands(number)) }
+}
+
+/// Names in a sentence, each once: `a, b and c`.
+fn list(all: impl IntoIterator<Item = String>) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for name in all {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
     match names.pop() {
         None => String::new(),
         Some(last) if names.is_empty() => last,

@@ -2,7 +2,7 @@
 
 use super::super::words::{count, duration, thousands};
 use super::refusals::{name_of, room_in_flight, stays_in_flight};
-use super::{Facts, Hazard, hazard, list};
+use super::{Facts, Hazard, are, hazard, list};
 use crate::job::{Destination, ORIGIN};
 use crate::plan::End;
 
@@ -16,7 +16,7 @@ pub(super) fn consumer_active(facts: &Facts) -> Option<Hazard> {
         format!(
             "{} in flight with somebody else: they could not be looked at. If a consumer works on {}, this plan is a \
              guess; stop it first.",
-            if in_flight == 1 { "1 message is".to_owned() } else { format!("{} messages are", thousands(in_flight)) },
+            are(in_flight, "message"),
             facts.source.name()
         ),
     )
@@ -200,21 +200,28 @@ pub(super) fn many_may_stay(facts: &Facts) -> Option<Hazard> {
     )
 }
 
+pub(super) fn delayed(facts: &Facts) -> Option<Hazard> {
+    let delayed = facts.source.counts.delayed;
+    if delayed == 0 {
+        return None;
+    }
+    hazard(
+        "delayed",
+        format!(
+            "{} delayed and could not be looked at; what becomes visible while apply runs is moved like the others.",
+            are(delayed, "message")
+        ),
+    )
+}
+
 pub(super) fn counts_approximate(facts: &Facts) -> Option<Hazard> {
     if facts.sample.whole_queue {
         return None;
     }
-    let delayed = match facts.source.counts.delayed {
-        0 => String::new(),
-        delayed => format!(
-            " {} delayed on top of it.",
-            if delayed == 1 { "1 is".to_owned() } else { format!("{} are", thousands(delayed)) }
-        ),
-    };
     hazard(
         "counts_approximate",
         format!(
-            "The totals rest on SQS's approximate count of {}, which lags by up to a minute.{delayed}",
+            "The totals rest on SQS's approximate count of {}, which lags by up to a minute.",
             thousands(facts.sample.population)
         ),
     )

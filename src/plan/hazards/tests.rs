@@ -140,6 +140,7 @@ fn each_hazard_appears_where_it_applies() {
         (|w| w.targets[0].kind = TargetKind::Drop, "dropped", "About 100 messages are deleted for good"),
         (|w| w.source.counts.in_flight = 12, "consumer_active", "12 messages are in flight with somebody else"),
         (|w| w.source.counts.in_flight = 1, "consumer_active", "1 message is in flight"),
+        (|w| w.source.counts.delayed = 2, "delayed", "2 messages are delayed"),
         (|w| w.queue().redrive_policy = redrives_to("orders-dlq"), "loop_capped", "ends it after 3 rounds"),
         (
             |w| {
@@ -177,7 +178,7 @@ fn each_hazard_appears_where_it_applies() {
         (|w| w.job.retry = None, "in_doubt_resend", "may arrive twice"),
         (|w| w.make_fifo("{date}"), "deduplication_reused", "within five minutes"),
         (|w| w.source = attributes("orders-dlq.fifo"), "fifo_to_standard", "order and deduplication end there"),
-        (|w| w.targets[0].queue = Some(attributes("o.fifo")), "standard_make_fifo", "orders is FIFO"),
+        (|w| w.targets[0].queue = Some(attributes("o.fifo")), "standard_to_fifo", "orders is FIFO"),
         (|w| w.queue().kms_key = Some("alias/k".to_owned()), "encryption_differs", "with no KMS key, orders (alias/k)"),
         (
             |w| {
@@ -306,5 +307,5 @@ fn names_are_listed_as_people_do() {
     let listed = |names: &[&str]| list(names.iter().map(|name| (*name).to_owned()));
     assert_eq!(listed(&[]), "");
     assert_eq!(listed(&["a"]), "a");
-    assert_eq!(listed(&["a", "b", "c"]), "a, b and c");
+    assert_eq!(listed(&["a", "b", "a", "c"]), "a, b and c");
 }

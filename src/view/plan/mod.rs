@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::plan::words::{bytes, count, dollars, duration, moment, thousands};
 use crate::plan::{Cost, Estimate, Outcome, Plan, RuleFigures};
 use crate::sqs::QueueAttributes;
-use crate::target::TargetKind;
+use crate::target::{RuleId, Target, TargetKind};
 
 pub use markdown::markdown;
 pub use text::text;
@@ -23,8 +23,7 @@ pub fn json(plan: &Plan) -> Result<String> {
 
 /// What happens to messages, in a few words. Not neutralised: a name from the job may be in it.
 fn words_of(plan: &Plan, outcome: Outcome) -> String {
-    let name =
-        |target| plan.target(target).map_or_else(|| "an unknown target".to_owned(), crate::target::Target::label);
+    let name = |target| plan.target(target).map_or_else(|| "an unknown target".to_owned(), Target::label);
     match outcome {
         Outcome::To(target) if plan.target(target).is_some_and(|target| target.kind == TargetKind::Drop) => {
             "dropped".to_owned()
@@ -36,9 +35,9 @@ fn words_of(plan: &Plan, outcome: Outcome) -> String {
     }
 }
 
-/// Rules that a reader wants to see: all of the job's, and of the two that are none those that took something.
+/// Rules that a reader wants to see: all but `out of scope`, where nothing is.
 fn shown_rules(plan: &Plan) -> impl Iterator<Item = &RuleFigures> {
-    plan.rules.iter().filter(|rule| rule.rule < crate::target::RuleId::OUT_OF_SCOPE || rule.estimate.high > 0)
+    plan.rules.iter().filter(|rule| rule.rule != RuleId::OUT_OF_SCOPE || rule.estimate.sampled > 0)
 }
 
 /// The 95 % interval, or that there is none to give.

@@ -16,8 +16,9 @@ const WIDTH: usize = 100;
 /// Columns of the table of figures.
 const LABEL: usize = 46;
 
-/// Lines of an example at most; the whole of it is in the JSON.
-const EXAMPLE_LINES: usize = 24;
+/// Lines of an example at most, where something changes and where nothing does; the whole of it is in the JSON.
+const CHANGED_LINES: usize = 24;
+const UNCHANGED_LINES: usize = 10;
 
 /// Characters of a line of an example at most.
 const EXAMPLE_WIDTH: usize = 160;
@@ -179,13 +180,13 @@ fn examples(plan: &Plan, page: &mut Page) {
 
 /// The lines of an example, as many as are shown.
 pub(super) fn lines_of(example: &Example) -> Vec<Line> {
-    let mut lines = match &example.after {
-        Some(after) => changes(&example.before, after),
-        None => whole(&example.before),
+    let (mut lines, most) = match &example.after {
+        Some(after) => (changes(&example.before, after), CHANGED_LINES),
+        None => (whole(&example.before), UNCHANGED_LINES),
     };
-    let hidden = lines.len().saturating_sub(EXAMPLE_LINES);
+    let hidden = lines.len().saturating_sub(most);
     if hidden > 1 {
-        lines.truncate(EXAMPLE_LINES);
+        lines.truncate(most);
         lines.push(Line { kind: Kind::Gap, text: format!("{} lines more", thousands(hidden as u64)) });
     }
     for line in &mut lines {
