@@ -6,14 +6,17 @@
 //! - [`Scenario`] fills it with something to look at.
 //! - [`Faults`] makes it misbehave, [`LogEntry`] says what it was asked, [`QueueState`] what is in its queues.
 //!
-//! Any credentials are accepted. `ReceiveRequestAttemptId` is ignored, and so are the permissions of queue policies.
+//! Any credentials are accepted, unless the options name some. `ReceiveRequestAttemptId` is ignored, and so are queue policies.
 
+mod answers;
 mod control;
+mod course;
 mod faults;
 mod log;
 mod s3;
 mod scenario;
 mod server;
+mod signature;
 mod sqs;
 mod state;
 #[cfg(test)]
@@ -34,6 +37,7 @@ use crate::error::{Error, Result};
 pub use faults::{Fault, Faults, Rule, Signal, When};
 pub use log::{LogEntry, LoggedMessage};
 pub use scenario::{Scenario, ScenarioSummary, Seed};
+pub use signature::Credentials;
 pub use sqs::message::WireAttribute as MessageAttribute;
 pub use state::{MessageState, QueueState, Whereabouts};
 
@@ -49,7 +53,7 @@ const MESSAGE_LIMIT: usize = 1_048_576;
 /// How a sandbox is set up.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where it listens. Anything but loopback opens it to others: any credentials are accepted.
+    /// Where it listens. Anything but loopback opens it to others.
     pub address: IpAddr,
     /// The port; 0 takes a free one.
     pub port: u16,
@@ -67,6 +71,8 @@ pub struct Options {
     pub in_flight_limit: usize,
     /// The most bytes in a message and in a batch; 262,144 makes it an older server.
     pub message_limit: usize,
+    /// The keys it knows. Without any, every request is accepted, signed or not; with some, signatures are verified.
+    pub credentials: Vec<Credentials>,
     /// Whether fault rules may send signals to processes of this machine.
     pub signals: bool,
 }
@@ -83,6 +89,7 @@ impl Default for Options {
             shuffle: true,
             in_flight_limit: 120_000,
             message_limit: MESSAGE_LIMIT,
+            credentials: Vec::new(),
             signals: false,
         }
     }
@@ -129,6 +136,7 @@ impl Sandbox {
             store: Store::open(&s3_root)?,
             faults: Faults::new(options.seed),
             log: Log::default(),
+            credentials: options.credentials,
             signals: options.signals,
         });
         let task = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
@@ -205,11 +213,14 @@ impl Sandbox {
 
     /// The environment that points the AWS CLI and the SDKs here.
     pub fn environment(&self) -> BTreeMap<&'static str, String> {
+        let known = self.shared.credentials.first();
+        let (access_key, secret_key) =
+            known.map_or(("sandbox", "sandbox"), |known| (&known.access_key, &known.secret_key));
         BTreeMap::from([
-            ("AWS_ACCESS_KEY_ID", "sandbox".to_owned()),
+            ("AWS_ACCESS_KEY_ID", access_key.to_owned()),
             ("AWS_ENDPOINT_URL", self.url.clone()),
             ("AWS_REGION", self.shared.account.setup.region.clone()),
-            ("AWS_SECRET_ACCESS_KEY", "sandbox".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", secret_key.to_owned()),
         ])
     }
 

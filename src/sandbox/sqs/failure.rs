@@ -18,15 +18,15 @@ pub(crate) struct Failure {
 
 /// One constructor per error that takes its words.
 macro_rules! failures {
-    ($($name:ident: $shape:literal, $code:literal;)*) => {
+    ($status:literal, $($name:ident: $shape:literal, $code:literal;)*) => {
         $(pub(crate) fn $name(message: impl Into<String>) -> Self {
-            Self { shape: $shape, code: $code, message: message.into(), status: 400, sender: true }
+            Self { shape: $shape, code: $code, message: message.into(), status: $status, sender: true }
         })*
     };
 }
 
 impl Failure {
-    failures! {
+    failures! { 400,
         invalid_value: "com.amazonaws.sqs#InvalidParameterValueException", "InvalidParameterValue";
         missing: "com.amazonaws.sqs#MissingRequiredParameterException", "MissingParameter";
         invalid_attribute_value: "com.amazonaws.sqs#InvalidAttributeValue", "InvalidAttributeValue";
@@ -40,6 +40,12 @@ impl Failure {
         empty_batch: "com.amazonaws.sqs#EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest";
         ids_not_distinct: "com.amazonaws.sqs#BatchEntryIdsNotDistinct", "AWS.SimpleQueueService.BatchEntryIdsNotDistinct";
         serialization: "com.amazon.coral.service#SerializationException", "SerializationException";
+    }
+
+    failures! { 403,
+        missing_token: "com.amazon.coral.service#MissingAuthenticationTokenException", "MissingAuthenticationToken";
+        unknown_client: "com.amazon.coral.service#UnrecognizedClientException", "InvalidClientTokenId";
+        bad_signature: "com.amazon.coral.service#InvalidSignatureException", "SignatureDoesNotMatch";
     }
 
     pub(crate) fn no_such_queue() -> Self {

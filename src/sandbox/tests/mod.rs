@@ -5,6 +5,7 @@ mod fifo;
 mod objects;
 mod queues;
 mod raw;
+mod signatures;
 mod standard;
 mod tasks;
 
@@ -29,7 +30,12 @@ impl Stage {
 
     async fn with(options: Options) -> Self {
         let sandbox = Sandbox::start(options).await.unwrap();
-        let credentials = aws_sdk_sqs::config::Credentials::new("tester", "secret", None, None, "test");
+        Self::of(sandbox, "tester", "secret")
+    }
+
+    /// Clients with this key.
+    fn of(sandbox: Sandbox, access_key: &str, secret_key: &str) -> Self {
+        let credentials = aws_sdk_sqs::config::Credentials::new(access_key, secret_key, None, None, "test");
         let sqs = aws_sdk_sqs::Config::builder()
             .behavior_version_latest()
             .region(aws_sdk_sqs::config::Region::new("eu-west-1"))
