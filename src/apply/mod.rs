@@ -50,8 +50,6 @@ use shared::{Halt, Shared};
 pub struct Apply {
     /// The plan.
     pub plan: Plan,
-    /// The job's name.
-    pub job: String,
     /// The rules of the job inside the plan.
     pub rules: Rules,
     /// The source queue.
@@ -79,7 +77,7 @@ const LANE_DEPTH: usize = 64;
 /// of the run any more, which is when the journal has failed.
 pub async fn run(apply: Apply) -> Result<Summary> {
     let started = std::time::Instant::now();
-    let Apply { plan, job, rules, source, outlets, journal, begun, options, stop, events, requests } = apply;
+    let Apply { plan, rules, source, outlets, journal, begun, options, stop, events, requests } = apply;
     let earlier = (begun.requests, begun.elapsed_ms);
     let shared = Arc::new(Shared::new(&plan, rules, source, outlets, journal, options, stop, events, &begun));
 
@@ -115,7 +113,7 @@ pub async fn run(apply: Apply) -> Result<Summary> {
         requests: totals.requests,
         elapsed_ms: totals.elapsed_ms,
     };
-    let summary = Summary { outcome, figures: Figures::new(&plan, &job, &tally, totals) };
+    let summary = Summary { outcome, figures: Figures::new(&plan, &tally, totals) };
     // A journal that failed cannot note the end; the run is resumable all the same, and its failure is the outcome already.
     let ended = shared.journal.end(end).await;
     if !matches!(summary.outcome, Outcome::Failed(_)) {

@@ -123,7 +123,8 @@ impl Shared {
         let tally = journal.tally();
         let mut left: HashMap<RuleId, u64> = HashMap::new();
         for (key, count) in &tally.counts {
-            if matches!(key.state, State::Sending | State::Resending | State::Sent | State::Done | State::InDoubt) {
+            // What is in doubt is counted when it is met again.
+            if matches!(key.state, State::Sent | State::Done) {
                 *left.entry(key.rule).or_default() += count;
             }
         }

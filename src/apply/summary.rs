@@ -136,7 +136,7 @@ pub struct Destined {
 
 impl Figures {
     /// The figures of a run from its plan and the journal's counts.
-    pub fn new(plan: &Plan, job: &str, tally: &Tally, totals: Totals) -> Self {
+    pub fn new(plan: &Plan, tally: &Tally, totals: Totals) -> Self {
         let kind = |target| plan.target(target).map(|target| target.kind);
         let done = |kinds: &[TargetKind]| {
             tally.count(|key| {
@@ -162,7 +162,7 @@ impl Figures {
         });
         Self {
             run: plan.id().to_owned(),
-            job: job.to_owned(),
+            job: plan.job.name.clone(),
             source: plan.source.name().to_owned(),
             received: tally.received(),
             moved: done(&[TargetKind::Sqs]),

@@ -137,7 +137,7 @@ async fn carry_out(args: &ApplyArgs, aws: Arc<Aws>, plan: Plan, journal_path: &P
     let showing = tokio::spawn(async move { progress::show(mode, &shown, listener).await });
     let meter = Arc::clone(&aws);
     let requests = Arc::new(move || meter.requests().sqs);
-    let parts = Apply { job: job.name, plan, rules, source, outlets, journal, begun, options, stop, events, requests };
+    let parts = Apply { plan, rules, source, outlets, journal, begun, options, stop, events, requests };
     let summary = apply::run(parts).await;
     // The progress ends when its last sender has gone, with the run.
     let _ = showing.await;

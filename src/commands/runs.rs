@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
-
 use crate::apply::{Figures, Totals};
 use crate::cli::{Format, ReportArgs, ReportFormat, RunArgs, RunsArgs};
 use crate::error::{Error, Result};
@@ -76,18 +74,11 @@ fn find(name: Option<&str>, journal: &Path) -> Result<Report> {
     }
 }
 
-/// What a report needs of the job inside a plan. The rest is not looked at, so that old runs stay readable.
-#[derive(Deserialize)]
-struct JobHead {
-    name: String,
-}
-
 /// A run with its figures and the messages in trouble.
 pub(super) fn load(reader: &Reader, record: RunRecord, most_troubles: usize) -> Result<Report> {
     let plan: Plan = plan::parse(record.plan.as_bytes(), &format!("the plan of run {}", record.name))?;
-    let job = toml::from_str::<JobHead>(&plan.job.text).map_or_else(|_| plan.job.file.clone(), |head| head.name);
     let totals = Totals { requests: record.requests, elapsed_ms: record.elapsed_ms, ..Totals::default() };
-    let figures = Figures::new(&plan, &job, &reader.tally(&record.name)?, totals);
+    let figures = Figures::new(&plan, &reader.tally(&record.name)?, totals);
     let troubles = if most_troubles > 0 { reader.troubles(&record.name, most_troubles)? } else { Vec::new() };
     Ok(Report { figures, troubles, plan, record })
 }

@@ -216,7 +216,7 @@ impl Json {
 
     fn progress_object(&self, tally: &Tally) -> ProgressObject<'_> {
         // The job's name is not part of this object; the figures are those of the summary to come.
-        let figures = Figures::new(&self.plan, "", tally, Totals::default());
+        let figures = Figures::new(&self.plan, tally, Totals::default());
         let rate = self.pace.measure().and_then(|(moved, millis)| moved.saturating_mul(1000).checked_div(millis));
         ProgressObject {
             r#type: "progress",
