@@ -1,1 +1,3 @@
 //! What people see: text, JSON, Markdown and HTML. The only place that prints.
+
+pub mod text;
