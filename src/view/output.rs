@@ -1,0 +1,115 @@
+//! The only place that prints: data on stdout, everything else on stderr.
+//!
+//! What comes in as a whole text is already safe to show, since it may hold colours of ours; single lines and notes are made
+//! safe here.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+use super::text::{neutral, neutral_lines};
+use super::wire;
+use crate::error::{Error, Result};
+
+/// Something that makes room on the terminal for what is printed.
+type Detour = Box<dyn Fn(&mut dyn FnMut()) + Send>;
+
+/// Set while bars are on the terminal: a text that went straight there would be drawn over.
+static DETOUR: Mutex<Option<Detour>> = Mutex::new(None);
+
+/// Writes data to stdout, with a line end at its end. A reader that went away, as `head` does, has what it wanted: that is no
+/// error, and what a command still has to do it does.
+pub fn out(text: &str) -> Result<()> {
+    write(&mut io::stdout().lock(), text).map_err(|error| {
+        Error::failed(format!("stdout cannot be written: {error}"))
+            .hint("what was done is done; only its output is lost")
+    })
+}
+
+/// Writes one line to stdout.
+pub fn line(text: &str) -> Result<()> {
+    out(&format!("{}\n", neutral_lines(text)))
+}
+
+/// Writes one object as a line of JSON to stdout.
+pub fn json_line(value: &impl Serialize) -> Result<()> {
+    out(&wire::line(value))
+}
+
+/// Writes to stderr, with a line end at its end. A stderr that is closed or full has nobody to be told so.
+pub fn err(text: &str) {
+    let mut print = || drop(write(&mut io::stderr().lock(), text));
+    match DETOUR.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        Some(detour) => detour(&mut print),
+        None => print(),
+    }
+}
+
+/// Writes one line about what goes on to stderr.
+pub fn note(text: &str) {
+    err(&neutral(text));
+}
+
+/// Whether stdout takes colours.
+pub fn stdout_colour() -> bool {
+    io::stdout().is_terminal() && is_colour_wanted()
+}
+
+/// Whether stderr takes colours.
+pub fn stderr_colour() -> bool {
+    io::stderr().is_terminal() && is_colour_wanted()
+}
+
+fn is_colour_wanted() -> bool {
+    // <https://no-color.org>: set, and not empty.
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    !refused && !dumb
+}
+
+/// Sends what goes to stderr through this, until it is `None` again.
+pub(super) fn divert(detour: Option<Detour>) {
+    *DETOUR.lock().unwrap_or_else(PoisonError::into_inner) = detour;
+}
+
+fn write(to: &mut impl Write, text: &str) -> io::Result<()> {
+    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    let written = to.write_all(text.as_bytes()).and_then(|()| to.write_all(end.as_bytes())).and_then(|()| to.flush());
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Broken(ErrorKind);
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(self.0.into())
+        }
+    }
+
+    #[test]
+    fn a_line_end_is_added_where_there_is_none() {
+        for (text, expected) in [("a", "a\n"), ("a\n", "a\n"), ("", "")] {
+            let mut to = Vec::new();
+            write(&mut to, text).expect("written");
+            assert_eq!(to, expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_error_and_a_full_disk_is() {
+        assert!(write(&mut Broken(ErrorKind::BrokenPipe), "a").is_ok());
+        assert_eq!(write(&mut Broken(ErrorKind::StorageFull), "a").map_err(|e| e.kind()), Err(ErrorKind::StorageFull));
+    }
+}

@@ -1,0 +1,234 @@
+//! The JSON forms of runs: one flat, versioned object for the end of an apply (`summary`), a `report`, a `status` and a `run`
+//! of the list, so that what reads one reads all. And the one way to JSON text: a line that cannot drive a terminal.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::report::Report;
+use super::text::neutral;
+use crate::apply::{Destined, Figures};
+use crate::journal::Trouble;
+use crate::plan::Plan;
+
+/// The version of every JSON form of this program's output.
+pub(super) const VERSION: u32 = 1;
+
+/// A run's figures, with what else its kind of object says. Fields are only ever added.
+#[derive(Debug, Serialize)]
+pub(super) struct RunObject<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    version: u32,
+    run: &'a str,
+    job: &'a str,
+    source: &'a str,
+    outcome: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<PlanObject<'a>>,
+    received: u64,
+    moved: u64,
+    archived: u64,
+    dropped: u64,
+    kept: u64,
+    blocked: u64,
+    held: u64,
+    failed: u64,
+    unfinished: u64,
+    in_doubt: u64,
+    bounced: u64,
+    deleted_for_other_runs: u64,
+    requests: u64,
+    elapsed_ms: u64,
+    not_released: u64,
+    still_visible: u64,
+    in_flight_elsewhere: u64,
+    rules: Vec<RuleObject<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    troubles: Option<Vec<TroubleObject<'a>>>,
+}
+
+/// What of the plan belongs to a report.
+#[derive(Debug, Serialize)]
+struct PlanObject<'a> {
+    digest: &'a str,
+    created: Timestamp,
+    tool_version: &'a str,
+    job_file: &'a str,
+    job_sha256: &'a str,
+    description: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct RuleObject<'a> {
+    rule: &'a str,
+    state: &'static str,
+    to: Option<&'a str>,
+    exhausted: bool,
+    reason: Option<&'static str>,
+    messages: u64,
+}
+
+/// One message that somebody should look at.
+#[derive(Debug, Serialize)]
+struct TroubleObject<'a> {
+    message_id: &'a str,
+    state: &'static str,
+    rule: Option<&'a str>,
+    to: Option<String>,
+    reason: Option<&'static str>,
+    doubts: u32,
+    sent_as: Option<&'a str>,
+    note: Option<&'a str>,
+    at: Timestamp,
+}
+
+impl<'a> RunObject<'a> {
+    /// An object of this type, with what a run's record says.
+    pub(super) fn of(kind: &'static str, report: &'a Report) -> Self {
+        let object = Self::new(kind, report.outcome(), &report.figures);
+        Self { started: Some(report.record.started), ended: report.record.ended, ..object }
+    }
+
+    /// The same with the plan's facts.
+    pub(super) fn with_plan(self, plan: &'a Plan) -> Self {
+        let plan = PlanObject {
+            digest: &plan.digest,
+            created: plan.created,
+            tool_version: &plan.tool_version,
+            job_file: &plan.job.file,
+            job_sha256: &plan.job.sha256,
+            description: plan.job.description.as_deref(),
+        };
+        Self { plan: Some(plan), ..self }
+    }
+
+    /// The same with the messages that somebody should look at.
+    pub(super) fn with_troubles(self, report: &'a Report) -> Self {
+        let troubles = report.troubles.iter().map(|trouble| TroubleObject::new(trouble, &report.plan));
+        Self { troubles: Some(troubles.collect()), ..self }
+    }
+
+    /// The same with why the run did not finish.
+    pub(super) fn with_error(self, error: &str, hint: Option<&str>) -> Self {
+        Self { error: Some(error.to_owned()), hint: hint.map(str::to_owned), ..self }
+    }
+
+    /// An object of this type from the figures alone.
+    pub(super) fn new(kind: &'static str, outcome: &'a str, figures: &'a Figures) -> Self {
+        let Figures { run, job, source, received, moved, archived, dropped, kept, blocked, held, failed, .. } = figures;
+        let rules = figures.rules.iter().map(|row| {
+            let Destined { state, to, exhausted, reason } = &row.became;
+            RuleObject {
+                rule: &row.rule,
+                state,
+                to: to.as_deref(),
+                exhausted: *exhausted,
+                reason: reason.map(crate::target::Reason::code),
+                messages: row.messages,
+            }
+        });
+        Self {
+            kind,
+            version: VERSION,
+            run,
+            job,
+            source,
+            outcome,
+            error: None,
+            hint: None,
+            started: None,
+            ended: None,
+            plan: None,
+            received: *received,
+            moved: *moved,
+            archived: *archived,
+            dropped: *dropped,
+            kept: *kept,
+            blocked: *blocked,
+            held: *held,
+            failed: *failed,
+            unfinished: figures.unfinished,
+            in_doubt: figures.in_doubt,
+            bounced: figures.bounced,
+            deleted_for_other_runs: figures.deleted_for_other_runs,
+            requests: figures.requests,
+            elapsed_ms: figures.elapsed_ms,
+            not_released: figures.not_released,
+            still_visible: figures.still_visible,
+            in_flight_elsewhere: figures.in_flight_elsewhere,
+            rules: rules.collect(),
+            troubles: None,
+        }
+    }
+}
+
+impl<'a> TroubleObject<'a> {
+    /// A message of a run, with the names that its plan has for rule and target.
+    fn new(trouble: &'a Trouble, plan: &'a Plan) -> Self {
+        let rule = plan.rules.iter().find(|rule| rule.rule == trouble.rule);
+        Self {
+            message_id: trouble.id.as_str(),
+            state: trouble.state.code(),
+            rule: rule.map(|rule| rule.name.as_str()),
+            to: trouble.target.and_then(|target| plan.target(target)).map(crate::target::Target::label),
+            reason: trouble.reason.map(crate::target::Reason::code),
+            doubts: trouble.doubts,
+            sent_as: trouble.sent_as.as_ref().map(crate::message::MessageId::as_str),
+            note: trouble.note.as_deref(),
+            at: trouble.at,
+        }
+    }
+}
+
+/// One line of JSON. Whatever could drive a terminal is written as an escape, which means the same to a JSON reader.
+pub(super) fn line(value: &impl Serialize) -> String {
+    // Plain data with text keys always has a JSON form; should that ever cease to hold, the line still says so.
+    let json = serde_json::to_string(value).unwrap_or_else(|error| {
+        serde_json::json!({ "type": "error", "version": VERSION, "message": error.to_string() }).to_string()
+    });
+    escape(&json)
+}
+
+/// Control characters stand only inside strings here, since the JSON is compact.
+fn escape(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    let mut buffer = [0; 4];
+    for character in json.chars() {
+        let same = character.encode_utf8(&mut buffer);
+        // What ASCII prints is the syntax itself and stays as it is.
+        if !character.is_ascii_control() && (character.is_ascii() || neutral(same) == *same) {
+            text.push(character);
+            continue;
+        }
+        let mut units = [0; 2];
+        for unit in character.encode_utf16(&mut units) {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\\u{unit:04x}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_says_the_same_and_drives_no_terminal() {
+        let hostile = "a\u{1b}[2J\u{9b}31m\u{202e}\u{200b}\u{7f}\n\\\"é😀";
+        let text = line(&hostile);
+        assert!(text.chars().all(|c| !c.is_control() && !matches!(c, '\u{202e}' | '\u{200b}')), "{text}");
+        assert!(text.contains("é😀"));
+        assert_eq!(serde_json::from_str::<String>(&text).expect("JSON"), hostile);
+    }
+}
