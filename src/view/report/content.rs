@@ -1,0 +1,234 @@
+//! What a report says, whatever its form: what happened at a glance, the figures, what stays, and how to go on. Pure.
+
+use super::super::document::{Block, Column, Line, ours, plain, theirs};
+use super::super::units::{self, counted, grouped, messages};
+use super::Report;
+use crate::apply::{Destined, Figures, RuleSummary};
+use crate::plan::Plan;
+use crate::target::{Reason, TargetKind};
+
+/// One sentence on how the run stands. `outcome` is the code of the journal.
+pub(in crate::view) fn glance(outcome: &str, figures: &Figures) -> Line {
+    let attention = figures.blocked + figures.held + figures.failed;
+    match outcome {
+        "finished" if attention == 0 => ours("Done. Every message that the run met is where the plan wanted it."),
+        "finished" => ours("Done, but ")
+            .plain(messages(attention))
+            .ours(" must be looked at (")
+            .number(figures.blocked)
+            .ours(" blocked, ")
+            .number(figures.held)
+            .ours(" held, ")
+            .number(figures.failed)
+            .ours(" failed), left in the source. The rest is where the plan wanted it."),
+        "interrupted" => ours("Stopped because somebody asked for it. ").ours(SAFE),
+        "drifted" => ours("Stopped because the queue did not hold what was planned. ").ours(SAFE),
+        "guarded" => ours("Halted by a guard. ").ours(SAFE),
+        "failed" => ours("Stopped by a failure. ").ours(SAFE),
+        "unfinished" => {
+            ours("Not finished: it is still under way, was ended from outside, or left messages on their way. ")
+                .ours(SAFE)
+        }
+        other => ours("Ended as ").theirs(other).ours(". ").ours(SAFE),
+    }
+}
+
+/// What holds at every stop.
+pub(in crate::view) const SAFE: &str =
+    "Nothing is lost: the journal knows where every message is, and the run can go on from here.";
+
+/// The sum of the figures, written out so that everybody can check it.
+pub(in crate::view) fn sum(figures: &Figures) -> Line {
+    let parts = [
+        ("moved ", figures.moved),
+        ("archived ", figures.archived),
+        ("dropped ", figures.dropped),
+        ("kept ", figures.kept),
+        ("blocked ", figures.blocked),
+        ("held ", figures.held),
+        ("failed ", figures.failed),
+    ];
+    let mut line = ours("received ").number(figures.received);
+    for (position, (name, number)) in parts.into_iter().enumerate() {
+        line = line.ours(if position == 0 { " = " } else { " + " }).ours(name).number(number);
+    }
+    if figures.unfinished > 0 {
+        line = line.ours(" + unfinished ").number(figures.unfinished);
+    }
+    if !figures.add_up() {
+        line = line.ours(
+            ". THESE FIGURES DO NOT ADD UP. That is a mistake in redrive: keep the journal and report it, please",
+        );
+    }
+    line
+}
+
+/// What became of the messages, by rule and destination, in the plan's order of rules.
+pub(in crate::view) fn table(figures: &Figures, plan: Option<&Plan>) -> Block {
+    let in_plan = |name: &str| plan.and_then(|plan| plan.rules.iter().position(|rule| rule.name == name));
+    let in_figures = |name: &str| figures.rules.iter().position(|row| row.rule == name);
+    let position = |row: &RuleSummary| in_plan(&row.rule).or_else(|| in_figures(&row.rule));
+    let mut rows: Vec<&RuleSummary> = figures.rules.iter().collect();
+    rows.sort_by_key(|row| (position(row), std::cmp::Reverse(row.messages)));
+    let mut rows: Vec<Vec<Line>> = rows
+        .into_iter()
+        .map(|row| vec![theirs(&row.rule), became(&row.became, plan), plain(grouped(row.messages))])
+        .collect();
+    rows.push(vec![ours("all"), ours("received"), plain(grouped(figures.received))]);
+    Block::Table(vec![Column::text("rule"), Column::text("what became of them"), Column::number("messages")], rows)
+}
+
+/// What became of messages, in words.
+fn became(destined: &Destined, plan: Option<&Plan>) -> Line {
+    // A label stands for one kind: destinations have names of their own, and an origin is always a queue.
+    let kind = destined.to.as_ref().and_then(|to| {
+        plan.and_then(|plan| plan.targets.iter().find(|target| target.label() == *to)).map(|target| target.kind)
+    });
+    let at = |verb: &'static str| match &destined.to {
+        Some(to) => ours(verb).theirs(to),
+        None => ours(verb).ours("an unknown destination"),
+    };
+    let why = |verb: &'static str| ours(verb).ours(destined.reason.map_or("no reason is noted", Reason::text));
+    let line = match (destined.state, kind) {
+        ("done", Some(TargetKind::Sqs)) => at("moved to "),
+        ("done", Some(TargetKind::S3 | TargetKind::File)) => at("archived to "),
+        ("done", Some(TargetKind::Drop)) => ours("dropped"),
+        ("done", None) => at("went to "),
+        ("sent", _) => at("unfinished: still to be deleted here, safely at "),
+        ("sending" | "resending", _) => at("unfinished: on the way to "),
+        ("in_doubt", _) => at("unfinished: in doubt at "),
+        ("returned", _) => ours("unfinished: not sent, to be judged again"),
+        ("held", _) => why("held: "),
+        ("kept", _) => return why("kept: "),
+        ("blocked", _) => why("blocked: "),
+        ("failed", _) => at("refused by ").ours(": ").ours(destined.reason.map_or("no reason is noted", Reason::text)),
+        (other, _) => ours(other),
+    };
+    if destined.exhausted { line.ours(" (retry count exhausted)") } else { line }
+}
+
+/// What is left in the source, and what there is to know of it.
+pub(in crate::view) fn left(figures: &Figures) -> Vec<Block> {
+    let stay = figures.kept + figures.blocked + figures.held + figures.failed;
+    let mut lines = vec![plain(messages(stay)).ours(" met by this run and left there, untouched.")];
+    let mut note = |number: u64, line: Line| {
+        if number > 0 {
+            lines.push(line);
+        }
+    };
+    note(
+        figures.unfinished,
+        plain(messages(figures.unfinished)).ours(" on the way when it stopped, there until the run goes on."),
+    );
+    note(
+        figures.not_released,
+        plain(messages(figures.not_released))
+            .ours(" that could not be given back: visible again when the visibility timeout ends."),
+    );
+    note(
+        figures.still_visible,
+        ours("SQS still counted ")
+            .plain(messages(figures.still_visible))
+            .ours(" as visible at the end, though receives came back empty; its counts lag by about a minute."),
+    );
+    note(
+        figures.in_flight_elsewhere,
+        plain(messages(figures.in_flight_elsewhere))
+            .ours(" in flight with another consumer at the end; this run could not see them."),
+    );
+    note(
+        figures.bounced,
+        ours("Of the kept, ")
+            .plain(messages(figures.bounced))
+            .ours(" had come back after this very run moved them: the consumer may still fail."),
+    );
+    note(
+        figures.deleted_for_other_runs,
+        ours("Beside these, ")
+            .plain(messages(figures.deleted_for_other_runs))
+            .ours(" sent by an earlier run and deleted again now."),
+    );
+    vec![Block::Heading("Left in the source"), Block::List(lines)]
+}
+
+/// What it took.
+pub(in crate::view) fn effort(figures: &Figures) -> Line {
+    let gone = figures.moved + figures.archived + figures.dropped;
+    let mut line = plain(counted(figures.requests, "SQS request", "SQS requests"));
+    if let Some(ratio) = units::ratio(figures.requests, gone) {
+        line = line.ours(" (").plain(ratio).ours(" for each message that left the source)");
+    }
+    line = line.ours(" in ").plain(units::duration(figures.elapsed_ms));
+    if let Some(rate) = units::per_second(gone, figures.elapsed_ms) {
+        line = line.ours(", ").plain(rate).ours(" messages a second");
+    }
+    line
+}
+
+/// What it is, how it stands, and the facts of the run; `more` are facts that follow.
+pub(in crate::view) fn head(report: &Report, more: Vec<(&'static str, Line)>) -> Vec<Block> {
+    let (figures, record) = (&report.figures, &report.record);
+    let title =
+        ours("Run ").theirs(&figures.run).ours(" of job ").theirs(&figures.job).ours(": ").theirs(report.outcome());
+    let mut facts = Vec::new();
+    if let Some(description) = &report.plan.job.description {
+        facts.push(("for", theirs(description)));
+    }
+    facts.extend([
+        ("source", theirs(&report.plan.source.arn)),
+        ("started", plain(units::time(record.started))),
+        ("ended", record.ended.map_or_else(|| ours("not finished"), |ended| plain(units::time(ended)))),
+        ("took", effort(figures)),
+    ]);
+    facts.extend(more);
+    vec![Block::Title(title), Block::Paragraph(glance(report.outcome(), figures)), Block::Facts(facts)]
+}
+
+/// The command that goes on with a run, as far as the journal knows it: the job's file, where it has not changed since.
+pub(in crate::view) fn command(report: &Report) -> String {
+    format!("redrive apply {}", quoted(&report.plan.job.file))
+}
+
+/// A word that a shell takes as one, whatever is in it: the command is there to be copied.
+fn quoted(word: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_./".contains(character);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// How to go on after a stop; nothing where the run is finished.
+pub(in crate::view) fn resume(outcome: &str, command: &str) -> Vec<Block> {
+    if outcome == "finished" {
+        return Vec::new();
+    }
+    let mut blocks = vec![Block::Heading("How to go on")];
+    if outcome == "drifted" {
+        blocks.push(Block::Paragraph(
+            ours("Look at the queue and make a new plan, or accept what is there by going on with ")
+                .code("--allow-drift")
+                .ours("."),
+        ));
+    }
+    blocks.extend([
+        Block::Paragraph(ours(
+            "The same command goes on where it stopped. What is known to be sent is not sent again.",
+        )),
+        Block::Command(command.to_owned()),
+    ]);
+    blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_copied_into_a_shell() {
+        assert_eq!(quoted("jobs/orders-dlq.toml"), "jobs/orders-dlq.toml");
+        assert_eq!(quoted("a b; rm -rf ~"), "'a b; rm -rf ~'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

@@ -1,0 +1,208 @@
+//! A plan, its figures and the messages that need attention, for the tests of the views.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::Report;
+use crate::apply::{Event, Figures, Progress, Totals};
+use crate::journal::{RunRecord, State, Tally, TallyKey, Trouble};
+use crate::message::MessageId;
+use crate::plan::{Cost, Estimate, FORMAT, JobText, Outcome, OutcomeFigures, Plan, RuleFigures, Sample, TYPE};
+use crate::sqs::{Counts, QueueAttributes};
+use crate::target::{Reason, RuleId, Target, TargetId, TargetKind};
+
+const ORDERS: TargetId = TargetId(0);
+const GRAVEYARD: TargetId = TargetId(1);
+const PAYMENTS: TargetId = TargetId(2);
+
+pub(in crate::view) fn at(text: &str) -> Timestamp {
+    text.parse().expect("a time")
+}
+
+fn queue(name: &str) -> QueueAttributes {
+    QueueAttributes {
+        arn: format!("arn:aws:sqs:eu-west-1:123456789012:{name}"),
+        url: format!("https://sqs.eu-west-1.amazonaws.com/123456789012/{name}"),
+        fifo: name == "payments.fifo",
+        created: None,
+        redrive_policy: None,
+        redrive_allow_policy: None,
+        maximum_message_size: 1 << 20,
+        message_retention_seconds: 345_600,
+        visibility_timeout_seconds: 30,
+        kms_key: None,
+        content_based_deduplication: false,
+        counts: Counts::default(),
+    }
+}
+
+fn target(destination: &str, kind: TargetKind, queue: Option<QueueAttributes>) -> Target {
+    Target { destination: destination.to_owned(), kind, queue, location: None }
+}
+
+fn rule(id: RuleId, name: &str, outcomes: &[(Outcome, u64)]) -> RuleFigures {
+    let estimate = |total| Estimate { sampled: total / 10, total, low: total, high: total };
+    RuleFigures {
+        rule: id,
+        name: name.to_owned(),
+        estimate: estimate(outcomes.iter().map(|(_, total)| total).sum()),
+        bound: 10_000,
+        outcomes: outcomes
+            .iter()
+            .map(|(outcome, total)| OutcomeFigures { outcome: *outcome, estimate: estimate(*total), bytes: 0 })
+            .collect(),
+    }
+}
+
+pub(in crate::view) fn plan() -> Plan {
+    Plan {
+        kind: TYPE.to_owned(),
+        format: FORMAT,
+        digest: format!("sha256:{}", "3f2a9c0d1e4b".repeat(5)),
+        tool_version: "0.1.0".to_owned(),
+        created: at("2026-11-20T09:58:00Z"),
+        expires: at("2026-11-21T09:58:00Z"),
+        job: JobText {
+            name: "orders-dlq".to_owned(),
+            description: Some("INC-4711: gateway timeouts".to_owned()),
+            file: "jobs/orders.toml".to_owned(),
+            sha256: "ab".repeat(32),
+            text: String::new(),
+        },
+        sent_before: at("2026-11-20T09:58:00Z"),
+        sent_after: None,
+        source: queue("orders-dlq"),
+        targets: vec![
+            target("orders", TargetKind::Sqs, Some(queue("orders"))),
+            target("graveyard", TargetKind::S3, None),
+            target("payments", TargetKind::Sqs, Some(queue("payments.fifo"))),
+            target("drop", TargetKind::Drop, None),
+        ],
+        sample: Sample {
+            messages: 1000,
+            whole_queue: false,
+            population: 10_000,
+            receives: 100,
+            not_given_back: 0,
+            oldest: None,
+            newest: None,
+            not_json: 0,
+            origins: Vec::new(),
+        },
+        rules: vec![
+            rule(RuleId(0), "gateway timeouts", &[(Outcome::To(ORDERS), 7000), (Outcome::Exhausted(GRAVEYARD), 2000)]),
+            rule(RuleId(1), "refunds", &[(Outcome::To(PAYMENTS), 50), (Outcome::Blocked(Reason::NotJson), 10)]),
+            rule(RuleId::UNMATCHED, "unmatched", &[(Outcome::Kept(Reason::Unmatched), 940)]),
+            rule(RuleId::OUT_OF_SCOPE, "out of scope", &[]),
+        ],
+        cost: Cost { sqs_requests: 3000, s3_requests: 2000, micro_usd: 1200, seconds_at_rate: None },
+        refusals: Vec::new(),
+        hazards: Vec::new(),
+        examples: Vec::new(),
+    }
+}
+
+pub(in crate::view) fn tally() -> Tally {
+    let key = |state, rule, target, reason| TallyKey { state, rule, target, exhausted: false, reason };
+    let counts = [
+        (key(State::Done, RuleId(0), Some(ORDERS), None), 7003),
+        (TallyKey { exhausted: true, ..key(State::Done, RuleId(0), Some(GRAVEYARD), None) }, 1980),
+        (key(State::Done, RuleId(1), Some(PAYMENTS), None), 48),
+        (key(State::Held, RuleId(0), Some(ORDERS), Some(Reason::AnswerLost)), 2),
+        (key(State::Kept, RuleId::UNMATCHED, None, Some(Reason::Unmatched)), 947),
+        (key(State::Kept, RuleId::OUT_OF_SCOPE, None, Some(Reason::Bounced)), 3),
+        (key(State::Blocked, RuleId(1), None, Some(Reason::NotJson)), 12),
+        (key(State::Failed, RuleId(0), Some(ORDERS), Some(Reason::Refused)), 1),
+    ];
+    Tally { counts: BTreeMap::from(counts), doubted: 5, deleted_for_other_runs: 0 }
+}
+
+pub(in crate::view) fn progress(tally: Tally) -> Event {
+    Event::Progress(Progress { tally })
+}
+
+pub(in crate::view) fn trouble(id: &str, state: State, target: Option<TargetId>, doubts: u32) -> Trouble {
+    let reason = match state {
+        State::Held => Some(Reason::AnswerLost),
+        State::Blocked => Some(Reason::NotJson),
+        State::Failed => Some(Reason::Refused),
+        _ => None,
+    };
+    Trouble {
+        id: MessageId::new(id),
+        state,
+        rule: RuleId(0),
+        target,
+        reason,
+        doubts,
+        sent_as: None,
+        note: None,
+        at: at("2026-11-20T10:00:30Z"),
+    }
+}
+
+pub(in crate::view) fn report() -> Report {
+    let plan = plan();
+    let totals = Totals { requests: 3100, elapsed_ms: 95_300, in_flight_elsewhere: 4, ..Totals::default() };
+    let mut twice = trouble("aaaa-1", State::Done, Some(ORDERS), 1);
+    twice.sent_as = Some(MessageId::new("bbbb-1"));
+    let mut refused = trouble("aaaa-5", State::Failed, Some(ORDERS), 0);
+    refused.note = Some("InvalidMessageContents: no".to_owned());
+    let mut troubles = vec![
+        twice,
+        trouble("aaaa-2", State::Done, Some(GRAVEYARD), 1),
+        trouble("aaaa-3", State::Done, Some(PAYMENTS), 1),
+        trouble("aaaa-4", State::Held, Some(ORDERS), 1),
+        refused,
+    ];
+    for number in 0..12 {
+        let mut blocked = trouble(&format!("cccc-{number}"), State::Blocked, None, 0);
+        blocked.note = Some("$.order.total".to_owned());
+        troubles.push(blocked);
+    }
+    Report {
+        figures: Figures::new(&plan, "orders-dlq", &tally(), totals),
+        troubles,
+        record: RunRecord {
+            name: plan.id().to_owned(),
+            source_arn: plan.source.arn.clone(),
+            job_sha256: plan.job.sha256.clone(),
+            plan: String::new(),
+            started: at("2026-11-20T10:00:00Z"),
+            ended: Some(at("2026-11-20T10:01:35Z")),
+            outcome: Some("finished".to_owned()),
+            requests: 3100,
+            elapsed_ms: 95_300,
+        },
+        plan,
+    }
+}
+
+/// The same report where everything that comes from outside is hostile: to terminals, Markdown, pages, and eyes.
+pub(in crate::view) fn hostile() -> Report {
+    const EVIL: &str = "\u{1b}[2J\u{9b}31m\r\n\n# h\t<script>alert(1)</script>|`x`|\u{202e}\u{2066}\u{200b}@team [a](http://x) \
+                        </title>&lt; \"'";
+    let mut report = report();
+    for rule in &mut report.plan.rules {
+        rule.name.push_str(EVIL);
+    }
+    for target in &mut report.plan.targets {
+        target.destination.push_str(EVIL);
+    }
+    let job = &mut report.plan.job;
+    for text in [&mut job.name, &mut job.file, &mut job.sha256, &mut report.plan.digest, &mut report.plan.source.arn] {
+        text.push_str(EVIL);
+    }
+    job.description = Some(EVIL.to_owned());
+    for trouble in &mut report.troubles {
+        trouble.id = MessageId::new(format!("{}{EVIL}", trouble.id));
+        trouble.sent_as = Some(MessageId::new(EVIL));
+        trouble.note = Some(EVIL.to_owned());
+    }
+    report.record.name.push_str(EVIL);
+    report.record.outcome = Some(EVIL.to_owned());
+    let totals = Totals { requests: 1, ..Totals::default() };
+    report.figures = Figures::new(&report.plan, EVIL, &tally(), totals);
+    report
+}

@@ -1,0 +1,65 @@
+//! The end of an apply: what the last line of the JSON output and the last words on a terminal say. Pure.
+
+use super::super::document::{Block, Line, ours, theirs};
+use super::super::wire::{self, RunObject};
+use super::content::{SAFE, effort, glance, left, resume, sum, table};
+use crate::apply::{Outcome, Summary};
+use crate::error::Kind;
+
+/// One line, one object of type `summary`: the last of an apply.
+pub fn summary_json(summary: &Summary) -> String {
+    let object = RunObject::new("summary", summary.outcome.code(), &summary.figures);
+    let object = match &summary.outcome {
+        Outcome::Finished | Outcome::Unfinished | Outcome::Interrupted => object,
+        Outcome::Drifted(words) | Outcome::Guarded(words) => object.with_error(words, None),
+        Outcome::Failed(error) => object.with_error(error.message(), error.hint_text()),
+    };
+    wire::line(&object)
+}
+
+/// For a person, with the command that goes on after a stop.
+pub fn summary_text(summary: &Summary, how_to_resume: &str) -> String {
+    let (outcome, figures) = (&summary.outcome, &summary.figures);
+    let mut blocks = vec![
+        Block::Title(
+            ours("Run ").theirs(&figures.run).ours(" of job ").theirs(&figures.job).ours(": ").ours(outcome.code()),
+        ),
+        Block::Paragraph(words(summary)),
+    ];
+    if let Outcome::Failed(error) = outcome
+        && let Some(hint) = error.hint_text()
+    {
+        blocks.push(Block::Paragraph(theirs(hint)));
+    }
+    blocks.extend([Block::Heading("Figures"), Block::Paragraph(sum(figures)), table(figures, None)]);
+    blocks.push(Block::Paragraph(effort(figures)));
+    if figures.in_doubt > 0 {
+        blocks.push(Block::Paragraph(
+            ours("In doubt: the answer to a send of ")
+                .plain(super::super::units::messages(figures.in_doubt))
+                .ours(" never came. ")
+                .code("redrive report")
+                .ours(" lists them and says what to do."),
+        ));
+    }
+    blocks.extend(left(figures));
+    blocks.extend(resume(outcome.code(), how_to_resume));
+    super::text::render(&blocks)
+}
+
+/// What happened, and what is safe.
+fn words(summary: &Summary) -> Line {
+    let code = summary.outcome.code();
+    match &summary.outcome {
+        Outcome::Finished | Outcome::Interrupted => glance(code, &summary.figures),
+        // At the end of a session it is known which of the three possibilities it is.
+        Outcome::Unfinished => ours("The source is dry, but some messages are still on their way. ").ours(SAFE),
+        Outcome::Drifted(what) => ours("Stopped as drifted: ").theirs(what).ours(". ").ours(SAFE),
+        Outcome::Guarded(what) => ours("Halted by a guard: ").theirs(what).ours(". ").ours(SAFE),
+        Outcome::Failed(error) => {
+            let line = ours("Stopped by a failure: ").theirs(error.message()).ours(". ");
+            // An error that stops a run on the way says itself, in its hint, what is safe.
+            if error.kind() == Kind::Stopped && error.hint_text().is_some() { line } else { line.ours(SAFE) }
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! Reports as people get them.
+
+mod hostile;
+mod summary;
+
+use super::sample::report;
+use super::*;
+use crate::apply::Totals;
+
+fn stopped(outcome: &str) -> Report {
+    let mut report = report();
+    report.record.outcome = Some(outcome.to_owned());
+    report.record.ended = None;
+    report
+}
+
+#[test]
+fn a_report_as_text() {
+    insta::assert_snapshot!(text(&report()), @r#"
+    Run 3f2a9c0d1e4b of job orders-dlq: finished
+      Done, but 15 messages must be looked at (12 blocked, 2 held, 1 failed), left in the source. The
+      rest is where the plan wanted it.
+
+      for      INC-4711: gateway timeouts
+      source   arn:aws:sqs:eu-west-1:123456789012:orders-dlq
+      started  2026-11-20 10:00:00 UTC
+      ended    2026-11-20 10:01:35 UTC
+      took     3,100 SQS requests (0.34 for each message that left the source) in 1 min 35 s, 94
+               messages a second
+      plan     made 2026-11-20 09:58:00 UTC from jobs/orders.toml
+      digest   sha256:3f2a9c0d1e4b3f2a9c0d1e4b3f2a9c0d1e4b3f2a9c0d1e4b3f2a9c0d1e4b
+      job      SHA-256 abababababababababababababababababababababababababababababababab
+
+    Figures
+      received 9,996 = moved 7,051 + archived 1,980 + dropped 0 + kept 950 + blocked 12 + held 2 +
+      failed 1
+
+      rule              what became of them                                   messages
+      gateway timeouts  moved to orders                                          7,003
+      gateway timeouts  archived to graveyard (retry count exhausted)            1,980
+      gateway timeouts  held: the answer to its send never came                      2
+      gateway timeouts  refused by orders: the destination refused it                1
+      refunds           moved to payments                                           48
+      refunds           blocked: a transform needs JSON, and the body is not        12
+      unmatched         kept: no rule matched                                      947
+      out of scope      kept: this run sent it, and it came back                     3
+      all               received                                                 9,996
+
+    In doubt
+      The answer to a send of 5 messages never came.
+
+      Held: nobody can say whether these arrived at orders. They stay in the source. Look for them
+      there; delete from the source those that arrived. A plan whose job says `in_doubt = "resend"`
+      sends the others again.
+      - aaaa-4
+
+      Sent again after the answer was lost: these are surely at orders, perhaps twice. Nothing is lost.
+      If its consumer is not idempotent, look for a second copy of each.
+      - aaaa-1, there as bbbb-1
+
+      Sent again under the same deduplication ID: these are surely at payments. SQS drops a second copy
+      that comes within five minutes; a run that went on later than that may have made one.
+      - aaaa-3
+
+      Written again to the same place: these are surely at graveyard, once. There is nothing to do.
+      - aaaa-2
+
+      Not listed here: 1 message more.
+
+    Failed
+      1 message refused for good and left in the source. Correct what the destination says, and plan
+      again.
+
+      the destination refused it, at orders:
+      - aaaa-5: InvalidMessageContents: no
+
+    Blocked
+      12 messages that could not be sent whole, left in the source. Correct the job, or the messages,
+      and plan again.
+
+      reason                                       messages
+      a transform needs JSON, and the body is not        12
+
+      a transform needs JSON, and the body is not:
+      - cccc-0: $.order.total
+      - cccc-1: $.order.total
+      - cccc-2: $.order.total
+      - cccc-3: $.order.total
+      - cccc-4: $.order.total
+      - cccc-5: $.order.total
+      - cccc-6: $.order.total
+      - cccc-7: $.order.total
+      - cccc-8: $.order.total
+      - cccc-9: $.order.total
+      - and 2 more
+
+    Left in the source
+      - 965 messages met by this run and left there, untouched.
+      - 4 messages in flight with another consumer at the end; this run could not see them.
+      - Of the kept, 3 messages had come back after this very run moved them: the consumer may still
+        fail.
+    "#);
+}
+
+#[test]
+fn a_report_as_markdown() {
+    insta::assert_snapshot!(markdown(&report()), @r#"
+    ## Run `3f2a9c0d1e4b` of job `orders-dlq`: `finished`
+
+    Done, but 15 messages must be looked at (12 blocked, 2 held, 1 failed), left in the source. The rest is where the plan wanted it.
+
+    - for: `INC-4711: gateway timeouts`
+    - source: `arn:aws:sqs:eu-west-1:123456789012:orders-dlq`
+    - started: 2026-11-20 10:00:00 UTC
+    - ended: 2026-11-20 10:01:35 UTC
+    - took: 3,100 SQS requests (0.34 for each message that left the source) in 1 min 35 s, 94 messages a second
+    - plan: made 2026-11-20 09:58:00 UTC from `jobs/orders.toml`
+    - digest: `sha256:3f2a9c0d1e4b3f2a9c0d1e4b3f2a9c0d1e4b3f2a9c0d1e4b3f2a9c0d1e4b`
+    - job: SHA-256 `abababababababababababababababababababababababababababababababab`
+
+    ### Figures
+
+    received 9,996 = moved 7,051 + archived 1,980 + dropped 0 + kept 950 + blocked 12 + held 2 + failed 1
+
+    | rule | what became of them | messages |
+    | --- | --- | ---: |
+    | `gateway timeouts` | moved to `orders` | 7,003 |
+    | `gateway timeouts` | archived to `graveyard` (retry count exhausted) | 1,980 |
+    | `gateway timeouts` | held: the answer to its send never came | 2 |
+    | `gateway timeouts` | refused by `orders`: the destination refused it | 1 |
+    | `refunds` | moved to `payments` | 48 |
+    | `refunds` | blocked: a transform needs JSON, and the body is not | 12 |
+    | `unmatched` | kept: no rule matched | 947 |
+    | `out of scope` | kept: this run sent it, and it came back | 3 |
+    | all | received | 9,996 |
+
+    ### In doubt
+
+    The answer to a send of 5 messages never came.
+
+    Held: nobody can say whether these arrived at `orders`. They stay in the source. Look for them there; delete from the source those that arrived. A plan whose job says `in_doubt = "resend"` sends the others again.
+
+    - `aaaa-4`
+
+    Sent again after the answer was lost: these are surely at `orders`, perhaps twice. Nothing is lost. If its consumer is not idempotent, look for a second copy of each.
+
+    - `aaaa-1`, there as `bbbb-1`
+
+    Sent again under the same deduplication ID: these are surely at `payments`. SQS drops a second copy that comes within five minutes; a run that went on later than that may have made one.
+
+    - `aaaa-3`
+
+    Written again to the same place: these are surely at `graveyard`, once. There is nothing to do.
+
+    - `aaaa-2`
+
+    Not listed here: 1 message more.
+
+    ### Failed
+
+    1 message refused for good and left in the source. Correct what the destination says, and plan again.
+
+    the destination refused it, at `orders`:
+
+    - `aaaa-5`: `InvalidMessageContents: no`
+
+    ### Blocked
+
+    12 messages that could not be sent whole, left in the source. Correct the job, or the messages, and plan again.
+
+    | reason | messages |
+    | --- | ---: |
+    | a transform needs JSON, and the body is not | 12 |
+
+    a transform needs JSON, and the body is not:
+
+    - `cccc-0`: `$.order.total`
+    - `cccc-1`: `$.order.total`
+    - `cccc-2`: `$.order.total`
+    - `cccc-3`: `$.order.total`
+    - `cccc-4`: `$.order.total`
+    - `cccc-5`: `$.order.total`
+    - `cccc-6`: `$.order.total`
+    - `cccc-7`: `$.order.total`
+    - `cccc-8`: `$.order.total`
+    - `cccc-9`: `$.order.total`
+    - and 2 more
+
+    ### Left in the source
+
+    - 965 messages met by this run and left there, untouched.
+    - 4 messages in flight with another consumer at the end; this run could not see them.
+    - Of the kept, 3 messages had come back after this very run moved them: the consumer may still fail.
+    "#);
+}
+
+#[test]
+fn a_report_as_json() {
+    let mut pretty: serde_json::Value = serde_json::from_str(&json(&report())).expect("JSON");
+    let troubles = pretty["troubles"].as_array_mut().expect("troubles");
+    assert_eq!(troubles.len(), 17, "all that are there");
+    troubles.drain(1..);
+    pretty["rules"].as_array_mut().expect("rules").drain(1..);
+    insta::assert_snapshot!(serde_json::to_string_pretty(&pretty).expect("JSON"), @r#"
+    {
+      "type": "report",
+      "version": 1,
+      "run": "3f2a9c0d1e4b",
+      "job": "orders-dlq",
+      "source": "orders-dlq",
+      "outcome": "finished",
+      "started": "2026-11-20T10:00:00Z",
+      "ended": "2026-11-20T10:01:35Z",
+      "plan": {
+        "digest": "sha256:3f2a9c0d1e4b3f2a9c0d1e4b3f2a9c0d1e4b3f2a9c0d1e4b3f2a9c0d1e4b",
+        "created": "2026-11-20T09:58:00Z",
+        "tool_version": "0.1.0",
+        "job_file": "jobs/orders.toml",
+        "job_sha256": "abababababababababababababababababababababababababababababababab",
+        "description": "INC-4711: gateway timeouts"
+      },
+      "received": 9996,
+      "moved": 7051,
+      "archived": 1980,
+      "dropped": 0,
+      "kept": 950,
+      "blocked": 12,
+      "held": 2,
+      "failed": 1,
+      "unfinished": 0,
+      "in_doubt": 5,
+      "bounced": 3,
+      "deleted_for_other_runs": 0,
+      "requests": 3100,
+      "elapsed_ms": 95300,
+      "not_released": 0,
+      "still_visible": 0,
+      "in_flight_elsewhere": 4,
+      "rules": [
+        {
+          "rule": "gateway timeouts",
+          "state": "done",
+          "to": "orders",
+          "exhausted": false,
+          "reason": null,
+          "messages": 7003
+        }
+      ],
+      "troubles": [
+        {
+          "message_id": "aaaa-1",
+          "state": "done",
+          "rule": "gateway timeouts",
+          "to": "orders",
+          "reason": null,
+          "doubts": 1,
+          "sent_as": "bbbb-1",
+          "note": null,
+          "at": "2026-11-20T10:00:30Z"
+        }
+      ]
+    }
+    "#);
+}
+
+#[test]
+fn a_page_stands_alone_and_runs_nothing() {
+    let page = html(&report());
+    for needed in [
+        "<!doctype html>",
+        r#"content="default-src 'none'; style-src 'unsafe-inline'""#,
+        "prefers-color-scheme: dark",
+        "<title>redrive: run 3f2a9c0d1e4b</title>",
+        r#"<td class="number">7,003</td>"#,
+        "<li><bdi>cccc-11</bdi>: <bdi>$.order.total</bdi></li>",
+    ] {
+        assert!(page.contains(needed), "{needed}");
+    }
+    for foreign in ["<script", "<img", "<link", "href", "src=", "url(", "@import", "onerror="] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_is_unfinished() {
+    let mut report = report();
+    report.record.outcome = None;
+    report.record.ended = None;
+    assert!(text(&report).starts_with("Run 3f2a9c0d1e4b of job orders-dlq: unfinished\n  Not finished:"));
+    assert!(json(&report).contains(r#""outcome":"unfinished""#) && !json(&report).contains(r#""ended""#));
+}
+
+#[test]
+fn figures_that_do_not_add_up_are_shouted() {
+    let mut report = report();
+    assert!(!text(&report).contains("ADD UP"));
+    report.figures.moved += 1;
+    assert!(text(&report).contains("THESE FIGURES DO NOT ADD UP"));
+}
+
+#[test]
+fn the_table_and_the_sum_agree() {
+    let report = report();
+    assert!(report.figures.add_up());
+    assert_eq!(report.figures.rules.iter().map(|row| row.messages).sum::<u64>(), report.figures.received);
+}
+
+#[test]
+fn an_empty_run_divides_by_nothing() {
+    let mut report = report();
+    let nothing = crate::journal::Tally::default();
+    report.figures = Figures::new(&report.plan, "orders-dlq", &nothing, Totals::default());
+    report.troubles.clear();
+    let said = text(&report);
+    assert!(said.contains("received 0 = moved 0") && said.contains("Done. Every message"), "{said}");
+    assert!(!said.contains("In doubt") && !said.contains("Blocked") && !said.contains("How to go on"));
+}

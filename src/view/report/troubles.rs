@@ -1,0 +1,181 @@
+//! The messages that somebody should look at: in doubt, failed, blocked. Grouped by what they mean, each by its ID. Pure.
+
+use std::collections::BTreeMap;
+
+use super::super::document::{Block, Column, Line, ours, plain, theirs};
+use super::super::units::{grouped, messages};
+use super::Report;
+use crate::journal::{State, Trouble};
+use crate::target::{Reason, TargetId, TargetKind};
+
+/// Everything there is to say of them. Of each group that is not in doubt at most `most` are listed.
+pub(super) fn blocks(report: &Report, most: usize) -> Vec<Block> {
+    let mut blocks = in_doubt(report);
+    blocks.extend(failed(report, most));
+    blocks.extend(blocked(report, most));
+    blocks
+}
+
+/// Says how many of a kind there are beyond those that the report was given.
+fn beyond(report: &Report, all: u64, is_kind: impl Fn(&Trouble) -> bool) -> Option<Block> {
+    let given = report.troubles.iter().filter(|trouble| is_kind(trouble)).count() as u64;
+    (all > given).then(|| Block::Paragraph(ours("Not listed here: ").plain(messages(all - given)).ours(" more.")))
+}
+
+/// What a doubt came to. The order is that of urgency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Doubt {
+    Held,
+    Open,
+    Stays,
+    PerhapsTwice,
+    Deduplicated,
+    SamePlace,
+    Dropped,
+}
+
+fn doubt(report: &Report, trouble: &Trouble) -> Doubt {
+    let target = trouble.target.and_then(|target| report.plan.target(target));
+    match trouble.state {
+        State::Held => Doubt::Held,
+        State::Sending | State::InDoubt | State::Resending | State::Returned => Doubt::Open,
+        State::Kept | State::Blocked | State::Failed => Doubt::Stays,
+        State::Sent | State::Done => match target.map(|target| (target.kind, target.queue.as_ref())) {
+            Some((TargetKind::S3 | TargetKind::File, _)) => Doubt::SamePlace,
+            Some((TargetKind::Drop, _)) => Doubt::Dropped,
+            Some((TargetKind::Sqs, Some(queue))) if queue.fifo => Doubt::Deduplicated,
+            Some((TargetKind::Sqs, _)) | None => Doubt::PerhapsTwice,
+        },
+    }
+}
+
+/// What a doubt means, and what to do.
+fn meaning(doubt: Doubt, to: &Line) -> Line {
+    let to = |before: &'static str| Line([ours(before).0, to.0.clone()].concat());
+    match doubt {
+        Doubt::Held => to("Held: nobody can say whether these arrived at ").ours(
+            ". They stay in the source. Look for them there; delete from the source those that arrived. A plan whose job \
+             says ",
+        )
+        .code("in_doubt = \"resend\"")
+        .ours(" sends the others again."),
+        Doubt::Open => to("Not settled: these were on the way to ").ours(
+            ". When the run goes on, they are sent again or held, as the job says, and nothing is deleted before.",
+        ),
+        Doubt::Stays => to("A copy of these may have arrived at ").ours(
+            " although they stay in the source. Look for it there before they are moved by another plan.",
+        ),
+        Doubt::PerhapsTwice => to("Sent again after the answer was lost: these are surely at ").ours(
+            ", perhaps twice. Nothing is lost. If its consumer is not idempotent, look for a second copy of each.",
+        ),
+        Doubt::Deduplicated => to("Sent again under the same deduplication ID: these are surely at ").ours(
+            ". SQS drops a second copy that comes within five minutes; a run that went on later than that may have made one.",
+        ),
+        Doubt::SamePlace => to("Written again to the same place: these are surely at ").ours(", once. There is nothing to do."),
+        Doubt::Dropped => ours("Dropped in the end, as the job says; a copy of an earlier send may have arrived."),
+    }
+}
+
+fn in_doubt(report: &Report) -> Vec<Block> {
+    if report.figures.in_doubt == 0 {
+        return Vec::new();
+    }
+    let mut groups: BTreeMap<(Doubt, Option<TargetId>), Vec<Line>> = BTreeMap::new();
+    for trouble in report.troubles.iter().filter(|trouble| trouble.doubts > 0) {
+        groups.entry((doubt(report, trouble), trouble.target)).or_default().push(item(trouble));
+    }
+    let mut blocks = vec![
+        Block::Heading("In doubt"),
+        Block::Paragraph(
+            ours("The answer to a send of ").plain(messages(report.figures.in_doubt)).ours(" never came."),
+        ),
+    ];
+    for ((doubt, target), lines) in groups {
+        blocks.push(Block::Paragraph(meaning(doubt, &place(report, target))));
+        blocks.push(Block::List(lines));
+    }
+    blocks.extend(beyond(report, report.figures.in_doubt, |trouble| trouble.doubts > 0));
+    blocks
+}
+
+fn failed(report: &Report, most: usize) -> Vec<Block> {
+    if report.figures.failed == 0 {
+        return Vec::new();
+    }
+    let mut blocks = vec![
+        Block::Heading("Failed"),
+        Block::Paragraph(
+            plain(messages(report.figures.failed))
+                .ours(" refused for good and left in the source. Correct what the destination says, and plan again."),
+        ),
+    ];
+    blocks.extend(by_reason(report, State::Failed, most));
+    blocks.extend(beyond(report, report.figures.failed, |trouble| trouble.state == State::Failed));
+    blocks
+}
+
+fn blocked(report: &Report, most: usize) -> Vec<Block> {
+    if report.figures.blocked == 0 {
+        return Vec::new();
+    }
+    let mut reasons: BTreeMap<Option<Reason>, u64> = BTreeMap::new();
+    for row in report.figures.rules.iter().filter(|row| row.became.state == State::Blocked.code()) {
+        *reasons.entry(row.became.reason).or_default() += row.messages;
+    }
+    let rows = reasons.into_iter().map(|(reason, number)| vec![why(reason), plain(grouped(number))]).collect();
+    let mut blocks = vec![
+        Block::Heading("Blocked"),
+        Block::Paragraph(plain(messages(report.figures.blocked)).ours(
+            " that could not be sent whole, left in the source. Correct the job, or the messages, and plan again.",
+        )),
+        Block::Table(vec![Column::text("reason"), Column::number("messages")], rows),
+    ];
+    blocks.extend(by_reason(report, State::Blocked, most));
+    blocks.extend(beyond(report, report.figures.blocked, |trouble| trouble.state == State::Blocked));
+    blocks
+}
+
+/// The messages in this state, by reason, with what is noted of each.
+fn by_reason(report: &Report, state: State, most: usize) -> Vec<Block> {
+    let mut groups: BTreeMap<(Option<Reason>, Option<TargetId>), Vec<&Trouble>> = BTreeMap::new();
+    for trouble in report.troubles.iter().filter(|trouble| trouble.state == state) {
+        groups.entry((trouble.reason, trouble.target)).or_default().push(trouble);
+    }
+    let mut blocks = Vec::new();
+    for ((reason, target), troubles) in groups {
+        let mut title = why(reason);
+        if target.is_some() {
+            title = Line([title.ours(", at ").0, place(report, target).0].concat());
+        }
+        blocks.push(Block::Paragraph(title.ours(":")));
+        let mut lines: Vec<Line> = troubles.iter().take(most).map(|trouble| item(trouble)).collect();
+        if troubles.len() > most {
+            lines.push(ours("and ").number((troubles.len() - most) as u64).ours(" more"));
+        }
+        blocks.push(Block::List(lines));
+    }
+    blocks
+}
+
+fn why(reason: Option<Reason>) -> Line {
+    ours(reason.map_or("no reason is noted", Reason::text))
+}
+
+/// The ID of a message and what is noted of it.
+fn item(trouble: &Trouble) -> Line {
+    let mut line = theirs(trouble.id.as_str());
+    if let Some(sent_as) = &trouble.sent_as {
+        line = line.ours(", there as ").theirs(sent_as.as_str());
+    }
+    match trouble.note.as_deref() {
+        Some(note) if !note.is_empty() => line.ours(": ").theirs(note),
+        _ => line,
+    }
+}
+
+fn place(report: &Report, target: Option<TargetId>) -> Line {
+    match target.and_then(|target| report.plan.target(target)) {
+        Some(target) => theirs(target.label()),
+        None => ours("a destination"),
+    }
+}

@@ -1,0 +1,72 @@
+//! The list of runs and the status of one, as text and JSON. Pure: it takes what was read from the journal.
+
+use super::document::{Block, Column, plain, theirs};
+use super::report::{self, Report};
+use super::units;
+use super::wire::{self, RunObject};
+
+/// The list for a person.
+pub fn text(runs: &[Report]) -> String {
+    if runs.is_empty() {
+        return "No runs in this journal yet.\n".to_owned();
+    }
+    let columns = vec![
+        Column::text("run"),
+        Column::text("job"),
+        Column::text("source"),
+        Column::text("started"),
+        Column::text("outcome"),
+        Column::number("received"),
+        Column::number("gone"),
+        Column::number("stay"),
+    ];
+    let rows = runs.iter().map(|run| {
+        let figures = &run.figures;
+        let gone = figures.moved + figures.archived + figures.dropped;
+        vec![
+            theirs(&figures.run),
+            theirs(&figures.job),
+            theirs(&figures.source),
+            plain(units::time(run.record.started)),
+            theirs(run.outcome()),
+            plain(units::grouped(figures.received)),
+            plain(units::grouped(gone)),
+            plain(units::grouped(figures.received.saturating_sub(gone))),
+        ]
+    });
+    report::render_text(&[Block::Table(columns, rows.collect())])
+}
+
+/// The list for a program: a line and an object of type `run` each.
+pub fn json(runs: &[Report]) -> String {
+    runs.iter().map(|run| wire::line(&RunObject::of("run", run)) + "\n").collect()
+}
+
+/// The status of one run for a person.
+pub fn status_text(run: &Report) -> String {
+    let figures = &run.figures;
+    let mut blocks = report::head(run, Vec::new());
+    blocks.extend([
+        Block::Heading("Figures"),
+        Block::Paragraph(report::sum(figures)),
+        report::table(figures, Some(&run.plan)),
+    ]);
+    if figures.in_doubt + figures.blocked + figures.failed > 0 {
+        blocks.push(Block::Paragraph(
+            plain(units::messages(figures.in_doubt))
+                .ours(" in doubt. ")
+                .code("redrive report")
+                .ours(" lists what is in doubt, blocked or failed, and says what to do."),
+        ));
+    }
+    blocks.extend(report::resume(run.outcome(), &report::command(run)));
+    report::render_text(&blocks)
+}
+
+/// The status of one run for a program: one line, one object of type `status`.
+pub fn status_json(run: &Report) -> String {
+    wire::line(&RunObject::of("status", run).with_plan(&run.plan))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! The list and the status as people get them.
+
+use super::super::report::sample::{hostile, report};
+use super::*;
+
+#[test]
+fn the_list() {
+    let mut unfinished = report();
+    unfinished.record.outcome = None;
+    unfinished.record.ended = None;
+    let runs = [unfinished, report()];
+    insta::assert_snapshot!(text(&runs), @"
+    run           job         source      started                  outcome     received   gone  stay
+    3f2a9c0d1e4b  orders-dlq  orders-dlq  2026-11-20 10:00:00 UTC  unfinished     9,996  9,031   965
+    3f2a9c0d1e4b  orders-dlq  orders-dlq  2026-11-20 10:00:00 UTC  finished       9,996  9,031   965
+    ");
+    assert_eq!(text(&[]), "No runs in this journal yet.\n");
+}
+
+#[test]
+fn the_list_for_a_program_is_a_line_each() {
+    let lines = json(&[report(), hostile()]);
+    assert_eq!(lines.lines().count(), 2);
+    for line in lines.lines() {
+        let object: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!((&object["type"], &object["version"]), (&"run".into(), &1.into()));
+        assert_eq!(object["received"], 9996);
+    }
+    assert_eq!(json(&[]), "");
+}
+
+#[test]
+fn the_status() {
+    let mut run = report();
+    run.record.outcome = Some("drifted".to_owned());
+    run.record.ended = None;
+    insta::assert_snapshot!(status_text(&run), @"
+    Run 3f2a9c0d1e4b of job orders-dlq: drifted
+      Stopped because the queue did not hold what was planned. Nothing is lost: the journal knows where
+      every message is, and the run can go on from here.
+
+      for      INC-4711: gateway timeouts
+      source   arn:aws:sqs:eu-west-1:123456789012:orders-dlq
+      started  2026-11-20 10:00:00 UTC
+      ended    not finished
+      took     3,100 SQS requests (0.34 for each message that left the source) in 1 min 35 s, 94
+               messages a second
+
+    Figures
+      received 9,996 = moved 7,051 + archived 1,980 + dropped 0 + kept 950 + blocked 12 + held 2 +
+      failed 1
+
+      rule              what became of them                                   messages
+      gateway timeouts  moved to orders                                          7,003
+      gateway timeouts  archived to graveyard (retry count exhausted)            1,980
+      gateway timeouts  held: the answer to its send never came                      2
+      gateway timeouts  refused by orders: the destination refused it                1
+      refunds           moved to payments                                           48
+      refunds           blocked: a transform needs JSON, and the body is not        12
+      unmatched         kept: no rule matched                                      947
+      out of scope      kept: this run sent it, and it came back                     3
+      all               received                                                 9,996
+
+      5 messages in doubt. `redrive report` lists what is in doubt, blocked or failed, and says what to
+      do.
+
+    How to go on
+      Look at the queue and make a new plan, or accept what is there by going on with `--allow-drift`.
+
+      The same command goes on where it stopped. What is known to be sent is not sent again.
+        redrive apply jobs/orders.toml
+    ");
+    assert!(status_json(&run).starts_with(r#"{"type":"status","version":1,"run":"3f2a9c0d1e4b""#));
+    assert!(!status_json(&run).contains("troubles"));
+}
+
+#[test]
+fn a_hostile_run_drives_no_terminal() {
+    let run = hostile();
+    for shown in [status_text(&run), status_json(&run), text(std::slice::from_ref(&run)), json(&[run])] {
+        assert!(!shown.contains(|c: char| c != '\n' && c.is_control()) && !shown.contains('\u{202e}'), "{shown:?}");
+    }
+}
