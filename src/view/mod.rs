@@ -1,3 +1,11 @@
 //! What people see: text, JSON, Markdown and HTML. The only place that prints.
 
+mod document;
+pub mod error;
+pub mod output;
+pub mod progress;
+pub mod report;
+pub mod runs;
 pub mod text;
+mod units;
+mod wire;

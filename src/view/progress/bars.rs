@@ -1,0 +1,174 @@
+//! Bars on a terminal: one for each rule whose messages leave the source, and a line on how it stands.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::super::output;
+use super::super::text::neutral;
+use super::lines::{Every, notable, standing};
+use super::pace::Pace;
+use super::{expected, expected_in_all, gone};
+use crate::apply::Event;
+use crate::journal::{State, Tally};
+use crate::plan::Plan;
+use crate::target::RuleId;
+
+/// A longer name would leave no room for the bar.
+const NAME: usize = 28;
+
+/// While a run waits it says so again and again; in between the figures do not take the place of that.
+const WAITING: Duration = Duration::from_secs(5);
+
+/// The bars of a run.
+#[derive(Debug)]
+pub(super) struct Bars {
+    all: MultiProgress,
+    names: BTreeMap<RuleId, String>,
+    by_rule: BTreeMap<RuleId, ProgressBar>,
+    standing: ProgressBar,
+    expected: u64,
+    pace: Pace,
+    text: Every,
+}
+
+impl Bars {
+    /// Bars on stderr.
+    pub(super) fn on_stderr(plan: &Plan) -> Self {
+        let bars = Self::new(plan, ProgressDrawTarget::stderr_with_hz(5));
+        let all = bars.all.clone();
+        output::divert(Some(Box::new(move |print| all.suspend(print))));
+        bars
+    }
+
+    pub(super) fn new(plan: &Plan, target: ProgressDrawTarget) -> Self {
+        let all = MultiProgress::with_draw_target(target);
+        let standing = all.add(ProgressBar::no_length().with_style(style("  {msg}")));
+        let names = plan.rules.iter().map(|rule| (rule.rule, shortened(&rule.name))).collect();
+        let mut bars = Self {
+            all,
+            names,
+            by_rule: BTreeMap::new(),
+            standing,
+            expected: expected_in_all(plan),
+            pace: Pace::default(),
+            text: Every::new(Duration::from_millis(500)),
+        };
+        for (rule, _, total) in expected(plan) {
+            bars.add(rule, total);
+        }
+        bars
+    }
+
+    fn add(&mut self, rule: RuleId, total: u64) {
+        let name = self.names.get(&rule).cloned().unwrap_or_default();
+        // Made whole before it joins the others: until then it would draw itself anywhere.
+        let bar = ProgressBar::new(total)
+            .with_style(style("  {prefix:28} {wide_bar} {human_pos:>9}/{human_len:9}"))
+            .with_prefix(name);
+        self.by_rule.insert(rule, self.all.insert_before(&self.standing, bar));
+    }
+
+    pub(super) fn show(&mut self, event: &Event, now: Instant) {
+        match event {
+            Event::Progress(progress) => self.progress(&progress.tally, now),
+            Event::WaitingForOrphans { .. } => {
+                self.standing.set_message(notable(event).unwrap_or_default());
+                self.text.hold(now, WAITING);
+            }
+            Event::Resumed { .. } => output::err(&notable(event).unwrap_or_default()),
+        }
+    }
+
+    fn progress(&mut self, tally: &Tally, now: Instant) {
+        self.pace.note(now, gone(tally));
+        let mut left: BTreeMap<RuleId, u64> = BTreeMap::new();
+        for (key, number) in tally.counts.iter().filter(|(key, _)| key.state == State::Done) {
+            *left.entry(key.rule).or_default() += number;
+        }
+        for (rule, number) in left {
+            if !self.by_rule.contains_key(&rule) {
+                // The sample saw none of this rule, and the queue has some.
+                self.add(rule, number);
+            }
+            if let Some(bar) = self.by_rule.get(&rule) {
+                // The plan's figure is an estimate; the bar does not claim to be over the end.
+                bar.set_length(bar.length().unwrap_or(0).max(number));
+                bar.set_position(number);
+            }
+        }
+        // Figures that change faster than they can be read are of no use.
+        if self.text.is_due(now) {
+            self.standing.set_message(standing(tally, &self.pace, self.expected));
+        }
+    }
+
+    /// Takes everything off the terminal.
+    pub(super) fn clear(&self) {
+        for bar in self.by_rule.values().chain([&self.standing]) {
+            bar.finish_and_clear();
+        }
+        // Where the terminal is gone there is nothing to clear.
+        let _ = self.all.clear();
+        output::divert(None);
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // The templates are this file's; a mistake in one costs its looks and is caught by a test.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn shortened(name: &str) -> String {
+    let name = neutral(name);
+    if name.chars().count() <= NAME { name.into_owned() } else { name.chars().take(NAME - 1).chain(['…']).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::report::sample;
+    use super::*;
+
+    #[test]
+    fn every_rule_that_moves_has_a_bar_and_none_claims_to_be_over_the_end() {
+        let plan = sample::plan();
+        let mut bars = Bars::new(&plan, ProgressDrawTarget::hidden());
+        assert_eq!(bars.by_rule.len(), 2, "a rule that keeps has none");
+        let tally = sample::tally();
+        bars.show(&sample::progress(tally.clone()), Instant::now());
+        for (rule, bar) in &bars.by_rule {
+            let gone = tally.count(|key| key.rule == *rule && key.state == State::Done);
+            assert_eq!(bar.position(), gone);
+            assert!(bar.length() >= Some(gone));
+        }
+        assert!(bars.standing.message().contains("kept 950"), "{}", bars.standing.message());
+        bars.clear();
+        assert!(bars.standing.is_finished());
+    }
+
+    #[test]
+    fn a_rule_that_the_sample_did_not_see_gets_a_bar() {
+        let mut plan = sample::plan();
+        for rule in &mut plan.rules {
+            rule.outcomes.clear();
+        }
+        let mut bars = Bars::new(&plan, ProgressDrawTarget::hidden());
+        assert!(bars.by_rule.is_empty());
+        bars.show(&sample::progress(sample::tally()), Instant::now());
+        assert!(!bars.by_rule.is_empty());
+    }
+
+    #[test]
+    fn names_are_short_and_harmless() {
+        assert_eq!(shortened("a\u{1b}[2J"), r"a\u{1b}[2J");
+        assert_eq!(shortened(&"x".repeat(500)).chars().count(), NAME);
+    }
+
+    #[test]
+    fn templates_are_understood() {
+        for template in ["  {msg}", "  {prefix:28} {wide_bar} {human_pos:>9}/{human_len:9}"] {
+            assert!(ProgressStyle::with_template(template).is_ok());
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Progress as lines: words now and then, or JSON. Pure: time comes in, a line comes out where one is due.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::super::units::{duration, grouped, messages, per_second, time};
+use super::super::wire::{self, VERSION};
+use super::pace::Pace;
+use super::{expected_in_all, gone};
+use crate::apply::{Event, Figures, Totals};
+use crate::journal::{State, Tally};
+use crate::plan::Plan;
+
+/// Words are for a log that somebody reads afterwards.
+const WORDS_EVERY: Duration = Duration::from_secs(10);
+
+/// JSON is for a program that watches.
+const JSON_EVERY: Duration = Duration::from_secs(1);
+
+/// Lets something through once in a while.
+#[derive(Debug)]
+pub(super) struct Every {
+    period: Duration,
+    last: Option<Instant>,
+}
+
+impl Every {
+    pub(super) fn new(period: Duration) -> Self {
+        Self { period, last: None }
+    }
+
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+        let due = self.last.is_none_or(|last| now.duration_since(last) >= self.period);
+        if due {
+            self.last = Some(now);
+        }
+        due
+    }
+
+    /// Lets nothing through for a while.
+    pub(super) fn hold(&mut self, now: Instant, time: Duration) {
+        self.last = Some(now + time);
+    }
+}
+
+/// Progress in words.
+#[derive(Debug)]
+pub(super) struct Words {
+    expected: u64,
+    pace: Pace,
+    progress: Every,
+    waiting: Every,
+}
+
+impl Words {
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self {
+            expected: expected_in_all(plan),
+            pace: Pace::default(),
+            progress: Every::new(WORDS_EVERY),
+            waiting: Every::new(WORDS_EVERY),
+        }
+    }
+
+    pub(super) fn line(&mut self, event: &Event, now: Instant) -> Option<String> {
+        match event {
+            Event::Progress(progress) => {
+                let gone = gone(&progress.tally);
+                self.pace.note(now, gone);
+                // Nothing is worth a line before the first message.
+                let due = progress.tally.received() > 0 && self.progress.is_due(now);
+                due.then(|| {
+                    let of = grouped(self.expected);
+                    let shown = grouped(gone);
+                    let (shown, of) = (shown.as_str(), of.as_str());
+                    format!(
+                        "{shown} of about {of} have left the source; {}",
+                        standing(&progress.tally, &self.pace, self.expected)
+                    )
+                })
+            }
+            Event::WaitingForOrphans { .. } if !self.waiting.is_due(now) => None,
+            Event::Resumed { .. } | Event::WaitingForOrphans { .. } => notable(event),
+        }
+    }
+}
+
+/// Pace and what needs attention, in words.
+pub(super) fn standing(tally: &Tally, pace: &Pace, expected: u64) -> String {
+    let mut parts = Vec::new();
+    if let Some(rate) = pace.measure().and_then(|(moved, millis)| per_second(moved, millis)) {
+        parts.push(format!("{} a second", rate.as_str()));
+    }
+    if let Some(left) = pace.millis_left(expected) {
+        parts.push(format!("about {} to go", duration(left).as_str()));
+    }
+    let state = |state| tally.count(|key| key.state == state);
+    let figures = [
+        ("kept", state(State::Kept)),
+        ("blocked", state(State::Blocked)),
+        ("in doubt", tally.doubted),
+        ("failed", state(State::Failed)),
+    ];
+    parts.extend(figures.map(|(name, number)| format!("{name} {}", grouped(number).as_str())));
+    parts.join(", ")
+}
+
+/// What is told whenever it happens.
+pub(super) fn notable(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Resumed { interrupted, in_doubt, to_delete, to_release } => {
+            let how = if *interrupted { ", which was ended in its midst" } else { "" };
+            let (in_doubt, to_delete, to_release) = (messages(*in_doubt), messages(*to_delete), messages(*to_release));
+            format!(
+                "Going on from an earlier session{how}: {} in doubt, {} safely elsewhere to be deleted, {} to be given back",
+                in_doubt.as_str(),
+                to_delete.as_str(),
+                to_release.as_str()
+            )
+        }
+        Event::WaitingForOrphans { messages: number, until } => format!(
+            "Waiting for {} that the session which was ended may have in flight, until {} at the latest",
+            messages(*number).as_str(),
+            time(*until).as_str()
+        ),
+        Event::Progress(_) => return None,
+    })
+}
+
+/// Progress as JSON Lines.
+#[derive(Debug)]
+pub(super) struct Json {
+    plan: Plan,
+    expected: u64,
+    pace: Pace,
+    progress: Every,
+    waiting: Every,
+}
+
+#[derive(Serialize)]
+struct ProgressObject<'a> {
+    r#type: &'static str,
+    version: u32,
+    run: &'a str,
+    expected: u64,
+    received: u64,
+    moved: u64,
+    archived: u64,
+    dropped: u64,
+    kept: u64,
+    blocked: u64,
+    held: u64,
+    failed: u64,
+    unfinished: u64,
+    in_doubt: u64,
+    messages_per_second: Option<u64>,
+    seconds_left: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct ResumedObject<'a> {
+    r#type: &'static str,
+    version: u32,
+    run: &'a str,
+    interrupted: bool,
+    in_doubt: u64,
+    to_delete: u64,
+    to_release: u64,
+}
+
+#[derive(Serialize)]
+struct WaitingObject<'a> {
+    r#type: &'static str,
+    version: u32,
+    run: &'a str,
+    messages: u64,
+    until: Timestamp,
+}
+
+impl Json {
+    pub(super) fn new(plan: Plan) -> Self {
+        let expected = expected_in_all(&plan);
+        let (progress, waiting) = (Every::new(JSON_EVERY), Every::new(JSON_EVERY));
+        Self { plan, expected, pace: Pace::default(), progress, waiting }
+    }
+
+    pub(super) fn line(&mut self, event: &Event, now: Instant) -> Option<String> {
+        let run = self.plan.id();
+        match event {
+            Event::Progress(progress) => {
+                self.pace.note(now, gone(&progress.tally));
+                self.progress.is_due(now).then(|| wire::line(&self.progress_object(&progress.tally)))
+            }
+            Event::WaitingForOrphans { messages, until } => self.waiting.is_due(now).then(|| {
+                wire::line(&WaitingObject {
+                    r#type: "waiting",
+                    version: VERSION,
+                    run,
+                    messages: *messages,
+                    until: *until,
+                })
+            }),
+            Event::Resumed { interrupted, in_doubt, to_delete, to_release } => Some(wire::line(&ResumedObject {
+                r#type: "resumed",
+                version: VERSION,
+                run,
+                interrupted: *interrupted,
+                in_doubt: *in_doubt,
+                to_delete: *to_delete,
+                to_release: *to_release,
+            })),
+        }
+    }
+
+    fn progress_object(&self, tally: &Tally) -> ProgressObject<'_> {
+        // The job's name is not part of this object; the figures are those of the summary to come.
+        let figures = Figures::new(&self.plan, "", tally, Totals::default());
+        let rate = self.pace.measure().and_then(|(moved, millis)| moved.saturating_mul(1000).checked_div(millis));
+        ProgressObject {
+            r#type: "progress",
+            version: VERSION,
+            run: self.plan.id(),
+            expected: self.expected,
+            received: figures.received,
+            moved: figures.moved,
+            archived: figures.archived,
+            dropped: figures.dropped,
+            kept: figures.kept,
+            blocked: figures.blocked,
+            held: figures.held,
+            failed: figures.failed,
+            unfinished: figures.unfinished,
+            in_doubt: figures.in_doubt,
+            messages_per_second: rate,
+            seconds_left: self.pace.millis_left(self.expected).map(|millis| millis / 1000),
+        }
+    }
+}
