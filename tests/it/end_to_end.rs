@@ -59,8 +59,8 @@ pub(crate) fn message(number: usize) -> Seed {
     };
     match number % 12 {
         // Of each kind some have been round before; four of twelve have not.
-        0 | 1 => seed.attribute("retryCount", MessageAttribute::number(3)),
-        3 | 4 => seed.attribute("retryCount", MessageAttribute::number(2)),
+        0 | 1 => seed.attribute("retryCount", MessageAttribute::number("3")),
+        3 | 4 => seed.attribute("retryCount", MessageAttribute::number("2")),
         _ => seed,
     }
 }

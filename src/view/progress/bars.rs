@@ -62,8 +62,11 @@ impl Bars {
     }
 
     fn add(&mut self, rule: RuleId, total: u64) {
-        let bar = ProgressBar::new(total).with_style(style("  {prefix:28} {wide_bar} {human_pos:>9}/{human_len:9}"));
-        bar.set_prefix(self.names.get(&rule).cloned().unwrap_or_default());
+        let name = self.names.get(&rule).cloned().unwrap_or_default();
+        // Made whole before it joins the others: until then it would draw itself anywhere.
+        let bar = ProgressBar::new(total)
+            .with_style(style("  {prefix:28} {wide_bar} {human_pos:>9}/{human_len:9}"))
+            .with_prefix(name);
         self.by_rule.insert(rule, self.all.insert_before(&self.standing, bar));
     }
 

@@ -162,7 +162,7 @@ pub(in crate::view) fn report() -> Report {
         troubles.push(blocked);
     }
     Report {
-        figures: Figures::new(&plan, "orders-dlq", &tally(), totals),
+        figures: Figures::new(&plan, &tally(), totals),
         troubles,
         record: RunRecord {
             name: plan.id().to_owned(),
@@ -203,6 +203,7 @@ pub(in crate::view) fn hostile() -> Report {
     report.record.name.push_str(EVIL);
     report.record.outcome = Some(EVIL.to_owned());
     let totals = Totals { requests: 1, ..Totals::default() };
-    report.figures = Figures::new(&report.plan, EVIL, &tally(), totals);
+    report.plan.job.name = EVIL.to_owned();
+    report.figures = Figures::new(&report.plan, &tally(), totals);
     report
 }

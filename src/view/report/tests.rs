@@ -309,7 +309,7 @@ fn the_table_and_the_sum_agree() {
 fn an_empty_run_divides_by_nothing() {
     let mut report = report();
     let nothing = crate::journal::Tally::default();
-    report.figures = Figures::new(&report.plan, "orders-dlq", &nothing, Totals::default());
+    report.figures = Figures::new(&report.plan, &nothing, Totals::default());
     report.troubles.clear();
     let said = text(&report);
     assert!(said.contains("received 0 = moved 0") && said.contains("Done. Every message"), "{said}");
