@@ -23,6 +23,7 @@ mod state;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -103,6 +104,12 @@ pub struct Sandbox {
     task: JoinHandle<()>,
     // Removed with its content at drop.
     _directory: Option<TempDir>,
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sandbox({})", self.url)
+    }
 }
 
 impl Drop for Sandbox {

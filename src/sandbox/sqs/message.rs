@@ -162,7 +162,7 @@ impl Attribute {
         let value = match (kind, wire.string_value, wire.binary_value) {
             ("String" | "Number", Some(text), None) if !text.is_empty() => {
                 check_characters(&text)?;
-                if kind == "Number" && text.trim().parse::<f64>().is_err() {
+                if kind == "Number" && !text.trim().parse::<f64>().is_ok_and(f64::is_finite) {
                     return Err(Failure::invalid_value(format!(
                         "Can't cast the value of message (user) attribute '{name}' to a number."
                     )));

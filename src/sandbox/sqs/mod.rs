@@ -10,6 +10,8 @@ pub(crate) mod failure;
 mod fifo;
 mod handle;
 pub(crate) mod message;
+#[cfg(test)]
+mod model;
 mod order;
 pub(crate) mod queue;
 mod receive;
