@@ -4,6 +4,7 @@
 
 mod diagnostics;
 mod end_to_end;
+mod endings;
 mod environment;
 mod guarantees;
 mod judges;
