@@ -2,17 +2,12 @@
 //! fail inside a success, answers that lie, deliveries that come twice, people who press Ctrl-C.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use redrive::sandbox::{Fault, Rule, Seed, When};
 
 use crate::end_to_end::{JOB, assert_adds_up, assert_all_in_place, expected_at, message};
-use crate::support::stage::{Ran, Stage, failed};
+use crate::support::stage::{Ran, Stage, each, failed};
 
 const TOTAL: usize = 60;
 
@@ -40,25 +35,6 @@ async fn apply_until_finished(stage: &Stage) -> Ran {
         }
     }
     panic!("not finished after five applies");
-}
-
-/// Tries many cases, several at once: most of their time is waiting.
-async fn each<C, F>(cases: Vec<C>, test: impl Fn(C) -> F)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let hands = Arc::new(Semaphore::new(6));
-    let mut tests = JoinSet::new();
-    for case in cases {
-        let (hand, test) = (Arc::clone(&hands), test(case));
-        tests.spawn(async move {
-            let _hand = hand.acquire_owned().await;
-            test.await;
-        });
-    }
-    while let Some(ended) = tests.join_next().await {
-        ended.expect("the case holds");
-    }
 }
 
 /// How many more there are at the destinations than were sent in; fails where one is missing.
