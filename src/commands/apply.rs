@@ -38,7 +38,7 @@ pub(super) async fn apply(args: ApplyArgs, journal: &Path) -> Result<Exit> {
             None => return Ok(Exit::Failed),
         }
     };
-    carry_out(&args, Arc::new(aws), plan, journal, stop).await
+    Box::pin(carry_out(&args, Arc::new(aws), plan, journal, stop)).await
 }
 
 /// A plan is a JSON document, a job is TOML, which never begins with a brace.

@@ -323,7 +323,8 @@ to = "out"
     let summary = stage.redrive(&["apply", "plan.json", "--allow-drift", "--format", "json"]).await.expect(0).summary();
     assert_adds_up(&summary);
     let number = |body: &str| -> usize {
-        serde_json::from_str::<serde_json::Value>(body).expect("JSON")["n"].as_u64().expect("n") as usize
+        let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        usize::try_from(body["n"].as_u64().expect("n")).expect("a small number")
     };
     for name in 0..7 {
         let arrived: Vec<usize> = stage
@@ -363,7 +364,7 @@ async fn a_message_that_comes_back_is_not_moved_twice_by_one_run() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     });
-    let output = tokio::time::timeout(Duration::from_secs(60), child.wait_with_output()).await;
+    let output = tokio::time::timeout(Duration::from_mins(1), child.wait_with_output()).await;
     consume.abort();
     let output = output.expect("it ends").expect("output");
     let stdout = String::from_utf8(output.stdout).expect("UTF-8");
