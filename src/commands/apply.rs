@@ -101,12 +101,14 @@ async fn carry_out(args: &ApplyArgs, aws: Arc<Aws>, plan: Plan, journal_path: &P
             .hint("nothing was touched; change the job or the queues, and plan again"));
     }
     let source = wiring::source(&aws, &job).await?;
-    let attributes = source.attributes().await?;
+    let attributes =
+        source.attributes().await.map_err(|error| Error::from(error).and_hint("nothing was received or sent"))?;
     plan::check_fingerprint(&plan.source, &attributes)?;
     // A run that was begun in time may be finished; what is new must be in time.
     if earlier.is_empty() {
         plan::check_time(&plan, aws.server_time(source.url()).unwrap_or_else(jiff::Timestamp::now))?;
     }
+    let opened = wiring::open(&aws, &job, &rules, &plan).await?;
     let journal = Journal::open(journal_path, system_clock())?;
     let spec = RunSpec {
         name: plan.id().to_owned(),
@@ -115,7 +117,7 @@ async fn carry_out(args: &ApplyArgs, aws: Arc<Aws>, plan: Plan, journal_path: &P
         plan: plan::to_text(&plan)?,
     };
     let begun = journal.begin(spec).await?;
-    let outlets = wiring::outlets(&aws, &job, &rules, &plan, &begun).await?;
+    let outlets = wiring::outlets(opened, &begun)?;
     let options = Options {
         concurrency: usize::from(job.limits.concurrency.unwrap_or(CONCURRENCY)),
         visibility: plan::visibility_of(&job),
