@@ -7,3 +7,4 @@ mod environment;
 mod guarantees;
 mod judges;
 mod support;
+mod trouble;
