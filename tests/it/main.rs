@@ -8,4 +8,6 @@ mod end_to_end;
 mod environment;
 mod guarantees;
 mod judges;
+mod plan_files;
 mod support;
+mod trouble;

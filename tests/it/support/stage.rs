@@ -21,6 +21,14 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
+    pub(crate) fn of(output: std::process::Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
     /// The exit code, or a failed test that shows everything.
     #[track_caller]
     pub(crate) fn expect(self, code: i32) -> Self {
@@ -92,7 +100,8 @@ impl Stage {
         name
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The program with these arguments, in the stage's directory and against its sandbox.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_redrive"));
         command
             .args(arguments)
@@ -118,11 +127,7 @@ impl Stage {
     pub(crate) async fn redrive_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
         let output =
             self.command(arguments).envs(environment.iter().copied()).output().await.expect("the program runs");
-        Ran {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
-            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
-        }
+        Ran::of(output)
     }
 
     /// What is in a queue, visible or not.
