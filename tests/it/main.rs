@@ -2,6 +2,7 @@
 //! the real SDK: the embedded sandbox, and independent servers as judges.
 
 mod diagnostics;
+mod docs;
 mod end_to_end;
 mod environment;
 mod guarantees;
