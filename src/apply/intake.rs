@@ -61,11 +61,9 @@ pub(super) async fn receive(shared: Arc<Shared>, number: usize, lanes: Vec<Sende
         if shared.empty_receives.swap(0, Ordering::AcqRel) > 0 {
             shared.refilled.notify_waiters();
         }
-        let mut placed = Vec::with_capacity(messages.len());
-        for received in messages {
-            let place = shared.room.place(&mut reservation, received.message.size()).await;
-            placed.push((received, place));
-        }
+        let sizes: Vec<usize> = messages.iter().map(|received| received.message.size()).collect();
+        let places = shared.room.places(&mut reservation, &sizes).await;
+        let placed = messages.into_iter().zip(places).collect();
         drop(reservation);
         if handle(&shared, asked, placed, &lanes, &removals).await.is_none() {
             break;
@@ -193,7 +191,15 @@ async fn handle(
     }
     shared.journaled(shared.journal.unclaim(unclaimed).await)?;
     let leaving = pending.iter().filter(|one| !matches!(one.judgement.decision, Decided::Stay(_))).count();
-    shared.rate.pass(u32::try_from(leaving).unwrap_or(u32::MAX)).await;
+    tokio::select! {
+        () = shared.rate.pass(u32::try_from(leaving).unwrap_or(u32::MAX)) => {}
+        () = shared.halting() => {
+            // Nothing of it is on disk yet: it is given back, to be judged by the next session.
+            let claims = pending.into_iter().map(|one| one.judgement.claim.id().clone()).collect();
+            shared.journaled(shared.journal.unclaim(claims).await)?;
+            return None;
+        }
+    }
     dispatch(shared, pending, lanes, removals).await?;
     for group in stopped_groups {
         shared.gate.stop(&group);

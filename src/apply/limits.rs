@@ -39,12 +39,22 @@ impl Room {
         Arc::clone(&self.messages).acquire_many_owned(messages).await.ok()
     }
 
-    /// Takes one message's place out of a reservation, once its size is known.
-    pub(super) async fn place(&self, reservation: &mut OwnedSemaphorePermit, bytes: usize) -> Option<Place> {
-        let message = reservation.split(1)?;
-        let units = u32::try_from((bytes / UNIT + 1).min(self.units)).unwrap_or(u32::MAX);
-        let bytes = Arc::clone(&self.bytes).acquire_many_owned(units).await.ok();
-        Some(Place { _message: message, _bytes: bytes })
+    /// Takes the places of received messages out of a reservation, once their sizes are known. The bytes of all are asked
+    /// for at once: receivers that each held some and waited for more would wait for one another for ever.
+    pub(super) async fn places(&self, reservation: &mut OwnedSemaphorePermit, sizes: &[usize]) -> Vec<Option<Place>> {
+        let units = |size: &usize| size / UNIT + 1;
+        let total = sizes.iter().map(units).sum::<usize>().min(self.units);
+        let total = u32::try_from(total).unwrap_or(u32::MAX);
+        let mut bytes = Arc::clone(&self.bytes).acquire_many_owned(total).await.ok();
+        sizes
+            .iter()
+            .map(|size| {
+                let message = reservation.split(1)?;
+                // Where one receive is more than the whole room, the first messages take all there is.
+                let bytes = bytes.as_mut().and_then(|bytes| bytes.split(units(size).min(bytes.num_permits())));
+                Some(Place { _message: message, _bytes: bytes })
+            })
+            .collect()
     }
 }
 
@@ -133,6 +143,19 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn room_is_given_back_whole_whatever_the_sizes() {
+        let room = Room::new(20, 64 * UNIT);
+        for sizes in [vec![0, 1, UNIT], vec![100 * UNIT; 10], vec![30 * UNIT, 60 * UNIT]] {
+            let mut reservation = room.reserve(10).await.expect("room");
+            let places = room.places(&mut reservation, &sizes).await;
+            assert!(places.iter().all(Option::is_some));
+            assert_eq!(room.messages.available_permits(), 10);
+            drop((reservation, places));
+            assert_eq!((room.messages.available_permits(), room.bytes.available_permits()), (20, 64));
+        }
+    }
 
     const RULE: RuleId = RuleId(0);
 

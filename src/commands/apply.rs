@@ -107,6 +107,7 @@ async fn carry_out(args: &ApplyArgs, aws: Arc<Aws>, plan: Plan, journal_path: &P
     if earlier.is_empty() {
         plan::check_time(&plan, aws.server_time(source.url()).unwrap_or_else(jiff::Timestamp::now))?;
     }
+    let outlets = wiring::outlets(&aws, &job, &plan).await?;
     let journal = Journal::open(journal_path, system_clock())?;
     let spec = RunSpec {
         name: plan.id().to_owned(),
@@ -115,7 +116,7 @@ async fn carry_out(args: &ApplyArgs, aws: Arc<Aws>, plan: Plan, journal_path: &P
         plan: plan::to_text(&plan)?,
     };
     let begun = journal.begin(spec).await?;
-    let outlets = wiring::outlets(&aws, &job, &rules, &plan, &begun).await?;
+    let outlets = wiring::open_files(outlets, &rules, &plan, &begun)?;
     let options = Options {
         concurrency: usize::from(job.limits.concurrency.unwrap_or(CONCURRENCY)),
         visibility: plan::visibility_of(&job),

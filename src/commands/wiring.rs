@@ -87,10 +87,11 @@ fn about(destination: &str, error: &Error) -> Error {
     }
 }
 
-/// The real things behind a plan's targets. Each queue is compared with what the plan knows of it.
-pub(super) async fn outlets(aws: &Aws, job: &Job, rules: &Rules, plan: &Plan, begun: &Begun) -> Result<Vec<Outlet>> {
+/// The queues and buckets behind a plan's targets, each looked at and each queue compared with what the plan knows of it;
+/// `None` for files, which are opened when the journal has begun the run.
+pub(super) async fn outlets(aws: &Aws, job: &Job, plan: &Plan) -> Result<Vec<Option<Outlet>>> {
     let mut outlets = Vec::with_capacity(plan.targets.len());
-    for (position, target) in plan.targets.iter().enumerate() {
+    for target in &plan.targets {
         let destination = job.destination.get(&target.destination);
         let outlet = match (target.kind, destination) {
             (TargetKind::Drop, _) if target.destination == DROP => Outlet::Drop,
@@ -108,12 +109,9 @@ pub(super) async fn outlets(aws: &Aws, job: &Job, rules: &Rules, plan: &Plan, be
                 bucket.check().await.map_err(|error| about(&target.destination, &error.into()))?;
                 Outlet::Bucket(bucket)
             }
-            (TargetKind::File, Some(Destination::File(file))) => {
-                let id = TargetId(u16::try_from(position).unwrap_or(u16::MAX));
-                let doubtful: HashSet<_> =
-                    begun.doubtful.iter().filter(|one| one.1 == Some(id)).map(|one| one.0.clone()).collect();
-                let path = rules.file_path(&target.destination, &plan.setting()).unwrap_or_else(|| file.path.clone());
-                Outlet::File(Arc::new(FileArchive::open(Path::new(&path), begun.resumed, &doubtful)?))
+            (TargetKind::File, Some(Destination::File(_))) => {
+                outlets.push(None);
+                continue;
             }
             _ => {
                 return Err(Error::plan_refused(format!(
@@ -123,9 +121,30 @@ pub(super) async fn outlets(aws: &Aws, job: &Job, rules: &Rules, plan: &Plan, be
                 .hint("the plan was not made by this program from this job; make a new one"));
             }
         };
-        outlets.push(outlet);
+        outlets.push(Some(outlet));
     }
     Ok(outlets)
+}
+
+/// The files among the targets, opened; with what an earlier session of the run may have written looked up in them.
+pub(super) fn open_files(
+    outlets: Vec<Option<Outlet>>,
+    rules: &Rules,
+    plan: &Plan,
+    begun: &Begun,
+) -> Result<Vec<Outlet>> {
+    let open = |(position, outlet)| match outlet {
+        Some(outlet) => Ok(outlet),
+        None => {
+            let id = TargetId(u16::try_from(position).unwrap_or(u16::MAX));
+            let doubtful: HashSet<_> =
+                begun.doubtful.iter().filter(|one| one.1 == Some(id)).map(|one| one.0.clone()).collect();
+            let path = plan.target(id).and_then(|target| rules.file_path(&target.destination, &plan.setting()));
+            let path = path.ok_or_else(|| Error::failed("a file of the plan has no path"))?;
+            Ok(Outlet::File(Arc::new(FileArchive::open(Path::new(&path), begun.resumed, &doubtful)?)))
+        }
+    };
+    outlets.into_iter().enumerate().map(open).collect()
 }
 
 async fn queue_outlet(queue: Result<Arc<dyn Queue>>, target: &Target) -> Result<Outlet> {

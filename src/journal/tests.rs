@@ -195,6 +195,18 @@ async fn figures_follow_every_change_and_are_the_same_when_counted_anew() {
 }
 
 #[tokio::test]
+async fn a_lost_lease_does_not_cost_the_proof_of_a_message_on_its_way() {
+    let place = Place::new();
+    let (journal, _) = place.begin("run").await;
+    let intended = intend(&journal, claim(&journal, "a").await).await;
+    journal.leased(vec![(MessageId::new("a"), None)]).await.expect("leased");
+    assert!(journal.leases(Timestamp::now(), 10).await.expect("leases").is_empty(), "nothing is left to extend");
+    let settlement = Settlement { intended, end: SendEnd::Acknowledged(None) };
+    let Settled::Sent(sent) = journal.settle(vec![settlement]).await.expect("settle").remove(0) else { panic!("sent") };
+    assert_eq!(sent.receipt().as_str(), "handle");
+}
+
+#[tokio::test]
 async fn one_process_at_a_time() {
     let place = Place::new();
     let (journal, _) = place.begin("run").await;

@@ -136,7 +136,7 @@ impl Writer {
                 answer!(reply, self.table.leases(before, most, releasable))
             }
             Command::Leased { changes, reply } => {
-                answer!(reply, changes.into_iter().try_for_each(|(id, until)| self.table.leased(&id, until)))
+                answer!(reply, changes.into_iter().try_for_each(|(id, until)| self.leased(&id, until)))
             }
             Command::LeaseCount { reply } => answer!(reply, self.table.lease_count()),
             Command::Unclaim { claims, reply } => {
@@ -312,6 +312,13 @@ impl Writer {
                 Settled::Stays
             }
         })
+    }
+
+    /// Notes a lease's new end. The handle of a message that is being handled is kept even where its lease is lost: its
+    /// delete may still succeed with it, and a delivery that comes meanwhile brings a newer one.
+    fn leased(&mut self, id: &MessageId, until: Option<Timestamp>) -> Result<()> {
+        let until = until.or_else(|| self.claimed.contains(id).then_some(Timestamp::MAX));
+        self.table.leased(id, until)
     }
 
     fn deleted(&mut self, sent: &Sent, end: DeleteEnd) -> Result<()> {
