@@ -4,6 +4,7 @@
 
 mod crash;
 mod diagnostics;
+mod docs;
 mod end_to_end;
 mod environment;
 mod guarantees;
