@@ -182,3 +182,19 @@ pub(super) fn broken(path: &Path, error: &rusqlite::Error) -> Error {
             .hint(format!("{kept}; the same command goes on from there")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_is_on_disk_when_it_returns() {
+        let directory = tempfile::tempdir().expect("directory");
+        let connection = open(&directory.path().join("journal.db")).expect("open");
+        let text = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, String>(0));
+        let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        assert_eq!(text("journal_mode").expect("mode"), "wal");
+        // 2 is FULL: the write-ahead log is synced at each commit. NORMAL would lose the last ones with the power.
+        assert_eq!(number("synchronous").expect("synchronous"), 2);
+    }
+}

@@ -2,10 +2,15 @@
 //! the real SDK: the embedded sandbox, and independent servers as judges.
 #![expect(clippy::unwrap_used, reason = "in a test, what fails says where")]
 
+mod conformance;
+mod crash;
 mod diagnostics;
+mod docs;
 mod end_to_end;
 mod endings;
 mod environment;
 mod guarantees;
 mod judges;
+mod plan_files;
 mod support;
+mod trouble;
