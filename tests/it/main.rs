@@ -1,6 +1,7 @@
 //! One binary for all integration tests, since linking the SDKs is slow. They talk AWS's protocol to real servers through
 //! the real SDK: the embedded sandbox, and independent servers as judges.
 
+mod commands;
 mod diagnostics;
 mod end_to_end;
 mod environment;
