@@ -4,6 +4,7 @@
 
 mod conformance;
 mod crash;
+mod commands;
 mod diagnostics;
 mod docs;
 mod end_to_end;
