@@ -228,6 +228,8 @@ pub enum Settled {
 pub struct Sent {
     delivered: Delivered,
     run: i64,
+    /// Whether its deletion was confirmed with another handle.
+    confirmed: bool,
 }
 
 impl Sent {
@@ -371,7 +373,8 @@ impl Journal {
     }
 
     /// Notes how deletes ended. What was not confirmed is deleted by the next session, or when it comes back. Gives what was
-    /// delivered anew meanwhile and is to be deleted once more: only the newest handle is sure to delete.
+    /// delivered more than once and is to be deleted with another handle, too: only the newest is sure to delete, and which
+    /// one that is cannot be known where two deliveries came at once.
     pub async fn deleted(&self, deletes: Vec<(Sent, DeleteEnd)>) -> Result<Vec<Sent>> {
         self.ask(|reply| Command::Deleted { deletes, reply }).await
     }

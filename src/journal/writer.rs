@@ -208,8 +208,11 @@ impl Writer {
         let (mut to_delete, mut to_release) = (Vec::new(), Vec::new());
         for lease in self.table.leases(Timestamp::MAX, usize::MAX, false)? {
             if let Some(run) = self.table.sent_by(&lease.id)? {
-                let delivered = Delivered { id: lease.id, receipt: lease.receipt, receive_count: None };
-                to_delete.push(Sent { delivered, run });
+                // Once, however many handles there are: the others come when the first is done.
+                if self.claimed.insert(lease.id.clone()) {
+                    let delivered = Delivered { id: lease.id, receipt: lease.receipt, receive_count: None };
+                    to_delete.push(Sent { delivered, run, confirmed: false });
+                }
                 continue;
             }
             let row = self.table.row(&lease.id)?;
@@ -219,7 +222,6 @@ impl Writer {
                 to_release.push(lease);
             }
         }
-        self.claimed.extend(to_delete.iter().map(|sent| sent.id().clone()));
         Ok((to_delete, to_release))
     }
 
@@ -245,7 +247,7 @@ impl Writer {
         let delivered = Delivered { id, receipt, receive_count };
         let id = &delivered.id;
         if let Some(run) = self.table.sent_by(id)? {
-            return Ok(Admitted::Sent(Sent { delivered, run }));
+            return Ok(Admitted::Sent(Sent { delivered, run, confirmed: false }));
         }
         if let Some((since, this_run)) = self.table.doubted_since(id)? {
             return Ok(Admitted::Doubtful(Doubtful { delivered, since, this_run }));
@@ -290,7 +292,7 @@ impl Writer {
         if let Some(newest) = self.table.newest_receipt(&delivered.id)? {
             delivered.receipt = newest;
         }
-        Ok(Sent { delivered, run: self.table.run })
+        Ok(Sent { delivered, run: self.table.run, confirmed: false })
     }
 
     fn settle(&mut self, settlement: Settlement) -> Result<Settled> {
@@ -325,25 +327,26 @@ impl Writer {
         })
     }
 
-    /// Notes how a delete ended; gives the message once more where a newer delivery of it has another handle.
+    /// Notes how a delete ended; gives the message once more where another delivery of it has another handle.
     fn deleted(&mut self, sent: Sent, end: DeleteEnd) -> Result<Option<Sent>> {
-        let Sent { delivered: Delivered { id, receipt, receive_count }, run } = sent;
+        let Sent { mut delivered, run, mut confirmed } = sent;
         if end == DeleteEnd::Unknown {
             // The handle stays for the next session.
-            self.claimed.remove(&id);
+            self.claimed.remove(&delivered.id);
             return Ok(None);
         }
-        if let Some(newest) = self.table.newest_receipt(&id)?.filter(|newest| *newest != receipt) {
-            return Ok(Some(Sent { delivered: Delivered { id, receipt: newest, receive_count }, run }));
+        confirmed |= end == DeleteEnd::Confirmed;
+        self.table.leased(&delivered.id, &delivered.receipt, None)?;
+        if let Some(other) = self.table.newest_receipt(&delivered.id)? {
+            delivered.receipt = other;
+            return Ok(Some(Sent { delivered, run, confirmed }));
         }
+        let id = delivered.id;
         self.claimed.remove(&id);
-        self.table.leased(&id, &receipt, None)?;
-        if end == DeleteEnd::Confirmed {
-            if run == self.table.run {
-                self.change(&id, Event::Delete, None, |_| {})?;
-            } else {
-                self.tally.deleted_for_other_runs += self.table.done_by_other_run(&id, run, self.now())?;
-            }
+        if confirmed && run == self.table.run {
+            self.change(&id, Event::Delete, None, |_| {})?;
+        } else if confirmed {
+            self.tally.deleted_for_other_runs += self.table.done_by_other_run(&id, run, self.now())?;
         }
         Ok(None)
     }
@@ -387,10 +390,7 @@ impl Writer {
             None => {}
         }
         edit(&mut row);
-        // A wrong digest says that something arrived, and not that it is the message.
-        let doubtful =
-            event == Event::LoseAnswer || (event == Event::Refuse && row.reason == Some(Reason::DigestMismatch));
-        row.doubts = row.doubts.max(u32::from(doubted.is_some())) + u32::from(doubtful);
+        row.doubts = row.doubts.max(u32::from(doubted.is_some())) + u32::from(event == Event::LoseAnswer);
         self.table.put(id, &row, now)?;
         self.tally.doubted += u64::from(old_doubts == 0 && row.doubts > 0);
         self.tally.shift(from, row.key());

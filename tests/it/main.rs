@@ -8,6 +8,7 @@ mod commands;
 mod diagnostics;
 mod docs;
 mod end_to_end;
+mod endings;
 mod environment;
 mod guarantees;
 mod judges;
