@@ -66,6 +66,20 @@ impl Error {
         self
     }
 
+    /// Adds a further hint behind the one that is there.
+    #[must_use]
+    pub fn and_hint(self, more: &str) -> Self {
+        let hint = self.hint.as_ref().map_or_else(|| more.to_owned(), |hint| format!("{hint}; {more}"));
+        self.hint(hint)
+    }
+
+    /// Says first what it is about.
+    #[must_use]
+    pub fn about(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     /// The kind.
     pub fn kind(&self) -> Kind {
         self.kind

@@ -16,7 +16,7 @@ use crate::message::{MessageId, Outgoing, ReceiptHandle, Received};
 pub const MAX_BATCH: usize = 10;
 
 /// The longest visibility timeout, counted from the receive: 12 hours.
-pub const MAX_VISIBILITY: Duration = Duration::from_secs(12 * 60 * 60);
+pub const MAX_VISIBILITY: Duration = Duration::from_hours(12);
 
 /// About how many messages may be in flight at once from one queue.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html>
@@ -150,9 +150,7 @@ impl From<CallError> for crate::error::Error {
     fn from(error: CallError) -> Self {
         let hint = match error.fault {
             Fault::Throttled => "the service asks to slow down; try again later, or set [limits] rate",
-            Fault::Unreachable => {
-                "nothing was sent; is the endpoint right (region, endpoint_url, AWS_ENDPOINT_URL) and up?"
-            }
+            Fault::Unreachable => "check the endpoint (region, endpoint_url, AWS_ENDPOINT_URL), and that it is up",
             Fault::NoAnswer => "no answer came; try again",
             Fault::TooLong => "the message is longer than this server takes",
             Fault::OverLimit => "too many messages of the queue are in flight; wait until their consumers are done",

@@ -90,7 +90,7 @@ pub struct Figures {
     pub failed: u64,
     /// On their way when the run stopped; the same command goes on with them.
     pub unfinished: u64,
-    /// Of all these, messages of which the answer to some send never came.
+    /// Of all these, messages of which some send may have arrived without a good answer.
     pub in_doubt: u64,
     /// Of the kept, messages that this run had sent itself.
     pub bounced: u64,
@@ -204,12 +204,11 @@ impl Summary {
         match &self.outcome {
             Outcome::Finished if figures.blocked + figures.held + figures.failed > 0 => Exit::Partial,
             Outcome::Finished => Exit::Done,
-            Outcome::Unfinished | Outcome::Interrupted => Exit::Stopped,
             Outcome::Drifted(_) => Exit::PlanRefused,
             Outcome::Guarded(_) => Exit::Guarded,
-            // Once a run has begun, whatever stops it leaves it resumable.
             Outcome::Failed(error) if error.kind() == Kind::Guarded => Exit::Guarded,
-            Outcome::Failed(_) => Exit::Stopped,
+            // Once a run has begun, whatever stops it leaves it resumable.
+            Outcome::Unfinished | Outcome::Interrupted | Outcome::Failed(_) => Exit::Stopped,
         }
     }
 }

@@ -64,9 +64,8 @@ impl Reference {
         if valid {
             return Ok(Self::Name(text.to_owned()));
         }
-        Err(Error::usage(format!("{text:?} is no queue name, queue URL or queue ARN")).hint(
-            "a queue name has 1 to 80 letters, digits, hyphens and underscores, and may end in .fifo; nothing was touched",
-        ))
+        Err(Error::usage(format!("{text:?} is no queue name, queue URL or queue ARN"))
+            .hint("a queue name has 1 to 80 letters, digits, hyphens and underscores, and may end in .fifo"))
     }
 }
 
@@ -85,7 +84,7 @@ impl QueueArn {
                 Ok(Self { region, account, name })
             }
             _ => Err(Error::usage(format!("{text:?} is not the ARN of an SQS queue"))
-                .hint("it looks like arn:aws:sqs:eu-west-1:123456789012:orders-dlq; nothing was touched")),
+                .hint("it looks like arn:aws:sqs:eu-west-1:123456789012:orders-dlq")),
         }
     }
 }
@@ -94,7 +93,7 @@ impl QueueUrl {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let wrong = || {
             Error::usage(format!("{text:?} is not the URL of a queue"))
-                .hint("it looks like https://sqs.eu-west-1.amazonaws.com/123456789012/orders-dlq; nothing was touched")
+                .hint("it looks like https://sqs.eu-west-1.amazonaws.com/123456789012/orders-dlq")
         };
         let (origin, path) = origin_and_path(text).ok_or_else(wrong)?;
         if path.trim_matches('/').is_empty() {
@@ -149,9 +148,8 @@ pub(super) fn check_endpoint(endpoint: &str) -> Result<()> {
     if origin_and_path(endpoint).is_some() {
         return Ok(());
     }
-    Err(Error::usage(format!("{endpoint:?} is no endpoint URL")).hint(
-        "it looks like http://localhost:4566 (endpoint_url in the job, or AWS_ENDPOINT_URL); nothing was touched",
-    ))
+    Err(Error::usage(format!("{endpoint:?} is no endpoint URL"))
+        .hint("it looks like http://localhost:4566 (endpoint_url in the job, or AWS_ENDPOINT_URL)"))
 }
 
 /// `scheme://host:port` and the rest, of an http or https URL.

@@ -283,15 +283,16 @@ fn configured_endpoint(settings: &SdkConfig, service: &str) -> Option<String> {
 
 /// The region to sign for, and in words where calls go.
 fn place(settings: &SdkConfig, endpoint: Option<&str>) -> Result<(String, String)> {
-    let region = match (settings.region(), endpoint) {
+    // Set to nothing is not set, as with every variable of AWS's.
+    let region = match (settings.region().filter(|region| !region.as_ref().is_empty()), endpoint) {
         (Some(region), _) => region.to_string(),
         (None, Some(endpoint)) if !access::is_aws(endpoint) => ANY_REGION.to_owned(),
         (None, _) => return Err(no_region()),
     };
     // It becomes part of a host name.
-    if region.is_empty() || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+    if !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Err(Error::usage(format!("{region:?} is no AWS region"))
-            .hint("it looks like eu-west-1 (`region` in the job, or AWS_REGION); nothing was touched"));
+            .hint("it looks like eu-west-1 (`region` in the job, or AWS_REGION)"));
     }
     let words = endpoint.map_or_else(|| format!("AWS in {region}"), str::to_owned);
     Ok((region, words))
@@ -299,7 +300,7 @@ fn place(settings: &SdkConfig, endpoint: Option<&str>) -> Result<(String, String
 
 fn no_region() -> Error {
     Error::failed("no AWS region is set")
-        .hint("set `region` in the job, AWS_REGION, or a region in the profile (AWS_PROFILE); nothing was touched")
+        .hint("set `region` in the job, AWS_REGION, or a region in the profile (AWS_PROFILE)")
 }
 
 fn site(queue: &str, client: &SqsClient) -> Site {

@@ -85,6 +85,9 @@ impl Site {
                 format!("HTTP {status}: the bucket is in the region {region}; set `region` to it")
             }
             Some(message) => message.to_owned(),
+            // Answers to HEAD have no body, and so no words.
+            None if fault == Fault::NotFound => format!("it is not there (HTTP {status} from {})", self.endpoint),
+            None if fault == Fault::Denied => format!("not permitted (HTTP {status} from {})", self.endpoint),
             None => format!("HTTP {status} from {}", self.endpoint),
         };
         self.error(fault, action, code, message)

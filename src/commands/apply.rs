@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::job::Compiled;
-use super::{job, plan as planning, read_text, show, wiring};
+use super::{job, plan as planning, read_bytes, show, text_of, wiring};
 use crate::apply::{self, Apply, Events, Options, Signal, Stop, Summary};
 use crate::aws::Aws;
 use crate::cli::{ApplyArgs, Format, PlanFormat};
@@ -29,21 +29,27 @@ pub(super) async fn apply(args: ApplyArgs, journal: &Path) -> Result<Exit> {
     let aws = sandbox.as_ref().map_or_else(Aws::new, |sandbox| Aws::local(sandbox.endpoint_url()));
     #[cfg(not(feature = "sandbox"))]
     let aws = Aws::new();
-    let text = read_text(&args.file)?;
-    let plan = if is_plan(&args.file, &text) {
-        plan::read(&args.file)?
+    // Once: what is read may be a pipe.
+    let bytes = read_bytes(&args.file)?;
+    let plan = if is_plan(&args.file, &bytes) {
+        plan::parse(&bytes, &args.file.display().to_string())?
     } else {
-        match plan_job(&args, &text, &aws, journal, &stop).await? {
+        match plan_job(&args, &text_of(&args.file, bytes)?, &aws, journal, &stop).await? {
             Some(plan) => plan,
             None => return Ok(Exit::Failed),
         }
     };
-    carry_out(&args, Arc::new(aws), plan, journal, stop).await
+    Box::pin(carry_out(&args, Arc::new(aws), plan, journal, stop)).await
 }
 
-/// A plan is a JSON document, a job is TOML, which never begins with a brace.
-fn is_plan(file: &Path, text: &str) -> bool {
-    file.extension().is_none_or(|extension| extension != "toml") && text.trim_start().starts_with('{')
+/// What is named as JSON is meant as a plan even where nothing is left of it; else the first character tells, since a job is
+/// TOML, which never begins with a brace.
+fn is_plan(file: &Path, bytes: &[u8]) -> bool {
+    match file.extension().and_then(|extension| extension.to_str()) {
+        Some("json") => true,
+        Some("toml") => false,
+        _ => bytes.trim_ascii_start().starts_with(b"{"),
+    }
 }
 
 /// The plan of a job: that of its unfinished run, or a new one that was approved. `None` where it was not.
@@ -101,12 +107,14 @@ async fn carry_out(args: &ApplyArgs, aws: Arc<Aws>, plan: Plan, journal_path: &P
             .hint("nothing was touched; change the job or the queues, and plan again"));
     }
     let source = wiring::source(&aws, &job).await?;
-    let attributes = source.attributes().await?;
+    let attributes =
+        source.attributes().await.map_err(|error| Error::from(error).and_hint("nothing was received or sent"))?;
     plan::check_fingerprint(&plan.source, &attributes)?;
     // A run that was begun in time may be finished; what is new must be in time.
     if earlier.is_empty() {
         plan::check_time(&plan, aws.server_time(source.url()).unwrap_or_else(jiff::Timestamp::now))?;
     }
+    let opened = wiring::open(&aws, &job, &rules, &plan).await?;
     let journal = Journal::open(journal_path, system_clock())?;
     let spec = RunSpec {
         name: plan.id().to_owned(),
@@ -115,7 +123,7 @@ async fn carry_out(args: &ApplyArgs, aws: Arc<Aws>, plan: Plan, journal_path: &P
         plan: plan::to_text(&plan)?,
     };
     let begun = journal.begin(spec).await?;
-    let outlets = wiring::outlets(&aws, &job, &rules, &plan, &begun).await?;
+    let outlets = wiring::outlets(opened, &begun)?;
     let options = Options {
         concurrency: usize::from(job.limits.concurrency.unwrap_or(CONCURRENCY)),
         visibility: plan::visibility_of(&job),

@@ -7,7 +7,7 @@ use crate::cli::{CheckArgs, Format};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::job::Diagnostics;
-use crate::view::output;
+use crate::view::{error, output};
 
 #[derive(Serialize)]
 struct Checked<'a> {
@@ -21,8 +21,9 @@ struct Checked<'a> {
 
 #[derive(Serialize)]
 struct Problem<'a> {
-    line: usize,
-    column: usize,
+    /// None where the file could not be read at all.
+    line: Option<usize>,
+    column: Option<usize>,
     message: &'a str,
     help: Option<&'a str>,
 }
@@ -31,36 +32,53 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit> {
     let mut exit = Exit::Done;
     for path in &args.jobs {
         let file = path.display().to_string();
-        let compiled = job::compile(&file, &read_text(path)?);
-        match args.format {
-            Format::Text => match &compiled {
-                Ok(valid) => {
-                    let rules = valid.job.rule.len();
-                    let rules = if rules == 1 { "1 rule".to_owned() } else { format!("{rules} rules") };
-                    output::out(&format!("{file}: valid, {rules}"))?;
+        // One that cannot be read hides nothing of the others.
+        let valid = match read_text(path) {
+            Ok(text) => check_text(&file, &text, args.format)?,
+            Err(unread) => {
+                match args.format {
+                    Format::Text => error::show(&unread),
+                    Format::Json => {
+                        let problem =
+                            Problem { line: None, column: None, message: unread.message(), help: unread.hint_text() };
+                        show_json(&file, vec![problem])?;
+                    }
                 }
-                Err(diagnostics) => {
-                    output::err(&diagnostics.render(output::stderr_colour()));
-                    output::err(&format!("{}\n", job::invalid(&file, diagnostics.problems.len())));
-                }
-            },
-            Format::Json => {
-                let problems = compiled.as_ref().err().map(problems).unwrap_or_default();
-                let valid = compiled.is_ok();
-                output::json_line(&Checked { kind: "check", version: 1, file: &file, valid, problems })?;
+                false
             }
-        }
-        if compiled.is_err() {
+        };
+        if !valid {
             exit = Exit::Usage;
         }
     }
     Ok(exit)
 }
 
+/// Whether a job's text is valid; shows what there is to say of it.
+fn check_text(file: &str, text: &str, format: Format) -> Result<bool> {
+    let compiled = job::compile(file, text);
+    match (format, &compiled) {
+        (Format::Text, Ok(valid)) => {
+            let rules = valid.job.rule.len();
+            let rules = if rules == 1 { "1 rule".to_owned() } else { format!("{rules} rules") };
+            output::line(&format!("{file}: valid, {rules}"))?;
+        }
+        (Format::Text, Err(diagnostics)) => output::err(&diagnostics.render(output::stderr_colour())),
+        (Format::Json, Ok(_)) => show_json(file, Vec::new())?,
+        (Format::Json, Err(diagnostics)) => show_json(file, problems(diagnostics))?,
+    }
+    Ok(compiled.is_ok())
+}
+
+fn show_json(file: &str, problems: Vec<Problem<'_>>) -> Result<()> {
+    output::json_line(&Checked { kind: "check", version: 1, file, valid: problems.is_empty(), problems })
+}
+
 fn problems(diagnostics: &Diagnostics) -> Vec<Problem<'_>> {
     let shown = diagnostics.problems.iter().map(|located| {
         let (line, column) = diagnostics.position(located);
-        Problem { line, column, message: &located.problem.message, help: located.problem.help.as_deref() }
+        let (message, help) = (&located.problem.message, located.problem.help.as_deref());
+        Problem { line: Some(line), column: Some(column), message, help }
     });
     shown.collect()
 }

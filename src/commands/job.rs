@@ -37,7 +37,7 @@ pub(super) fn compile_or_show(file: &str, text: &str) -> Result<Compiled> {
 }
 
 /// What there is to say below the problems.
-pub(super) fn invalid(file: &str, problems: usize) -> Error {
+fn invalid(file: &str, problems: usize) -> Error {
     let errors = if problems == 1 { "1 error".to_owned() } else { format!("{problems} errors") };
     Error::usage(format!("{file} is not a valid job: {errors}"))
         .hint("nothing was touched; `redrive schema` describes the format")

@@ -12,6 +12,10 @@ mod sandbox;
 mod show;
 mod wiring;
 
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
 use crate::cli::{Cli, Command};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -41,7 +45,7 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Check(args) => check::check(&args),
         Command::Plan(args) => plan::plan(args).await,
         Command::Show(args) => show::show(&args),
-        Command::Apply(args) => apply::apply(args, &journal).await,
+        Command::Apply(args) => Box::pin(apply::apply(args, &journal)).await,
         Command::Runs(args) => runs::runs(&args, &journal),
         Command::Status(args) => runs::status(&args, &journal),
         Command::Report(args) => runs::report(&args, &journal),
@@ -53,12 +57,22 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
     }
 }
 
-/// Reads a file that the command line names, as text.
-fn read_text(path: &std::path::Path) -> Result<String> {
-    let shown = path.display();
-    let bytes = std::fs::read(path).map_err(|error| Error::usage(format!("{shown} cannot be read: {error}")))?;
+/// Reads a file that the command line names; what is longer than any file of ours is cut, for it is none.
+fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(crate::plan::MAX_BYTES + 1).read_to_end(&mut bytes));
+    read.map_err(|error| Error::usage(format!("{} cannot be read: {error}", path.display())))?;
+    Ok(bytes)
+}
+
+/// The same, as text.
+fn read_text(path: &Path) -> Result<String> {
+    text_of(path, read_bytes(path)?)
+}
+
+fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Error::usage(format!("{shown} is not UTF-8 text: byte {at} is not part of a character"))
+        Error::usage(format!("{} is not UTF-8 text: byte {at} is not part of a character", path.display()))
     })
 }

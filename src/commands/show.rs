@@ -8,8 +8,9 @@ use crate::view::output;
 use crate::view::text::Style;
 
 pub(super) fn show(args: &ShowArgs) -> Result<Exit> {
-    let plan = plan::read(&args.plan)?;
-    show_plan(&plan, args.format, Some(&args.plan.display().to_string()))?;
+    let name = args.plan.display().to_string();
+    let plan = plan::parse(&super::read_bytes(&args.plan)?, &name)?;
+    show_plan(&plan, args.format, Some(&name))?;
     Ok(Exit::Done)
 }
 

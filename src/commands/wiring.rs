@@ -45,7 +45,8 @@ reached!(Source, SqsDestination, S3Destination);
 
 /// The source queue of a job.
 pub(super) async fn source(aws: &Aws, job: &Job) -> Result<Arc<dyn Queue>> {
-    aws.queue(&job.source.queue, &job.source.access()).await
+    let opened = aws.queue(&job.source.queue, &job.source.access()).await;
+    opened.map_err(|error| error.and_hint("nothing was received or sent"))
 }
 
 /// The destinations of a job, opened; `plan` looks at them.
@@ -57,7 +58,7 @@ pub(super) async fn places(aws: &Aws, job: &Job) -> Result<Vec<(String, Place)>>
             Destination::S3(s3) => aws.bucket(&s3.bucket, &s3.access()).await.map(Place::Bucket),
             Destination::File(file) => Ok(Place::File(file.path.clone())),
         };
-        places.push((name.clone(), place.map_err(|error| about(name, &error))?));
+        places.push((name.clone(), place.map_err(|error| about(name, error))?));
     }
     Ok(places)
 }
@@ -79,18 +80,23 @@ impl Opener for Origins<'_> {
     }
 }
 
-fn about(destination: &str, error: &Error) -> Error {
-    let plain = Error::new(error.kind(), format!("destination {destination:?}: {}", error.message()));
-    match error.hint_text() {
-        Some(hint) => plain.hint(format!("{hint}. Nothing was received or sent")),
-        None => plain.hint("nothing was received or sent"),
-    }
+/// An error about a destination before anything was touched.
+fn about(destination: &str, error: Error) -> Error {
+    error.and_hint("nothing was received or sent").about(&format!("destination {destination:?}"))
 }
 
-/// The real things behind a plan's targets. Each queue is compared with what the plan knows of it.
-pub(super) async fn outlets(aws: &Aws, job: &Job, rules: &Rules, plan: &Plan, begun: &Begun) -> Result<Vec<Outlet>> {
-    let mut outlets = Vec::with_capacity(plan.targets.len());
-    for (position, target) in plan.targets.iter().enumerate() {
+/// What is behind a target, found to be there and as it was planned.
+pub(super) enum Opened {
+    Ready(Outlet),
+    /// A file, which is opened only once the journal says what may be in it.
+    File(String),
+}
+
+/// Opens what is behind a plan's targets, and compares each queue with what the plan knows of it. To be called before a run
+/// begins: a run that is in the journal is one that may be gone on with.
+pub(super) async fn open(aws: &Aws, job: &Job, rules: &Rules, plan: &Plan) -> Result<Vec<Opened>> {
+    let mut opened = Vec::with_capacity(plan.targets.len());
+    for target in &plan.targets {
         let destination = job.destination.get(&target.destination);
         let outlet = match (target.kind, destination) {
             (TargetKind::Drop, _) if target.destination == DROP => Outlet::Drop,
@@ -104,16 +110,14 @@ pub(super) async fn outlets(aws: &Aws, job: &Job, rules: &Rules, plan: &Plan, be
             }
             (TargetKind::S3, Some(Destination::S3(s3))) => {
                 let bucket = aws.bucket(&s3.bucket, &s3.access()).await;
-                let bucket: Arc<dyn Bucket> = bucket.map_err(|error| about(&target.destination, &error))?;
-                bucket.check().await.map_err(|error| about(&target.destination, &error.into()))?;
+                let bucket: Arc<dyn Bucket> = bucket.map_err(|error| about(&target.destination, error))?;
+                bucket.check().await.map_err(|error| about(&target.destination, error.into()))?;
                 Outlet::Bucket(bucket)
             }
             (TargetKind::File, Some(Destination::File(file))) => {
-                let id = TargetId(u16::try_from(position).unwrap_or(u16::MAX));
-                let doubtful: HashSet<_> =
-                    begun.doubtful.iter().filter(|one| one.1 == Some(id)).map(|one| one.0.clone()).collect();
                 let path = rules.file_path(&target.destination, &plan.setting()).unwrap_or_else(|| file.path.clone());
-                Outlet::File(Arc::new(FileArchive::open(Path::new(&path), begun.resumed, &doubtful)?))
+                opened.push(Opened::File(path));
+                continue;
             }
             _ => {
                 return Err(Error::plan_refused(format!(
@@ -123,14 +127,28 @@ pub(super) async fn outlets(aws: &Aws, job: &Job, rules: &Rules, plan: &Plan, be
                 .hint("the plan was not made by this program from this job; make a new one"));
             }
         };
-        outlets.push(outlet);
+        opened.push(Opened::Ready(outlet));
     }
-    Ok(outlets)
+    Ok(opened)
+}
+
+/// The real things behind a plan's targets, once the run has begun.
+pub(super) fn outlets(opened: Vec<Opened>, begun: &Begun) -> Result<Vec<Outlet>> {
+    let outlets = opened.into_iter().enumerate().map(|(position, opened)| match opened {
+        Opened::Ready(outlet) => Ok(outlet),
+        Opened::File(path) => {
+            let id = TargetId(u16::try_from(position).unwrap_or(u16::MAX));
+            let doubtful: HashSet<_> =
+                begun.doubtful.iter().filter(|one| one.1 == Some(id)).map(|one| one.0.clone()).collect();
+            Ok(Outlet::File(Arc::new(FileArchive::open(Path::new(&path), begun.resumed, &doubtful)?)))
+        }
+    });
+    outlets.collect()
 }
 
 async fn queue_outlet(queue: Result<Arc<dyn Queue>>, target: &Target) -> Result<Outlet> {
-    let queue = queue.map_err(|error| about(&target.destination, &error))?;
-    let now = queue.attributes().await.map_err(|error| about(&target.destination, &error.into()))?;
+    let queue = queue.map_err(|error| about(&target.destination, error))?;
+    let now = queue.attributes().await.map_err(|error| about(&target.destination, error.into()))?;
     if let Some(planned) = &target.queue {
         plan::check_fingerprint(planned, &now)?;
     }

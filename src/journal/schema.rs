@@ -1,9 +1,9 @@
 //! The journal's tables, its migrations, and opening the file.
 //!
 //! Migrations are append-only over `user_version`, each in one transaction. A journal of a newer version, one that is not
-//! ours, and a damaged one are refused: the program never starts afresh over what it cannot read. The file, like SQLite's
-//! `-wal` and `-shm` beside it, is readable by its owner only. It must be on a local disk: SQLite's locks and its
-//! write-ahead log do not work over a network file system.
+//! ours, and a damaged one are refused: the program never starts afresh over what it cannot read. The file, like `-wal` and
+//! `-shm` beside it, is readable by its owner only. It must be on a local disk: the database's locks and its write-ahead log
+//! do not work over a network file system.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -46,7 +46,8 @@ CREATE TABLE message (
     target INTEGER,
     exhausted INTEGER NOT NULL,
     reason INTEGER,
-    doubts INTEGER NOT NULL,        -- how often the answer to a send never came
+    doubts INTEGER NOT NULL,        -- how many sends of it may have arrived without a good answer
+    since INTEGER,                  -- when the first of these was intended, or the one under way
     sent_as BLOB,                   -- the new message ID
     receive_count INTEGER,
     at INTEGER NOT NULL,
@@ -155,7 +156,7 @@ fn unusable(path: &Path, why: &str) -> Error {
         .hint("nothing was received or sent; free the path, or name another with --journal")
 }
 
-/// An SQLite error in words, with what is safe.
+/// An error of the database in words, with what is safe.
 pub(super) fn broken(path: &Path, error: &rusqlite::Error) -> Error {
     let shown = path.display();
     let kept = "what was committed is safe, and no message is deleted without a committed record";
@@ -178,5 +179,21 @@ pub(super) fn broken(path: &Path, error: &rusqlite::Error) -> Error {
         }
         _ => Error::failed(format!("the journal {shown} failed: {error}"))
             .hint(format!("{kept}; the same command goes on from there")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_is_on_disk_when_it_returns() {
+        let directory = tempfile::tempdir().expect("directory");
+        let connection = open(&directory.path().join("journal.db")).expect("open");
+        let text = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, String>(0));
+        let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        assert_eq!(text("journal_mode").expect("mode"), "wal");
+        // 2 is FULL: the write-ahead log is synced at each commit. NORMAL would lose the last ones with the power.
+        assert_eq!(number("synchronous").expect("synchronous"), 2);
     }
 }

@@ -1,7 +1,7 @@
 //! The thread that owns the database: gathers waiting commands, changes in one transaction, commits, answers.
 //!
-//! Nothing is answered before its commit but look-ups, which see their own transaction. After a failure of the database the
-//! writer refuses everything: the run stops, and what was committed is where it goes on.
+//! Nothing is answered before the commit of what it saw. After a failure of the database the writer refuses everything: the
+//! run stops, and what was committed is where it goes on.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -16,8 +16,8 @@ use super::state::{Event, State, next};
 use super::table::{Row, Table};
 use super::tally::Tally;
 use super::{
-    Admitted, Begun, Claim, Clock, Decided, DeleteEnd, Delivery, Doubtful, Intended, Judged, Judgement, Lease, RunSpec,
-    SendEnd, Sent, SessionEnd, Settled, Settlement, Stay,
+    Admitted, Begun, Claim, Clock, Decided, DeleteEnd, Delivered, Delivery, Doubtful, Intended, Judged, Judgement,
+    Lease, RunSpec, SendEnd, Sent, SessionEnd, Settled, Settlement, Stay,
 };
 use crate::error::{Error, Result};
 use crate::message::MessageId;
@@ -34,9 +34,9 @@ pub(super) enum Command {
     Admit { deliveries: Vec<Delivery>, reply: Reply<Vec<Admitted>> },
     Judge { judgements: Vec<Judgement>, reply: Reply<Vec<Judged>> },
     Settle { settlements: Vec<Settlement>, reply: Reply<Vec<Settled>> },
-    Deleted { deletes: Vec<(Sent, DeleteEnd)>, reply: Reply<()> },
+    Deleted { deletes: Vec<(Sent, DeleteEnd)>, reply: Reply<Vec<Sent>> },
     Leases { before: Timestamp, most: usize, releasable: bool, reply: Reply<Vec<Lease>> },
-    Leased { changes: Vec<(MessageId, Option<Timestamp>)>, reply: Reply<()> },
+    Leased { changes: Vec<(Lease, Option<Timestamp>)>, reply: Reply<()> },
     LeaseCount { reply: Reply<u64> },
     Unclaim { claims: Vec<MessageId>, reply: Reply<()> },
 }
@@ -130,13 +130,17 @@ impl Writer {
                 answer!(reply, settlements.into_iter().map(|settlement| self.settle(settlement)).collect())
             }
             Command::Deleted { deletes, reply } => {
-                answer!(reply, deletes.into_iter().try_for_each(|(sent, end)| self.deleted(&sent, end)))
+                answer!(
+                    reply,
+                    deletes.into_iter().filter_map(|(sent, end)| self.deleted(sent, end).transpose()).collect()
+                )
             }
             Command::Leases { before, most, releasable, reply } => {
                 answer!(reply, self.table.leases(before, most, releasable))
             }
             Command::Leased { changes, reply } => {
-                answer!(reply, changes.into_iter().try_for_each(|(id, until)| self.table.leased(&id, until)))
+                let mut changes = changes.iter();
+                answer!(reply, changes.try_for_each(|(lease, end)| self.table.leased(&lease.id, &lease.receipt, *end)))
             }
             Command::LeaseCount { reply } => answer!(reply, self.table.lease_count()),
             Command::Unclaim { claims, reply } => {
@@ -192,7 +196,7 @@ impl Writer {
     fn recover(&mut self) -> Result<u64> {
         let ids = self.table.on_their_way()?;
         for id in &ids {
-            self.change(id, Event::LoseAnswer, false, |_| {})?;
+            self.change(id, Event::LoseAnswer, None, |_| {})?;
         }
         Ok(ids.len() as u64)
     }
@@ -203,20 +207,19 @@ impl Writer {
         let now = self.now();
         let (mut to_delete, mut to_release) = (Vec::new(), Vec::new());
         for lease in self.table.leases(Timestamp::MAX, usize::MAX, false)? {
-            match self.table.sent_by(&lease.id)? {
-                Some(run) => to_delete.push(Sent { id: lease.id, receipt: lease.receipt, run }),
-                None => {
-                    let row = self.table.row(&lease.id)?;
-                    let stays = row.is_some_and(|row| {
-                        matches!(row.state, State::Kept | State::Blocked | State::Failed | State::Held)
-                    });
-                    if !stays || lease.until.as_millisecond() <= now {
-                        to_release.push(lease);
-                    }
-                }
+            if let Some(run) = self.table.sent_by(&lease.id)? {
+                let delivered = Delivered { id: lease.id, receipt: lease.receipt, receive_count: None };
+                to_delete.push(Sent { delivered, run });
+                continue;
+            }
+            let row = self.table.row(&lease.id)?;
+            let stays =
+                row.is_some_and(|row| matches!(row.state, State::Kept | State::Blocked | State::Failed | State::Held));
+            if !stays || lease.until.as_millisecond() <= now {
+                to_release.push(lease);
             }
         }
-        self.claimed.extend(to_delete.iter().map(|sent| sent.id.clone()));
+        self.claimed.extend(to_delete.iter().map(|sent| sent.id().clone()));
         Ok((to_delete, to_release))
     }
 
@@ -239,22 +242,21 @@ impl Writer {
             return Ok(Admitted::Duplicate);
         }
         self.claimed.insert(id.clone());
-        if let Some(run) = self.table.sent_by(&id)? {
-            return Ok(Admitted::Sent(Sent { id, receipt, run }));
+        let delivered = Delivered { id, receipt, receive_count };
+        let id = &delivered.id;
+        if let Some(run) = self.table.sent_by(id)? {
+            return Ok(Admitted::Sent(Sent { delivered, run }));
         }
-        if let Some(count) = receive_count {
-            self.table.set_receive_count(&id, count)?;
+        if let Some((since, this_run)) = self.table.doubted_since(id)? {
+            return Ok(Admitted::Doubtful(Doubtful { delivered, since, this_run }));
         }
-        if let Some(since) = self.table.doubted_since(&id)? {
-            return Ok(Admitted::Doubtful(Doubtful { id, since }));
-        }
-        let bounced = self.table.was_sent_by_this_run(&id)?;
-        let claim = Claim { id, doubted: false };
+        let bounced = self.table.was_sent_by_this_run(id)?;
+        let claim = Claim { delivered, doubted: None };
         Ok(if bounced { Admitted::Bounced(claim) } else { Admitted::New(claim) })
     }
 
     fn judge(&mut self, judgement: Judgement) -> Result<Judged> {
-        let Judgement { claim: Claim { id, doubted }, rule, exhausted, decision } = judgement;
+        let Judgement { claim: Claim { delivered, doubted }, rule, exhausted, decision } = judgement;
         let (event, target, reason, note) = match decision {
             Decided::Send(target) => (Event::Intend, Some(target), None, None),
             Decided::Drop(target) => (Event::Drop, Some(target), None, None),
@@ -262,81 +264,103 @@ impl Writer {
             Decided::Stay(Stay::Blocked(reason, detail)) => (Event::Block, None, Some(reason), Some(detail)),
             Decided::Stay(Stay::Held) => (Event::Hold, None, Some(Reason::AnswerLost), None),
         };
-        let state = self.change(&id, event, doubted, |row| {
+        let state = self.change(&delivered.id, event, doubted, |row| {
             row.rule = rule;
             row.exhausted = exhausted;
             row.reason = reason;
+            row.receive_count = delivered.receive_count.or(row.receive_count);
             // A held message keeps the target that a copy may be at.
             if event != Event::Hold {
                 row.target = target;
             }
         })?;
-        self.table.note(&id, note.as_deref())?;
+        self.table.note(&delivered.id, note.as_deref())?;
         Ok(match state {
-            State::Sending | State::Resending => Judged::Intended(Intended { id }),
-            State::Sent => {
-                let receipt = self.table.newest_receipt(&id)?;
-                Judged::Sent(Sent { id, receipt, run: self.table.run })
-            }
+            State::Sending | State::Resending => Judged::Intended(Intended { delivered }),
+            State::Sent => Judged::Sent(self.proof(delivered)?),
             _ => {
-                self.claimed.remove(&id);
+                self.claimed.remove(&delivered.id);
                 Judged::Stays
             }
         })
     }
 
+    /// The proof that a message of this run is safely elsewhere, with the newest handle that is known.
+    fn proof(&self, mut delivered: Delivered) -> Result<Sent> {
+        if let Some(newest) = self.table.newest_receipt(&delivered.id)? {
+            delivered.receipt = newest;
+        }
+        Ok(Sent { delivered, run: self.table.run })
+    }
+
     fn settle(&mut self, settlement: Settlement) -> Result<Settled> {
-        let Settlement { intended: Intended { id }, end } = settlement;
+        let Settlement { intended: Intended { delivered }, end } = settlement;
+        let id = &delivered.id;
+        let behind = matches!(end, SendEnd::Behind);
         let (event, reason, note, sent_as) = match end {
             SendEnd::Acknowledged(sent_as) => (Event::Acknowledge, None, None, sent_as),
             SendEnd::Refused(reason, words) => (Event::Refuse, Some(reason), Some(words), None),
             SendEnd::AnswerLost => (Event::LoseAnswer, None, None, None),
-            SendEnd::Withdrawn => (Event::Withdraw, None, None, None),
+            SendEnd::Withdrawn | SendEnd::Behind => (Event::Withdraw, None, None, None),
         };
-        let state = self.change(&id, event, false, |row| row.reason = reason)?;
-        self.table.note(&id, note.as_deref())?;
+        let mut state = self.change(id, event, None, |row| row.reason = reason)?;
+        if behind {
+            state = self.change(id, Event::Keep, None, |row| row.reason = Some(Reason::GroupStopped))?;
+        }
+        self.table.note(id, note.as_deref())?;
         if let Some(sent_as) = sent_as {
-            self.table.set_sent_as(&id, &sent_as)?;
+            self.table.set_sent_as(id, &sent_as)?;
         }
         Ok(match state {
-            State::Sent => {
-                let receipt = self.table.newest_receipt(&id)?;
-                Settled::Sent(Sent { id, receipt, run: self.table.run })
-            }
+            State::Sent => Settled::Sent(self.proof(delivered)?),
             State::InDoubt => {
-                let since = (self.clock)();
-                Settled::Doubtful(Doubtful { id, since })
+                let doubted = self.table.doubted_since(id)?;
+                let (since, this_run) = doubted.unwrap_or_else(|| ((self.clock)(), true));
+                Settled::Doubtful(Doubtful { delivered, since, this_run })
             }
             _ => {
-                self.claimed.remove(&id);
+                self.claimed.remove(id);
                 Settled::Stays
             }
         })
     }
 
-    fn deleted(&mut self, sent: &Sent, end: DeleteEnd) -> Result<()> {
-        self.claimed.remove(&sent.id);
-        match end {
+    /// Notes how a delete ended; gives the message once more where a newer delivery of it has another handle.
+    fn deleted(&mut self, sent: Sent, end: DeleteEnd) -> Result<Option<Sent>> {
+        let Sent { delivered: Delivered { id, receipt, receive_count }, run } = sent;
+        if end == DeleteEnd::Unknown {
             // The handle stays for the next session.
-            DeleteEnd::Unknown => return Ok(()),
-            DeleteEnd::HandleRefused => return self.table.leased(&sent.id, None),
-            DeleteEnd::Confirmed => {}
+            self.claimed.remove(&id);
+            return Ok(None);
         }
-        if sent.run == self.table.run {
-            self.change(&sent.id, Event::Delete, false, |_| {})?;
-        } else {
-            let changed = self.table.done_by_other_run(&sent.id, sent.run, self.now())?;
-            self.tally.deleted_for_other_runs += changed;
+        if let Some(newest) = self.table.newest_receipt(&id)?.filter(|newest| *newest != receipt) {
+            return Ok(Some(Sent { delivered: Delivered { id, receipt: newest, receive_count }, run }));
         }
-        self.table.leased(&sent.id, None)
+        self.claimed.remove(&id);
+        self.table.leased(&id, &receipt, None)?;
+        if end == DeleteEnd::Confirmed {
+            if run == self.table.run {
+                self.change(&id, Event::Delete, None, |_| {})?;
+            } else {
+                self.tally.deleted_for_other_runs += self.table.done_by_other_run(&id, run, self.now())?;
+            }
+        }
+        Ok(None)
     }
 
-    /// Moves a message of this run through the transition function, on disk and in the figures. `doubted`: another run's
-    /// send of it may have arrived, so that it is no new one even where this run knows nothing of it yet.
-    fn change(&mut self, id: &MessageId, event: Event, doubted: bool, edit: impl FnOnce(&mut Row)) -> Result<State> {
+    /// Moves a message of this run through the transition function, on disk and in the figures. `doubted`: since when sends of
+    /// it, by whichever run, may have arrived, so that it is no new one whatever this run's row says.
+    fn change(
+        &mut self,
+        id: &MessageId,
+        event: Event,
+        doubted: Option<Timestamp>,
+        edit: impl FnOnce(&mut Row),
+    ) -> Result<State> {
+        let now = self.now();
         let before = self.table.row(id)?;
         let mut state = before.as_ref().map(|row| row.state);
-        if doubted && !matches!(state, Some(State::InDoubt | State::Held)) {
+        if doubted.is_some() && !matches!(state, Some(State::InDoubt | State::Held)) {
             state = Some(State::InDoubt);
         }
         let after = next(state, event).map_err(|illegal| {
@@ -353,11 +377,21 @@ impl Writer {
             exhausted: false,
             reason: None,
             doubts: 0,
+            since: None,
+            receive_count: None,
         });
         row.state = after;
-        row.doubts = row.doubts.max(u32::from(doubted)) + u32::from(event == Event::LoseAnswer);
+        match doubted.map(Timestamp::as_millisecond) {
+            Some(since) => row.since = Some(row.since.map_or(since, |own| own.min(since))),
+            None if event == Event::Intend && row.doubts == 0 => row.since = Some(now),
+            None => {}
+        }
         edit(&mut row);
-        self.table.put(id, &row, self.now())?;
+        // A wrong digest says that something arrived, and not that it is the message.
+        let doubtful =
+            event == Event::LoseAnswer || (event == Event::Refuse && row.reason == Some(Reason::DigestMismatch));
+        row.doubts = row.doubts.max(u32::from(doubted.is_some())) + u32::from(doubtful);
+        self.table.put(id, &row, now)?;
         self.tally.doubted += u64::from(old_doubts == 0 && row.doubts > 0);
         self.tally.shift(from, row.key());
         Ok(after)

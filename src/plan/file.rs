@@ -5,7 +5,7 @@
 //! value does. It protects against accidents and careless edits; who can write the file can also seal it anew.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::sqs::QueueAttributes;
 
 /// Longer files are no plans: a plan that pins 120,000 messages is far below it.
-const MAX_BYTES: u64 = 256 * 1024 * 1024;
+pub const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
 /// How far the clock may lie before the time of the plan.
 const CLOCK_SKEW: Duration = Duration::from_mins(5);
@@ -106,16 +106,6 @@ fn create_beside(directory: &Path, path: &Path) -> io::Result<(PathBuf, File)> {
             Err(error) => return Err(error),
         }
     }
-}
-
-/// Reads a plan and refuses what is not one that this program sealed.
-pub fn read(path: &Path) -> Result<Plan> {
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(|error| {
-        Error::failed(format!("the plan {} cannot be read: {error}", path.display()))
-            .hint("nothing was touched; is the path right?")
-    })?;
-    parse(&bytes, &path.display().to_string())
 }
 
 /// What must be readable in a plan of any version.
@@ -259,7 +249,7 @@ mod tests {
         std::fs::write(&path, "an older plan").expect("writable");
         let sealed = plan().seal();
         write(&sealed, &path).expect("writable");
-        assert_eq!(read(&path).expect("sealed"), sealed);
+        assert_eq!(parse(&std::fs::read(&path).expect("readable"), "p").expect("sealed"), sealed);
         let names: Vec<_> = directory.path().read_dir().expect("readable").collect();
         assert_eq!(names.len(), 1, "no temporary file stays");
         #[cfg(unix)]

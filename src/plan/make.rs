@@ -14,9 +14,9 @@ use super::hazards::sampling_refusal;
 use super::origins::{Opener, Origins, resolve};
 use super::sample::{SampleOptions, sample};
 use crate::error::{Error, Result};
-use crate::job::{DROP, Job, ORIGIN};
+use crate::job::{DROP, Destination, Job, ORIGIN};
 use crate::rule::Rules;
-use crate::sqs::Queue;
+use crate::sqs::{Queue, QueueAttributes};
 use crate::store::Bucket;
 use crate::target::{Target, TargetKind};
 
@@ -69,10 +69,16 @@ impl fmt::Debug for Request<'_> {
 /// Makes a plan and seals it. Whatever happens, what was received is given back.
 pub async fn make(request: Request<'_>) -> Result<Plan> {
     let Request { job, rules, file, text, source, destinations, opener, clock, sample: mut options, .. } = request;
-    let attributes = source.attributes().await?;
+    let attributes = source.attributes().await.map_err(|error| untouched(error.into()))?;
+    check_arn(&job.source.queue, &attributes)?;
     let mut targets = Vec::with_capacity(destinations.len());
     for (name, place) in destinations {
-        targets.push(target(name, place).await?);
+        let target = target(name, place).await?;
+        if let (Some(Destination::Sqs(named)), Some(found)) = (job.destination.get(&target.destination), &target.queue)
+        {
+            check_arn(&named.queue, found)?;
+        }
+        targets.push(target);
     }
     if let Some(refusal) = sampling_refusal(&attributes)
         && !request.sample_anyway
@@ -87,7 +93,12 @@ pub async fn make(request: Request<'_>) -> Result<Plan> {
     let sampled = sample(&source, &attributes, &options, request.cancel).await?;
     let mut origins = Origins::default();
     if rules.uses_origin() {
-        origins = resolve(&source, opener, &sampled.messages).await?;
+        let given_back = match sampled.not_given_back {
+            0 => "every sampled message was given back, and no plan was written",
+            _ => "some sampled messages come back by themselves, and no plan was written",
+        };
+        let resolved = resolve(&source, opener, &sampled.messages).await;
+        origins = resolved.map_err(|error| error.and_hint(given_back))?;
         targets.append(&mut origins.targets);
     }
     if job.allow_drop {
@@ -98,19 +109,30 @@ pub async fn make(request: Request<'_>) -> Result<Plan> {
     Ok(build(input).seal())
 }
 
+/// A queue that the job names by ARN is that one and no other. AWS keeps to this; a server behind an endpoint that somebody
+/// set may know one region only, and answer with what goes by the same name there.
+fn check_arn(named: &str, found: &QueueAttributes) -> Result<()> {
+    if !named.starts_with("arn:") || named == found.arn {
+        return Ok(());
+    }
+    Err(Error::failed(format!("the job names the queue {named}, and the server answers with {}", found.arn))
+        .hint("no message was received; check the ARN, and the endpoint (endpoint_url, AWS_ENDPOINT_URL)"))
+}
+
 /// For how long messages of this job's source stay invisible once received.
 pub(crate) fn visibility_of(job: &Job) -> Duration {
     job.source.visibility_timeout.map_or(VISIBILITY, |age| age.0)
 }
 
+/// An error before the first receive.
+fn untouched(error: Error) -> Error {
+    error.and_hint("nothing was received or sent")
+}
+
 /// Looks at a destination: one that is missing or forbidden is an error now, not in the middle of apply.
 async fn target(destination: String, place: Place) -> Result<Target> {
     debug_assert_ne!(destination, ORIGIN, "the job's own destinations have other names");
-    let failed = |error: Error| {
-        let hint = error.hint_text().unwrap_or("check the destination in the job").to_owned();
-        Error::new(error.kind(), format!("destination {destination}: {error}"))
-            .hint(format!("{hint}; no message was received"))
-    };
+    let failed = |error: Error| untouched(error).about(&format!("destination {destination:?}"));
     let (kind, queue, location) = match place {
         Place::Queue(queue) => {
             let attributes = queue.attributes().await.map_err(|error| failed(error.into()))?;

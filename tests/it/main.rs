@@ -1,10 +1,15 @@
 //! One binary for all integration tests, since linking the SDKs is slow. They talk AWS's protocol to real servers through
 //! the real SDK: the embedded sandbox, and independent servers as judges.
+#![expect(clippy::unwrap_used, reason = "in a test, what fails says where")]
 
 mod conformance;
+mod crash;
 mod diagnostics;
+mod docs;
 mod end_to_end;
 mod environment;
 mod guarantees;
 mod judges;
+mod plan_files;
 mod support;
+mod trouble;

@@ -42,10 +42,14 @@ pub(super) fn nothing_sampled(facts: &Facts) -> Option<Hazard> {
     )
 }
 
-/// A destination that turns out to be the source under another name.
+/// A destination that turns out to be the source under another name. The URL is no sure sign, since a job may write it with
+/// another host; nor is the ARN, since servers that are not AWS's all know the same account. When it was created decides.
 pub(super) fn destination_is_source(facts: &Facts) -> Option<Hazard> {
     let same = |target: &&crate::target::Target| {
-        target.queue.as_ref().is_some_and(|queue| queue.arn == facts.source.arn && queue.url == facts.source.url)
+        target.queue.as_ref().is_some_and(|queue| {
+            let created = queue.created.is_some() && queue.created == facts.source.created;
+            queue.arn == facts.source.arn && (created || queue.url == facts.source.url)
+        })
     };
     let names: Vec<String> = facts.targets.iter().filter(same).map(crate::target::Target::label).collect();
     if names.is_empty() {

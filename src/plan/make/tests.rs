@@ -246,13 +246,13 @@ async fn a_destination_that_is_missing_is_found_before_anything_is_received() {
     let world = World::new();
     world.parking.fail_attributes(call_error(Fault::NotFound));
     let error = world.plan().await.expect_err("no such queue");
-    assert!(error.message().starts_with("destination parking: "), "{error}");
-    assert!(error.hint_text().is_some_and(|hint| hint.ends_with("no message was received")));
+    assert!(error.message().starts_with("destination \"parking\": "), "{error}");
+    assert!(error.hint_text().is_some_and(|hint| hint.ends_with("nothing was received or sent")));
     assert_eq!(error.exit(), Exit::Failed);
     world.untouched();
 
     let world = World { bucket: Some(Fault::Denied), ..World::new() };
-    assert!(world.plan().await.expect_err("forbidden").message().starts_with("destination archive: "));
+    assert!(world.plan().await.expect_err("forbidden").message().starts_with("destination \"archive\": "));
     world.untouched();
 }
 
