@@ -124,7 +124,8 @@ async fn with(server: &Server, messages: usize, queue: &str) {
     ] {
         measure(server, &generator, what, phase, requests, (&shown, &flying)).await;
     }
-    let each = |bytes: Option<usize>| bytes.zip(before).map_or(0, |(now, before)| now.saturating_sub(before) / messages);
+    let each =
+        |bytes: Option<usize>| bytes.zip(before).map_or(0, |(now, before)| now.saturating_sub(before) / messages);
     println!(
         "| memory, {shown} messages: bytes a message beyond its {BODY} | | | {} visible | {} with three in ten in flight |",
         each(filled).saturating_sub(BODY),

@@ -2,9 +2,9 @@
 //! the real SDK: the embedded sandbox, and independent servers as judges.
 #![expect(clippy::unwrap_used, reason = "in a test, what fails says where")]
 
+mod commands;
 mod conformance;
 mod crash;
-mod commands;
 mod diagnostics;
 mod docs;
 mod end_to_end;
