@@ -79,7 +79,7 @@ fn unfinished(journal: &Path, text: &str) -> Result<Option<Plan>> {
     let Some(reader) = Reader::open(journal)? else { return Ok(None) };
     let sha256 = plan::sha256(text.as_bytes());
     let run = reader.runs()?.into_iter().find(|run| run.ended.is_none() && run.job_sha256 == sha256);
-    run.map(|run| plan::parse(run.plan.as_bytes(), &format!("the plan of run {}", run.name))).transpose()
+    run.map(|run| plan::parse_kept(run.plan.as_bytes(), &format!("the plan of run {}", run.name))).transpose()
 }
 
 async fn ask(stop: &Stop) -> Result<bool> {
@@ -127,7 +127,7 @@ async fn carry_out(args: &ApplyArgs, aws: &Arc<Aws>, plan: Plan, journal_path: &
         name: plan.id().to_owned(),
         source_arn: plan.source.arn.clone(),
         job_sha256: plan.job.sha256.clone(),
-        plan: plan::to_text(&plan)?,
+        plan: plan::to_kept_text(&plan)?,
     };
     let begun = journal.begin(spec).await?;
     let outlets = match wiring::outlets(opened, &begun) {

@@ -239,7 +239,7 @@ async fn only_the_owner_may_read_it() {
     let place = Place::new();
     let (journal, _) = place.begin("run").await;
     let _ = claim(&journal, "a").await;
-    for name in ["journal.db", "journal.db-wal", "journal.db-shm", "journal.lock"] {
+    for name in ["journal.db", "journal.db-wal", "journal.db-shm", "journal.db-lock"] {
         let metadata = std::fs::metadata(place.directory.path().join(".redrive").join(name)).expect(name);
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{name}");
     }

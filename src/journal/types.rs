@@ -238,7 +238,7 @@ pub struct RunSpec {
     pub source_arn: String,
     /// The SHA-256 of the job's text.
     pub job_sha256: String,
-    /// The plan document.
+    /// The plan document, without its examples.
     pub plan: String,
 }
 
