@@ -112,7 +112,7 @@ async fn a_second_apply_on_one_journal_says_who_holds_it() {
     // Those that only read are not held off.
     assert_eq!(lines(&stage.redrive(&["runs", "--format", "json"]).await.expect(0)).len(), 1);
     stage.redrive(&["status"]).await.expect(0);
-    let output = tokio::time::timeout(Duration::from_secs(60), first.wait_with_output()).await;
+    let output = tokio::time::timeout(Duration::from_mins(1), first.wait_with_output()).await;
     Ran::of(output.expect("it ends").expect("output")).expect(0);
     assert_all_in_place(&stage, TOTAL);
 }
@@ -148,7 +148,7 @@ async fn a_journal_that_cannot_be_written_stops_an_apply_before_it_begins() {
     let mut said = String::new();
     for journal in ["file/journal.db", "foreign.db", "directory", "/dev/null/journal.db", ""] {
         let ran = stage.redrive(&["apply", "plan.json", "--journal", journal]).await;
-        assert!(matches!(ran.code, Some(1 | 2)), "{journal}: {:?}", ran);
+        assert!(matches!(ran.code, Some(1 | 2)), "{journal}: {ran:?}");
         said += &told(&format!("--journal {journal:?}"), &ran);
     }
     assert_eq!(stage.requests("ReceiveMessage"), 0);
@@ -199,7 +199,7 @@ async fn hostile() -> Stage {
             // Blocked, with what was found as the reason.
             0..3 => {
                 let mut counter = MessageAttribute::string("many");
-                counter.data_type = "String.<img src=x>|`".to_owned();
+                "String.<img src=x>|`".clone_into(&mut counter.data_type);
                 seed.attribute("retryCount", counter)
             }
             _ => seed,
@@ -257,7 +257,7 @@ async fn hostile_text_is_tame_wherever_it_is_shown_and_no_body_is_in_the_journal
     assert_no_body_in_the_journal(&stage);
 }
 
-/// Not in the database, not in what SQLite keeps beside it, not even in pages that are free again.
+/// Not in the database, not in what `SQLite` keeps beside it, not even in pages that are free again.
 #[track_caller]
 fn assert_no_body_in_the_journal(stage: &Stage) {
     let mut all = Vec::new();
