@@ -54,6 +54,8 @@ pub struct Delivery {
     pub receipt: ReceiptHandle,
     /// `ApproximateReceiveCount`.
     pub receive_count: Option<u32>,
+    /// `DeadLetterQueueSourceArn`, which is gone after the send: here it is kept.
+    pub origin: Option<String>,
     /// When the receive was asked for; the twelve hours count from it.
     pub received: Timestamp,
     /// Until when it is surely invisible to others.
@@ -90,6 +92,8 @@ struct Delivered {
     id: MessageId,
     receipt: ReceiptHandle,
     receive_count: Option<u32>,
+    /// The number of the queue it came from, in the journal.
+    origin: Option<i64>,
 }
 
 impl Claim {
@@ -355,6 +359,11 @@ impl Journal {
     /// Ends this session of the run.
     pub async fn end(&self, end: SessionEnd) -> Result<()> {
         self.ask(|reply| Command::End { end, reply }).await
+    }
+
+    /// Notes the SQS requests and the milliseconds of the run so far, for the case that its process does not come to its end.
+    pub async fn effort(&self, requests: u64, elapsed_ms: u64) -> Result<()> {
+        self.ask(|reply| Command::Effort { requests, elapsed_ms, reply }).await
     }
 
     /// Notes deliveries and says what is known of each message. Answers by position.

@@ -68,8 +68,8 @@ pub struct Trouble {
 }
 
 const RUN: &str =
-    "SELECT run.name, source.arn, run.job_sha256, run.plan, run.started, run.ended, run.outcome, run.requests,
-    run.elapsed_ms FROM run JOIN source ON source.id = run.source";
+    "SELECT run.name, queue.arn, run.job_sha256, run.plan, run.started, run.ended, run.outcome, run.requests,
+    run.elapsed_ms FROM run JOIN queue ON queue.id = run.source";
 
 impl Reader {
     /// Opens an existing journal; `None` where there is none yet.

@@ -31,6 +31,7 @@ type Reply<T> = oneshot::Sender<Result<T>>;
 pub(super) enum Command {
     Begin { spec: RunSpec, reply: Reply<Begun> },
     End { end: SessionEnd, reply: Reply<()> },
+    Effort { requests: u64, elapsed_ms: u64, reply: Reply<()> },
     Admit { deliveries: Vec<Delivery>, reply: Reply<Vec<Admitted>> },
     Judge { judgements: Vec<Judgement>, reply: Reply<Vec<Judged>> },
     Settle { settlements: Vec<Settlement>, reply: Reply<Vec<Settled>> },
@@ -120,6 +121,7 @@ impl Writer {
         match command {
             Command::Begin { spec, reply } => answer!(reply, self.begin(&spec)),
             Command::End { end, reply } => answer!(reply, self.end(&end)),
+            Command::Effort { requests, elapsed_ms, reply } => answer!(reply, self.effort(requests, elapsed_ms)),
             Command::Admit { deliveries, reply } => {
                 answer!(reply, deliveries.into_iter().map(|delivery| self.admit(delivery)).collect())
             }
@@ -158,10 +160,7 @@ impl Writer {
 
     fn begin(&mut self, spec: &RunSpec) -> Result<Begun> {
         let now = self.now();
-        self.table.sql(|c| c.execute("INSERT OR IGNORE INTO source (arn) VALUES (?1)", [&spec.source_arn]))?;
-        self.table.source = self
-            .table
-            .sql(|c| c.query_row("SELECT id FROM source WHERE arn = ?1", [&spec.source_arn], |r| r.get(0)))?;
+        self.table.source = self.table.queue(&spec.source_arn)?;
         let fresh = self.table.sql(|c| {
             c.execute(
                 "INSERT OR IGNORE INTO run (name, source, job_sha256, plan, started) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -210,7 +209,8 @@ impl Writer {
             if let Some(run) = self.table.sent_by(&lease.id)? {
                 // Once, however many handles there are: the others come when the first is done.
                 if self.claimed.insert(lease.id.clone()) {
-                    let delivered = Delivered { id: lease.id, receipt: lease.receipt, receive_count: None };
+                    let delivered =
+                        Delivered { id: lease.id, receipt: lease.receipt, receive_count: None, origin: None };
                     to_delete.push(Sent { delivered, run, confirmed: false });
                 }
                 continue;
@@ -227,11 +227,23 @@ impl Writer {
 
     fn end(&mut self, end: &SessionEnd) -> Result<()> {
         let ended = end.finished.then(|| self.now());
+        self.effort(end.requests, end.elapsed_ms)?;
         self.table.sql(|c| {
             c.execute(
-                "UPDATE run SET ended = ?2, outcome = ?3, requests = ?4, elapsed_ms = ?5, in_session = 0 WHERE id = ?1",
-                params![self.table.run, ended, end.outcome, end.requests, end.elapsed_ms],
+                "UPDATE run SET ended = ?2, outcome = ?3, in_session = 0 WHERE id = ?1",
+                params![self.table.run, ended, end.outcome],
             )
+        })?;
+        Ok(())
+    }
+
+    fn effort(&mut self, requests: u64, elapsed_ms: u64) -> Result<()> {
+        self.table.sql(|c| {
+            c.prepare_cached("UPDATE run SET requests = ?2, elapsed_ms = ?3 WHERE id = ?1")?.execute(params![
+                self.table.run,
+                requests,
+                elapsed_ms
+            ])
         })?;
         Ok(())
     }
@@ -239,12 +251,13 @@ impl Writer {
     fn admit(&mut self, delivery: Delivery) -> Result<Admitted> {
         // The newest handle is the one that is sure, for a message that is already being handled too.
         self.table.lease(&delivery)?;
-        let Delivery { id, receipt, receive_count, .. } = delivery;
+        let Delivery { id, receipt, receive_count, origin, .. } = delivery;
         if self.claimed.contains(&id) {
             return Ok(Admitted::Duplicate);
         }
         self.claimed.insert(id.clone());
-        let delivered = Delivered { id, receipt, receive_count };
+        let origin = origin.map(|arn| self.table.queue(&arn)).transpose()?;
+        let delivered = Delivered { id, receipt, receive_count, origin };
         let id = &delivered.id;
         if let Some(run) = self.table.sent_by(id)? {
             return Ok(Admitted::Sent(Sent { delivered, run, confirmed: false }));
@@ -271,6 +284,7 @@ impl Writer {
             row.exhausted = exhausted;
             row.reason = reason;
             row.receive_count = delivered.receive_count.or(row.receive_count);
+            row.origin = delivered.origin.or(row.origin);
             // A held message keeps the target that a copy may be at.
             if event != Event::Hold {
                 row.target = target;
@@ -382,6 +396,7 @@ impl Writer {
             doubts: 0,
             since: None,
             receive_count: None,
+            origin: None,
         });
         row.state = after;
         match doubted.map(Timestamp::as_millisecond) {
