@@ -6,6 +6,7 @@ mod diagnostics;
 mod end_to_end;
 mod environment;
 mod guarantees;
+mod hostile;
 mod judged;
 mod judges;
 mod plan_files;
