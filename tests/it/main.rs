@@ -11,6 +11,8 @@ mod end_to_end;
 mod endings;
 mod environment;
 mod guarantees;
+mod hostile;
+mod judged;
 mod judges;
 mod plan_files;
 mod support;
