@@ -38,9 +38,9 @@ pub struct RunRecord {
     pub ended: Option<Timestamp>,
     /// How its last session ended; `None` while one is under way, or after one that was killed.
     pub outcome: Option<String>,
-    /// SQS requests of ended sessions.
+    /// SQS requests, over all sessions; of one that was killed, what it noted last.
     pub requests: u64,
-    /// Milliseconds of ended sessions.
+    /// Milliseconds, likewise.
     pub elapsed_ms: u64,
 }
 
