@@ -15,5 +15,6 @@ mod hostile;
 mod judged;
 mod judges;
 mod plan_files;
+mod structure;
 mod support;
 mod trouble;
