@@ -27,7 +27,7 @@ pub struct Cli {
 pub enum Command {
     /// Check job files, and show every error in them.
     Check(CheckArgs),
-    /// Look at a sample of the source and show what a job would do. Changes nothing.
+    /// Look at a sample of the source and show what a job would do. Sends and deletes nothing.
     Plan(PlanArgs),
     /// Show a saved plan.
     Show(ShowArgs),

@@ -16,7 +16,7 @@ use crate::message::{MessageId, Outgoing, ReceiptHandle, Received};
 pub const MAX_BATCH: usize = 10;
 
 /// The longest visibility timeout, counted from the receive: 12 hours.
-pub const MAX_VISIBILITY: Duration = Duration::from_secs(12 * 60 * 60);
+pub const MAX_VISIBILITY: Duration = Duration::from_hours(12);
 
 /// About how many messages may be in flight at once from one queue.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html>

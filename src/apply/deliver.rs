@@ -9,9 +9,8 @@ use tokio::sync::mpsc::Sender;
 use super::limits::Place;
 use super::remove::Removal;
 use super::shared::{Outlet, Shared};
-use super::{archive, may_resend, retry};
+use super::{Doubt, archive, may_resend, retry};
 use crate::error::{Error, Kind};
-use crate::job::InDoubt;
 use crate::journal::{Decided, Doubtful, Intended, Judged, Judgement, SendEnd, Settled, Settlement, Stay};
 use crate::message::Outgoing;
 use crate::sqs::{CallError, EntryFaultKind, Fault, Queue};
@@ -42,7 +41,7 @@ pub(super) struct Ticket {
     pub(super) exhausted: bool,
     /// The message group at a FIFO source.
     pub(super) group: Option<String>,
-    pub(super) place: Option<Place>,
+    pub(super) place: Place,
 }
 
 impl Parcel {
@@ -95,7 +94,7 @@ pub(super) async fn deliver(shared: Arc<Shared>, target: TargetId, parcels: Vec<
 }
 
 /// A message whose answer was lost, with its content.
-type Doubt = (Doubtful, Content, TicketRest);
+type Unanswered = (Doubtful, Content, TicketRest);
 
 /// A ticket without its intent, which the settlement took.
 #[derive(Debug)]
@@ -104,14 +103,18 @@ struct TicketRest {
     rule: RuleId,
     exhausted: bool,
     group: Option<String>,
-    place: Option<Place>,
+    place: Place,
 }
 
 /// Puts ends on disk. Gives the parcels whose turn it is now, and those in doubt; `None` where the journal has failed.
-async fn settle(shared: &Shared, ended: Vec<Ended>, removals: &Sender<Removal>) -> Option<(Vec<Parcel>, Vec<Doubt>)> {
+async fn settle(
+    shared: &Shared,
+    ended: Vec<Ended>,
+    removals: &Sender<Removal>,
+) -> Option<(Vec<Parcel>, Vec<Unanswered>)> {
     let (mut next, mut doubtful) = (Vec::new(), Vec::new());
     let mut ended = ended;
-    // Those that waited behind one that stays are withdrawn in turn.
+    // Those that waited behind one that stays come in turn.
     while !ended.is_empty() {
         let mut rests = Vec::with_capacity(ended.len());
         let mut settlements = Vec::with_capacity(ended.len());
@@ -126,15 +129,12 @@ async fn settle(shared: &Shared, ended: Vec<Ended>, removals: &Sender<Removal>) 
                 Settled::Sent(sent) => {
                     next.extend(rest.group.as_deref().and_then(|group| shared.gate.arrived(group)));
                     // The lane of deletes outlives every lane of a target.
-                    let _ = removals.send(Removal { sent, _place: rest.place }).await;
+                    let _ = removals.send(Removal { sent, place: Some(rest.place) }).await;
                 }
                 Settled::Doubtful(doubt) => doubtful.push((doubt, content, rest)),
                 Settled::Stays => {
                     shared.budget.stayed(rest.rule);
-                    if let Some(group) = rest.group {
-                        let waiting = shared.gate.stayed(&group);
-                        ended.extend(waiting.into_iter().map(|parcel| (parcel, SendEnd::Withdrawn)));
-                    }
+                    ended.extend(behind(shared, rest.group.as_deref()));
                 }
             }
         }
@@ -142,12 +142,20 @@ async fn settle(shared: &Shared, ended: Vec<Ended>, removals: &Sender<Removal>) 
     Some((next, doubtful))
 }
 
+/// Stops the group of a message that stays. Gives those that waited behind it: they stay too, for good or, where the run
+/// halts, until the next session looks at all of them anew.
+fn behind(shared: &Shared, group: Option<&str>) -> impl Iterator<Item = Ended> {
+    let halting = shared.is_halting();
+    let waiting = group.map(|group| shared.gate.stayed(group)).unwrap_or_default();
+    waiting.into_iter().map(move |parcel| (parcel, if halting { SendEnd::Withdrawn } else { SendEnd::Behind }))
+}
+
 /// Decides about messages whose answers were lost: gives those that are sent again.
-async fn decide_doubts(shared: &Shared, doubtful: Vec<Doubt>, doubts: u32) -> Option<Vec<Parcel>> {
+async fn decide_doubts(shared: &Shared, doubtful: Vec<Unanswered>, doubts: u32) -> Option<Vec<Parcel>> {
     if doubtful.is_empty() {
         return Some(Vec::new());
     }
-    if doubts > MAX_DOUBTS && shared.options.in_doubt == InDoubt::Resend {
+    if doubts > MAX_DOUBTS {
         shared.fail(
             Error::new(Kind::Stopped, "a destination takes messages but does not answer, again and again").hint(
                 "the messages in doubt are in the journal and in the source; see `redrive status`, and run the same command \
@@ -159,12 +167,12 @@ async fn decide_doubts(shared: &Shared, doubtful: Vec<Doubt>, doubts: u32) -> Op
     for (doubt, content, rest) in doubtful {
         let fifo = matches!(&content, Content::Message(outgoing) if outgoing.message_deduplication_id.is_some());
         let kind = if matches!(content, Content::Message(_)) { TargetKind::Sqs } else { TargetKind::S3 };
-        let decision = if !may_resend(kind, fifo, 0, shared.options.in_doubt) {
+        let decision = if !may_resend(kind, fifo, Doubt::of(&doubt), shared.options.in_doubt) {
             Decided::Stay(Stay::Held)
         } else if shared.is_halting() {
             // It stays in doubt; the next session meets it as such.
             left.push(doubt.id().clone());
-            stopped.extend(rest.group.iter().flat_map(|group| shared.gate.stayed(group)));
+            stopped.extend(behind(shared, rest.group.as_deref()));
             continue;
         } else {
             Decided::Send(rest.target)
@@ -184,18 +192,18 @@ async fn decide_doubts(shared: &Shared, doubtful: Vec<Doubt>, doubts: u32) -> Op
             }
             Judged::Stays | Judged::Sent(_) => {
                 shared.budget.stayed(rule);
-                stopped.extend(group.iter().flat_map(|group| shared.gate.stayed(group)));
+                stopped.extend(behind(shared, group.as_deref()));
             }
         }
     }
-    let withdrawn = stopped
+    let settlements = stopped
         .into_iter()
-        .map(|parcel| {
+        .map(|(parcel, end)| {
             shared.budget.stayed(parcel.ticket.rule);
-            Settlement { intended: parcel.ticket.intended, end: SendEnd::Withdrawn }
+            Settlement { intended: parcel.ticket.intended, end }
         })
         .collect();
-    shared.journaled(shared.journal.settle(withdrawn).await)?;
+    shared.journaled(shared.journal.settle(settlements).await)?;
     Some(again)
 }
 

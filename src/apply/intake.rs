@@ -16,15 +16,19 @@ use super::gate::Enter;
 use super::limits::{Leave, Place};
 use super::remove::Removal;
 use super::shared::{Halt, Outlet, Shared};
-use super::{may_resend, retry};
+use super::{Doubt, may_resend, retry};
 use crate::journal::{Admitted, Claim, Decided, Delivery, Judged, Judgement, SendEnd, Settlement, Stay};
 use crate::message::{Message, Received};
 use crate::rule::Decision;
-use crate::sqs::{Fault, MAX_BATCH};
+use crate::sqs::{Fault, MAX_BATCH, MAX_IN_FLIGHT};
 use crate::target::{Reason, RuleId, TargetId, TargetKind};
 
 /// How long one receive waits for messages. A long poll asks all of SQS's servers, so that an empty answer means something.
 const WAIT: Duration = Duration::from_secs(1);
+
+/// How many messages one receive may give: [`MAX_BATCH`], as the room counts.
+const MAX_RECEIVED: u32 = 10;
+const _: () = assert!(MAX_RECEIVED as usize == MAX_BATCH);
 
 /// Empty long polls in a row before SQS's counts are asked whether the source is dry.
 const EMPTY_ENOUGH: u64 = 3;
@@ -43,10 +47,10 @@ pub(super) async fn receive(shared: Arc<Shared>, number: usize, lanes: Vec<Sende
             continue;
         }
         let reservation = tokio::select! {
-            reservation = shared.room.reserve(MAX_BATCH as u32) => reservation,
+            reservation = shared.room.reserve(MAX_RECEIVED) => reservation,
             () = shared.halting() => break,
         };
-        let Some(mut reservation) = reservation else { break };
+        let Some(reservation) = reservation else { break };
         let asked = Timestamp::now();
         let Some(messages) = receive_once(&shared).await else { break };
         if messages.is_empty() {
@@ -61,13 +65,10 @@ pub(super) async fn receive(shared: Arc<Shared>, number: usize, lanes: Vec<Sende
         if shared.empty_receives.swap(0, Ordering::AcqRel) > 0 {
             shared.refilled.notify_waiters();
         }
-        let mut placed = Vec::with_capacity(messages.len());
-        for received in messages {
-            let place = shared.room.place(&mut reservation, received.message.size()).await;
-            placed.push((received, place));
-        }
-        drop(reservation);
-        if handle(&shared, asked, placed, &lanes, &removals).await.is_none() {
+        let sizes: Vec<usize> = messages.iter().map(|received| received.message.size()).collect();
+        let places = shared.room.places(reservation, &sizes).await;
+        let received = messages.into_iter().zip(places).collect();
+        if handle(&shared, asked, received, &lanes, &removals).await.is_none() {
             break;
         }
     }
@@ -108,6 +109,11 @@ async fn is_dry(shared: &Shared) -> bool {
     if empty < EMPTY_ENOUGH {
         return false;
     }
+    if !shared.room.is_empty() {
+        // In a FIFO queue, what is on its way hides the rest of its group: empty receives say nothing before it is gone.
+        shared.empty_receives.fetch_min(1, Ordering::AcqRel);
+        return false;
+    }
     let counts = match shared.source.attributes().await {
         Ok(attributes) => attributes.counts,
         Err(error) if error.fault.is_transient() => return false,
@@ -126,6 +132,14 @@ async fn is_dry(shared: &Shared) -> bool {
     if counts.visible > 0 && empty < EMPTY_AT_MOST {
         return false;
     }
+    // A FIFO queue has no error for it: its receives just come back empty.
+    if counts.visible > 0 && shared.source_fifo && counts.in_flight >= MAX_IN_FLIGHT {
+        shared.halt(Halt::InFlight(format!(
+            "{} messages of the source are in flight, and a FIFO queue gives no more than that",
+            counts.in_flight
+        )));
+        return false;
+    }
     shared.still_visible.store(counts.visible, Ordering::Relaxed);
     shared.in_flight_elsewhere.store(elsewhere, Ordering::Relaxed);
     true
@@ -136,14 +150,14 @@ struct Pending {
     judgement: Judgement,
     content: Option<Content>,
     group: Option<String>,
-    place: Option<Place>,
+    place: Place,
 }
 
 /// Takes received messages from admission to their lanes; `None` where the run halts.
 async fn handle(
     shared: &Shared,
     asked: Timestamp,
-    received: Vec<(Received, Option<Place>)>,
+    received: Vec<(Received, Place)>,
     lanes: &[Sender<Parcel>],
     removals: &Sender<Removal>,
 ) -> Option<()> {
@@ -152,6 +166,7 @@ async fn handle(
         id: received.message.id.clone(),
         receipt: received.receipt.clone(),
         receive_count: received.message.system.receive_count(),
+        origin: received.message.system.dead_letter_queue_source_arn().map(str::to_owned),
         received: asked,
         until,
     };
@@ -165,14 +180,14 @@ async fn handle(
             Admitted::Duplicate => continue,
             Admitted::Sent(sent) => {
                 // The lane of deletes outlives every receiver.
-                let _ = removals.send(Removal { sent, _place: place }).await;
+                let _ = removals.send(Removal { sent, place: Some(place) }).await;
                 continue;
             }
             Admitted::New(claim) => (claim, Known::Nothing),
             Admitted::Bounced(claim) => (claim, Known::Bounced),
             Admitted::Doubtful(doubtful) => {
-                let age = Timestamp::now().duration_since(doubtful.since()).as_secs();
-                (doubtful.judge_again(), Known::Doubtful { age })
+                let doubt = Doubt::of(&doubtful);
+                (doubtful.judge_again(), Known::Doubtful(doubt))
             }
         };
         let group = shared.source_fifo.then(|| message.system.message_group_id().map(str::to_owned)).flatten();
@@ -191,9 +206,13 @@ async fn handle(
             Err(claim) => unclaimed.push(claim.id().clone()),
         }
     }
-    shared.journaled(shared.journal.unclaim(unclaimed).await)?;
     let leaving = pending.iter().filter(|one| !matches!(one.judgement.decision, Decided::Stay(_))).count();
-    shared.rate.pass(u32::try_from(leaving).unwrap_or(u32::MAX)).await;
+    tokio::select! {
+        () = shared.rate.pass(u32::try_from(leaving).unwrap_or(u32::MAX)) => {}
+        // At a low rate the wait is long; what is not intended yet is given back at once.
+        () = shared.halting() => unclaimed.extend(pending.drain(..).map(|one| one.judgement.claim.id().clone())),
+    }
+    shared.journaled(shared.journal.unclaim(unclaimed).await)?;
     dispatch(shared, pending, lanes, removals).await?;
     for group in stopped_groups {
         shared.gate.stop(&group);
@@ -206,10 +225,8 @@ enum Known {
     Nothing,
     /// This run sent it.
     Bounced,
-    /// A send of it may have arrived, this many seconds ago.
-    Doubtful {
-        age: i64,
-    },
+    /// A send of it may have arrived.
+    Doubtful(Doubt),
 }
 
 /// Decides about one message within the run's bounds; gives the claim back where the run halts over it.
@@ -237,8 +254,8 @@ fn judge(
     if behind {
         return stay(claim, rule, exhausted, Stay::Kept(Reason::GroupStopped));
     }
-    if let Known::Doubtful { age } = *known
-        && !resendable(shared, target, content.as_ref(), age)
+    if let Known::Doubtful(doubt) = *known
+        && !resendable(shared, target, content.as_ref(), doubt)
     {
         return stay(claim, rule, exhausted, Stay::Held);
     }
@@ -260,7 +277,7 @@ fn judge(
     Ok((Judgement { claim, rule, exhausted, decision }, content))
 }
 
-fn resendable(shared: &Shared, target: TargetId, content: Option<&Content>, age: i64) -> bool {
+fn resendable(shared: &Shared, target: TargetId, content: Option<&Content>, doubt: Doubt) -> bool {
     let kind = match shared.outlets.get(usize::from(target.0)) {
         Some(Outlet::Queue { .. }) | None => TargetKind::Sqs,
         Some(Outlet::Bucket(_)) => TargetKind::S3,
@@ -268,7 +285,7 @@ fn resendable(shared: &Shared, target: TargetId, content: Option<&Content>, age:
         Some(Outlet::Drop) => TargetKind::Drop,
     };
     let fifo = matches!(content, Some(Content::Message(outgoing)) if outgoing.message_deduplication_id.is_some());
-    may_resend(kind, fifo, age, shared.options.in_doubt)
+    may_resend(kind, fifo, doubt, shared.options.in_doubt)
 }
 
 /// Puts decisions on disk and hands over what is to be sent or deleted; `None` where the journal has failed.
@@ -288,12 +305,12 @@ async fn dispatch(
         judgements.push(judgement);
     }
     let judged = shared.journaled(shared.journal.judge(judgements).await)?;
-    let mut withdrawn = Vec::new();
+    let mut behind = Vec::new();
     for (judged, (content, group, place, target, rule, exhausted)) in judged.into_iter().zip(rests) {
         match (judged, content, target) {
             (Judged::Stays, ..) => {}
             (Judged::Sent(sent), ..) => {
-                let _ = removals.send(Removal { sent, _place: place }).await;
+                let _ = removals.send(Removal { sent, place: Some(place) }).await;
             }
             (Judged::Intended(intended), Some(content), Some(target)) => {
                 let ticket = Ticket { intended, target, rule, exhausted, group, place };
@@ -306,7 +323,7 @@ async fn dispatch(
                         }
                     }
                     Enter::Waits => {}
-                    Enter::Stopped(parcel) => withdrawn.push(parcel),
+                    Enter::Stopped(parcel) => behind.push(parcel),
                 }
             }
             (Judged::Intended(intended), ..) => {
@@ -315,11 +332,11 @@ async fn dispatch(
             }
         }
     }
-    let settlements = withdrawn
+    let settlements = behind
         .into_iter()
         .map(|parcel| {
             shared.budget.stayed(parcel.ticket.rule);
-            Settlement { intended: parcel.ticket.intended, end: SendEnd::Withdrawn }
+            Settlement { intended: parcel.ticket.intended, end: SendEnd::Behind }
         })
         .collect();
     shared.journaled(shared.journal.settle(settlements).await)?;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::batch::Batcher;
@@ -37,7 +37,7 @@ pub(super) async fn run<T, F>(
     loop {
         // With all hands busy nothing more is taken in; the channel fills, and whoever feeds it waits.
         while working.len() >= spec.concurrency {
-            let _ = working.join_next().await;
+            joined(working.join_next().await);
         }
         let patience = deadline.unwrap_or_else(Instant::now);
         let batch = tokio::select! {
@@ -64,5 +64,15 @@ pub(super) async fn run<T, F>(
     if !batcher.is_empty() {
         working.spawn(handle(batcher.take()));
     }
-    while working.join_next().await.is_some() {}
+    while joined(working.join_next().await) {}
+}
+
+/// Whether one has ended. A panic goes on here: were it swallowed, the run would wait for ever for messages that were lost
+/// with it.
+fn joined(ended: Option<Result<(), JoinError>>) -> bool {
+    match ended {
+        None => false,
+        Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Some(_) => true,
+    }
 }

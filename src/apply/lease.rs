@@ -3,30 +3,43 @@
 //! can give back what a killed one held.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use super::deliver::stopped;
 use super::retry;
 use super::shared::Shared;
 use crate::journal::Lease;
-use crate::message::MessageId;
-use crate::sqs::{EntryFaultKind, MAX_BATCH, MAX_VISIBILITY};
+use crate::sqs::{EntryFaultKind, Fault, MAX_BATCH, MAX_VISIBILITY};
 
 /// Leases read from the journal at once.
 const PAGE: usize = 1000;
 
-/// Extends leases that come near their end, until it is aborted.
-pub(super) async fn keep(shared: Arc<Shared>) {
-    let pause = (shared.options.visibility / 8).clamp(Duration::from_millis(200), Duration::from_secs(5));
-    let margin = shared.options.visibility / 3 + pause;
+/// Extends leases that come near their end, until the messages are moved.
+pub(super) async fn keep(shared: Arc<Shared>, mut moved: oneshot::Receiver<()>) {
+    let visibility = shared.options.visibility;
+    let pause = (visibility / 8).clamp(Duration::from_millis(200), Duration::from_secs(5));
+    let margin = visibility / 3 + pause;
+    let mut more = false;
     loop {
-        tokio::time::sleep(pause).await;
+        tokio::select! {
+            biased;
+            _ = &mut moved => return,
+            () = tokio::time::sleep(if more { Duration::ZERO } else { pause }) => {}
+        }
+        // A process that is killed has at least said this much of what it cost.
+        let effort = &shared.effort;
+        shared.journaled(shared.journal.effort(effort.requests(), effort.elapsed_ms()).await);
         let before = Timestamp::now().checked_add(margin).unwrap_or(Timestamp::MAX);
         let Some(due) = shared.journaled(shared.journal.leases(before, PAGE).await) else { return };
-        let visibility = shared.options.visibility;
-        in_batches(&shared, due, move |lease, now| extension(lease, now, visibility)).await;
+        let full = due.len() == PAGE;
+        let not_extended = in_batches(&shared, due, Change::Extend).await;
+        // A full page is followed by the next at once: with very many kept messages a pause for each would be too slow.
+        more = full && not_extended == 0;
     }
 }
 
@@ -47,7 +60,16 @@ pub(super) async fn release_all(shared: &Arc<Shared>) -> u64 {
 
 /// Gives these back at once; says how many could not be.
 pub(super) async fn release(shared: &Arc<Shared>, leases: Vec<Lease>) -> u64 {
-    in_batches(shared, leases, |_, _| Some(Duration::ZERO)).await
+    in_batches(shared, leases, Change::Release).await
+}
+
+/// What is to be done with a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// It is to go on.
+    Extend,
+    /// The message is given back at once.
+    Release,
 }
 
 /// How much longer a message stays invisible, from now: twice as long as it has been, at least the visibility timeout, so
@@ -61,16 +83,16 @@ fn extension(lease: &Lease, now: Timestamp, visibility: Duration) -> Option<Dura
 }
 
 /// Changes the visibility of leases in batches, several at once, and notes the outcome. Gives the number that failed.
-async fn in_batches(
-    shared: &Arc<Shared>,
-    leases: Vec<Lease>,
-    timeout: impl Fn(&Lease, Timestamp) -> Option<Duration>,
-) -> u64 {
+async fn in_batches(shared: &Arc<Shared>, leases: Vec<Lease>, what: Change) -> u64 {
     let now = Timestamp::now();
-    let (mut batches, mut ended): (Vec<(Duration, Vec<Lease>)>, Vec<_>) = (Vec::new(), Vec::new());
+    let (mut batches, mut ended): (Vec<(Duration, Vec<Lease>)>, Vec<Ended>) = (Vec::new(), Vec::new());
     for lease in leases {
-        match timeout(&lease, now) {
-            None => ended.push((lease.id, None)),
+        let timeout = match what {
+            Change::Extend => extension(&lease, now, shared.options.visibility),
+            Change::Release => Some(Duration::ZERO),
+        };
+        match timeout {
+            None => ended.push((lease, None)),
             // One timeout serves a batch: the shortest, which is right for all.
             Some(timeout) => match batches.last_mut() {
                 Some((shortest, batch)) if batch.len() < MAX_BATCH => {
@@ -88,25 +110,43 @@ async fn in_batches(
         while working.len() < shared.options.concurrency
             && let Some((timeout, batch)) = batches.next()
         {
-            working.spawn(change(Arc::clone(shared), timeout, batch));
+            working.spawn(change(Arc::clone(shared), what, timeout, batch));
         }
         let Some(joined) = working.join_next().await else { break };
-        if let Ok((changes, not_changed)) = joined {
-            ended.extend(changes);
-            failed += not_changed;
+        match joined {
+            Ok((changes, not_changed)) => {
+                ended.extend(changes);
+                failed += not_changed;
+            }
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
     shared.journaled(shared.journal.leased(ended).await);
     failed
 }
 
-type Change = (MessageId, Option<Timestamp>);
+/// A lease and its new end; `None`: it has none any more.
+type Ended = (Lease, Option<Timestamp>);
 
-/// Sets the visibility timeout of one batch. A message whose handle is refused is no longer ours; one that could not be
-/// reached comes back by itself. Neither has a lease any more.
-async fn change(shared: Arc<Shared>, timeout: Duration, mut left: Vec<Lease>) -> (Vec<Change>, u64) {
+/// Sets the visibility timeout of one batch. A message whose handle is refused is no longer ours. One that could not be
+/// reached comes back by itself: its lease is given up at a release, and left as it is, to be tried again, at an extension.
+async fn change(shared: Arc<Shared>, what: Change, timeout: Duration, mut left: Vec<Lease>) -> (Vec<Ended>, u64) {
     let (mut changes, mut failed, mut tries) = (Vec::with_capacity(left.len()), 0, 1);
+    let mut not_reached = |changes: &mut Vec<Ended>, lease| {
+        failed += 1;
+        if what == Change::Release {
+            changes.push((lease, None));
+        }
+    };
     while !left.is_empty() {
+        if shared.source_lost.load(Ordering::Relaxed) {
+            for lease in left {
+                not_reached(&mut changes, lease);
+            }
+            break;
+        }
+        // An extension is for the sake of a run that goes on.
+        let again = tries < retry::MAX_TRIES && !(what == Change::Extend && shared.is_halting());
         let asked = Timestamp::now();
         let until = SignedDuration::try_from(timeout).ok().filter(|timeout| !timeout.is_zero());
         let until = until.and_then(|timeout| asked.checked_add(timeout).ok());
@@ -117,20 +157,28 @@ async fn change(shared: Arc<Shared>, timeout: Duration, mut left: Vec<Lease>) ->
             Ok(results) => {
                 for (lease, result) in leases.into_iter().zip(results) {
                     match result {
-                        Ok(()) => changes.push((lease.id, until)),
-                        Err(fault) if fault.kind == EntryFaultKind::Sender => changes.push((lease.id, None)),
-                        Err(_) if tries >= retry::MAX_TRIES => {
-                            failed += 1;
-                            changes.push((lease.id, None));
-                        }
-                        Err(_) => left.push(lease),
+                        Ok(()) => changes.push((lease, until)),
+                        Err(fault) if fault.kind == EntryFaultKind::Sender => changes.push((lease, None)),
+                        Err(_) if again => left.push(lease),
+                        Err(_) => not_reached(&mut changes, lease),
                     }
                 }
             }
-            Err(error) if error.fault.is_transient() && tries < retry::MAX_TRIES => left = leases,
-            Err(_) => {
-                failed += leases.len() as u64;
-                changes.extend(leases.into_iter().map(|lease| (lease.id, None)));
+            Err(error) if error.fault.is_transient() && again => left = leases,
+            // Some servers refuse a batch for one handle that is no longer good.
+            Err(error) if error.fault == Fault::Refused => {
+                changes.extend(leases.into_iter().map(|lease| (lease, None)));
+            }
+            Err(error) => {
+                for lease in leases {
+                    not_reached(&mut changes, lease);
+                }
+                match what {
+                    Change::Release => drop(shared.source_lost.fetch_or(error.fault.is_transient(), Ordering::Relaxed)),
+                    // What cannot be kept invisible would come back in the midst of the run, again and again.
+                    Change::Extend if !error.fault.is_transient() => shared.fail(stopped(error)),
+                    Change::Extend => {}
+                }
             }
         }
         if !left.is_empty() {
@@ -144,13 +192,13 @@ async fn change(shared: Arc<Shared>, timeout: Duration, mut left: Vec<Lease>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::ReceiptHandle;
+    use crate::message::{MessageId, ReceiptHandle};
 
     fn extended(age_secs: i64) -> Option<u64> {
         let received = Timestamp::from_second(1_000_000).ok()?;
         let lease = Lease { id: MessageId::new("m"), receipt: ReceiptHandle::new("r"), received, until: received };
         let now = Timestamp::from_second(1_000_000 + age_secs).ok()?;
-        extension(&lease, now, Duration::from_secs(300)).map(|extension| extension.as_secs())
+        extension(&lease, now, Duration::from_mins(5)).map(|extension| extension.as_secs())
     }
 
     #[test]

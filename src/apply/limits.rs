@@ -18,20 +18,29 @@ const UNIT: usize = 1024;
 pub(super) struct Room {
     messages: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
-    units: usize,
+    units: u32,
+    /// Shared with every place that is taken, which counts them.
+    taken: Arc<()>,
 }
 
 /// A message's place in the pipeline; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
-    _message: OwnedSemaphorePermit,
+    _message: Option<OwnedSemaphorePermit>,
     _bytes: Option<OwnedSemaphorePermit>,
+    _taken: Arc<()>,
 }
 
 impl Room {
     pub(super) fn new(messages: usize, bytes: usize) -> Self {
-        let units = (bytes / UNIT).max(1);
-        Self { messages: Arc::new(Semaphore::new(messages)), bytes: Arc::new(Semaphore::new(units)), units }
+        let units = u32::try_from((bytes / UNIT).max(1)).unwrap_or(u32::MAX);
+        let permits = usize::try_from(units).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
+        Self {
+            messages: Arc::new(Semaphore::new(messages)),
+            bytes: Arc::new(Semaphore::new(permits)),
+            units,
+            taken: Arc::new(()),
+        }
     }
 
     /// Waits for room for this many messages, of sizes yet unknown.
@@ -39,12 +48,26 @@ impl Room {
         Arc::clone(&self.messages).acquire_many_owned(messages).await.ok()
     }
 
-    /// Takes one message's place out of a reservation, once its size is known.
-    pub(super) async fn place(&self, reservation: &mut OwnedSemaphorePermit, bytes: usize) -> Option<Place> {
-        let message = reservation.split(1)?;
-        let units = u32::try_from((bytes / UNIT + 1).min(self.units)).unwrap_or(u32::MAX);
-        let bytes = Arc::clone(&self.bytes).acquire_many_owned(units).await.ok();
-        Some(Place { _message: message, _bytes: bytes })
+    /// Takes the places of messages out of a reservation, once their sizes are known; gives back the rest of it. All their
+    /// bytes are waited for at once: receivers that held some while they wait for more could wait for each other for ever.
+    pub(super) async fn places(&self, mut reservation: OwnedSemaphorePermit, sizes: &[usize]) -> Vec<Place> {
+        let units = |bytes: &usize| u32::try_from(bytes / UNIT + 1).unwrap_or(u32::MAX).min(self.units);
+        let all = sizes.iter().map(units).fold(0, u32::saturating_add).min(self.units);
+        let mut bytes = Arc::clone(&self.bytes).acquire_many_owned(all).await.ok();
+        let place = |size| {
+            let share = |bytes: &mut OwnedSemaphorePermit| {
+                let wanted = usize::try_from(units(size)).unwrap_or(usize::MAX);
+                bytes.split(wanted.min(bytes.num_permits()))
+            };
+            let bytes = bytes.as_mut().and_then(share);
+            Place { _message: reservation.split(1), _bytes: bytes, _taken: Arc::clone(&self.taken) }
+        };
+        sizes.iter().map(place).collect()
+    }
+
+    /// Whether no message has a place.
+    pub(super) fn is_empty(&self) -> bool {
+        Arc::strong_count(&self.taken) == 1
     }
 }
 
@@ -135,6 +158,42 @@ mod tests {
     use super::*;
 
     const RULE: RuleId = RuleId(0);
+
+    #[tokio::test]
+    async fn receivers_that_wait_for_bytes_never_wait_for_each_other() {
+        // All wait for bytes at once; each batch needs more than half of the room.
+        let room = Arc::new(Room::new(100, 10 * UNIT));
+        let everything = room.places(room.reserve(1).await.expect("open"), &[9 * UNIT]).await;
+        let batches: Vec<_> = (0..4)
+            .map(|_| {
+                let room = Arc::clone(&room);
+                let reservation = async move {
+                    let reservation = room.reserve(10).await.expect("open");
+                    room.places(reservation, &[UNIT; 4]).await.len()
+                };
+                tokio::spawn(reservation)
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        drop(everything);
+        for batch in batches {
+            let placed = tokio::time::timeout(Duration::from_secs(20), batch).await.expect("no deadlock");
+            assert_eq!(placed.expect("placed"), 4);
+        }
+        assert!(room.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_batch_larger_than_the_room_gets_all_of_it_and_gives_it_back() {
+        let room = Room::new(10, 4 * UNIT);
+        let reservation = room.reserve(10).await.expect("open");
+        let places = room.places(reservation, &[100 * UNIT, 1, 1]).await;
+        assert_eq!((places.len(), room.is_empty()), (3, false));
+        assert_eq!((room.messages.available_permits(), room.bytes.available_permits()), (7, 0));
+        drop(places);
+        assert!(room.is_empty());
+        assert_eq!((room.messages.available_permits(), room.bytes.available_permits()), (10, 4));
+    }
 
     #[test]
     fn a_rate_is_never_passed_by_more_than_a_batch() {

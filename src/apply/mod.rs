@@ -25,9 +25,10 @@ mod summary;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 pub use events::{Event, Events, Progress};
@@ -38,13 +39,13 @@ pub use summary::{Destined, Figures, Outcome, RuleSummary, Summary, Totals};
 
 use crate::error::Result;
 use crate::job::InDoubt;
-use crate::journal::{Begun, Journal, SessionEnd};
+use crate::journal::{Begun, Doubtful, Journal, SessionEnd};
 use crate::plan::Plan;
 use crate::rule::Rules;
 use crate::sqs::Queue;
 use crate::target::{TargetId, TargetKind};
 use deliver::Parcel;
-use shared::{Halt, Shared};
+use shared::{Effort, Halt, Shared};
 
 /// Everything that carrying out a plan needs.
 pub struct Apply {
@@ -76,17 +77,21 @@ const LANE_DEPTH: usize = 64;
 /// Carries out the plan, or what is left of it, and says how it ended. An error is returned only where nothing can be said
 /// of the run any more, which is when the journal has failed.
 pub async fn run(apply: Apply) -> Result<Summary> {
-    let started = std::time::Instant::now();
     let Apply { plan, rules, source, outlets, journal, begun, options, stop, events, requests } = apply;
-    let earlier = (begun.requests, begun.elapsed_ms);
-    let shared = Arc::new(Shared::new(&plan, rules, source, outlets, journal, options, stop, events, &begun));
+    let effort = Effort { earlier: (begun.requests, begun.elapsed_ms), started: Instant::now(), requests };
+    let shared = Arc::new(Shared::new(&plan, rules, source, outlets, journal, options, stop, events, effort, &begun));
 
     recover(&shared, begun).await;
     let ticker = tokio::spawn(events::tick(Arc::clone(&shared)));
-    let keeper = tokio::spawn(lease::keep(Arc::clone(&shared)));
+    let (moved, over) = oneshot::channel();
+    let keeper = tokio::spawn(lease::keep(Arc::clone(&shared), over));
     move_messages(&shared).await;
-    keeper.abort();
     ticker.abort();
+    // Waited for: an extension that arrived after the release would keep a message invisible for hours.
+    drop(moved);
+    if let Err(error) = keeper.await {
+        shared.fail(crate::error::Error::failed(format!("the keeper of leases ended unexpectedly: {error}")));
+    }
     let not_released = lease::release_all(&shared).await;
 
     let tally = shared.journal.tally();
@@ -101,8 +106,8 @@ pub async fn run(apply: Apply) -> Result<Summary> {
         None => Outcome::Finished,
     };
     let totals = Totals {
-        requests: earlier.0 + requests(),
-        elapsed_ms: earlier.1 + u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        requests: shared.effort.requests(),
+        elapsed_ms: shared.effort.elapsed_ms(),
         not_released,
         still_visible: shared.still_visible.load(Ordering::Relaxed),
         in_flight_elsewhere: shared.in_flight_elsewhere.load(Ordering::Relaxed),
@@ -134,6 +139,9 @@ async fn recover(shared: &Arc<Shared>, begun: Begun) {
         });
     }
     for batch in remove::batches(begun.to_delete) {
+        if shared.is_halting() {
+            return;
+        }
         remove::remove(shared, batch).await;
     }
     lease::release(shared, begun.to_release).await;
@@ -185,14 +193,55 @@ async fn move_messages(shared: &Arc<Shared>) {
     }
 }
 
-/// Whether a send that may have arrived is made again: to a FIFO queue inside its deduplication window, to S3 and files
-/// always, since the second one cannot make a second copy; to a standard queue as the job says.
-pub(crate) fn may_resend(kind: TargetKind, fifo: bool, since_secs: i64, policy: InDoubt) -> bool {
+/// Whether a message of which a send may have arrived is sent again. To a FIFO queue inside its deduplication window, to S3
+/// and to files it is, since the second send cannot make a second copy there: that is so where the first was this run's,
+/// under the same name to the same place. Else it is as the job says.
+fn may_resend(kind: TargetKind, fifo: bool, doubt: Doubt, policy: InDoubt) -> bool {
     // The window is five minutes at the destination; a minute less here leaves room for the request and for clocks.
-    let inside_window = (0..4 * 60).contains(&since_secs);
-    match kind {
-        TargetKind::S3 | TargetKind::File | TargetKind::Drop => true,
-        TargetKind::Sqs if fifo && inside_window => true,
-        TargetKind::Sqs => policy == InDoubt::Resend,
+    let inside_window = (0..4 * 60).contains(&doubt.age_secs);
+    let harmless = doubt.this_run
+        && match kind {
+            TargetKind::S3 | TargetKind::File => true,
+            TargetKind::Sqs => fifo && inside_window,
+            TargetKind::Drop => false,
+        };
+    // A drop sends nothing.
+    harmless || kind == TargetKind::Drop || policy == InDoubt::Resend
+}
+
+/// What there is to know of a send that may have arrived, to decide about the next.
+#[derive(Debug, Clone, Copy)]
+struct Doubt {
+    /// Whether it was this run's.
+    this_run: bool,
+    /// How long ago it was intended.
+    age_secs: i64,
+}
+
+impl Doubt {
+    fn of(doubtful: &Doubtful) -> Self {
+        let age_secs = Timestamp::now().duration_since(doubtful.since()).as_secs();
+        Self { this_run: doubtful.is_of_this_run(), age_secs }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_make_a_second_copy_is_sent_again_and_the_rest_as_the_job_says() {
+        let may = |kind, fifo, this_run, age_secs| may_resend(kind, fifo, Doubt { this_run, age_secs }, InDoubt::Hold);
+        let (sqs, s3, file) = (TargetKind::Sqs, TargetKind::S3, TargetKind::File);
+        assert!(may(s3, false, true, 9999) && may(file, false, true, 9999));
+        assert!(!may(s3, false, false, 0) && !may(file, false, false, 0), "another run's key may be another");
+        assert!(may(sqs, true, true, 200));
+        assert!(!may(sqs, true, true, 240), "the destination may have forgotten the deduplication ID");
+        assert!(!may(sqs, true, true, -1), "the clock went back");
+        assert!(!may(sqs, true, false, 0) && !may(sqs, false, true, 0));
+        assert!(may(TargetKind::Drop, false, false, 9999), "dropping sends nothing");
+        for kind in [sqs, s3, file] {
+            assert!(may_resend(kind, false, Doubt { this_run: false, age_secs: 9999 }, InDoubt::Resend));
+        }
     }
 }

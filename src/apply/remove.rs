@@ -2,6 +2,7 @@
 //! answered or the run gives up; what was not deleted is deleted by the next session, or when it comes back.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::deliver::stopped;
 use super::limits::Place;
@@ -14,7 +15,8 @@ use crate::sqs::{EntryFaultKind, Fault, MAX_BATCH};
 #[derive(Debug)]
 pub(super) struct Removal {
     pub(super) sent: Sent,
-    pub(super) _place: Option<Place>,
+    /// `None` for what an earlier session left.
+    pub(super) place: Option<Place>,
 }
 
 /// Batches of what an earlier session left to be deleted.
@@ -22,8 +24,8 @@ pub(super) fn batches(sent: Vec<Sent>) -> Vec<Vec<Removal>> {
     let mut batches: Vec<Vec<Removal>> = Vec::with_capacity(sent.len().div_ceil(MAX_BATCH));
     for sent in sent {
         match batches.last_mut() {
-            Some(batch) if batch.len() < MAX_BATCH => batch.push(Removal { sent, _place: None }),
-            _ => batches.push(vec![Removal { sent, _place: None }]),
+            Some(batch) if batch.len() < MAX_BATCH => batch.push(Removal { sent, place: None }),
+            _ => batches.push(vec![Removal { sent, place: None }]),
         }
     }
     batches
@@ -33,13 +35,26 @@ pub(super) async fn remove_owned(shared: Arc<Shared>, batch: Vec<Removal>) {
     remove(&shared, batch).await;
 }
 
-/// Deletes a batch and notes how it ended.
+/// Deletes a batch and notes how it ended, again where a message was delivered anew meanwhile.
 pub(super) async fn remove(shared: &Shared, batch: Vec<Removal>) {
+    // The places are kept until all of it is noted.
     let (mut left, _places): (Vec<Sent>, Vec<Option<Place>>) =
-        batch.into_iter().map(|Removal { sent, _place }| (sent, _place)).unzip();
-    let mut ends: Vec<(Sent, DeleteEnd)> = Vec::with_capacity(left.len());
+        batch.into_iter().map(|Removal { sent, place }| (sent, place)).unzip();
+    while !left.is_empty() {
+        let ends = delete(shared, left).await;
+        left = shared.journaled(shared.journal.deleted(ends).await).unwrap_or_default();
+    }
+}
+
+/// Deletes until each message has an end.
+async fn delete(shared: &Shared, mut left: Vec<Sent>) -> Vec<(Sent, DeleteEnd)> {
+    let mut ends = Vec::with_capacity(left.len());
     let mut tries = 1;
     while !left.is_empty() {
+        if shared.source_lost.load(Ordering::Relaxed) {
+            ends.extend(left.into_iter().map(|sent| (sent, DeleteEnd::Unknown)));
+            break;
+        }
         let answer = shared.source.delete(&left).await;
         let sent = std::mem::take(&mut left);
         match answer {
@@ -48,7 +63,7 @@ pub(super) async fn remove(shared: &Shared, batch: Vec<Removal>) {
                     match result {
                         Ok(()) => ends.push((sent, DeleteEnd::Confirmed)),
                         Err(fault) if fault.kind == EntryFaultKind::Sender => {
-                            ends.push((sent, DeleteEnd::HandleRefused))
+                            ends.push((sent, DeleteEnd::HandleRefused));
                         }
                         Err(_) if tries >= retry::MAX_TRIES => ends.push((sent, DeleteEnd::Unknown)),
                         Err(_) => left.push(sent),
@@ -61,6 +76,7 @@ pub(super) async fn remove(shared: &Shared, batch: Vec<Removal>) {
                 left = sent;
             }
             Err(error) => {
+                shared.source_lost.fetch_or(error.fault.is_transient(), Ordering::Relaxed);
                 shared.fail(stopped(error));
                 ends.extend(sent.into_iter().map(|sent| (sent, DeleteEnd::Unknown)));
             }
@@ -70,5 +86,5 @@ pub(super) async fn remove(shared: &Shared, batch: Vec<Removal>) {
             tries += 1;
         }
     }
-    shared.journaled(shared.journal.deleted(ends).await);
+    ends
 }

@@ -204,12 +204,11 @@ impl Summary {
         match &self.outcome {
             Outcome::Finished if figures.blocked + figures.held + figures.failed > 0 => Exit::Partial,
             Outcome::Finished => Exit::Done,
-            Outcome::Unfinished | Outcome::Interrupted => Exit::Stopped,
             Outcome::Drifted(_) => Exit::PlanRefused,
             Outcome::Guarded(_) => Exit::Guarded,
-            // Once a run has begun, whatever stops it leaves it resumable.
             Outcome::Failed(error) if error.kind() == Kind::Guarded => Exit::Guarded,
-            Outcome::Failed(_) => Exit::Stopped,
+            // Once a run has begun, whatever stops it leaves it resumable.
+            Outcome::Unfinished | Outcome::Interrupted | Outcome::Failed(_) => Exit::Stopped,
         }
     }
 }

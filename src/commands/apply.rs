@@ -39,7 +39,7 @@ pub(super) async fn apply(args: ApplyArgs, journal: &Path) -> Result<Exit> {
             None => return Ok(Exit::Failed),
         }
     };
-    carry_out(&args, Arc::new(aws), plan, journal, stop).await
+    Box::pin(carry_out(&args, Arc::new(aws), plan, journal, stop)).await
 }
 
 /// What is named as JSON is meant as a plan even where nothing is left of it; else the first character tells, since a job is

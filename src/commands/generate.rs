@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use clap::builder::StyledStr;
 use clap::{Command, CommandFactory};
 
 use crate::cli::{Cli, CompletionsArgs};
@@ -46,7 +47,7 @@ pub fn reference() -> String {
 }
 
 fn section(page: &mut String, command: &Command, name: &str) {
-    let about = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
+    let about = sentence(command.get_long_about().or(command.get_about()));
     // Writing to a string cannot fail.
     let _ = write!(page, "\n## `{name}`\n\n{about}\n");
     let usage = command.clone().render_usage().to_string();
@@ -61,13 +62,14 @@ fn section(page: &mut String, command: &Command, name: &str) {
     let _ = write!(page, "\n| argument | meaning |\n| --- | --- |\n");
     for argument in arguments {
         let value = argument.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
+        let short = argument.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
         let label = match (argument.get_long(), value) {
-            (Some(long), Some(value)) if argument.get_action().takes_values() => format!("--{long} {value}"),
-            (Some(long), _) => format!("--{long}"),
+            (Some(long), Some(value)) if argument.get_action().takes_values() => format!("{short}--{long} {value}"),
+            (Some(long), _) => format!("{short}--{long}"),
             (None, Some(value)) => value,
             (None, None) => argument.get_id().to_string(),
         };
-        let mut meaning = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        let mut meaning = sentence(argument.get_help());
         let values: Vec<String> = argument
             .get_possible_values()
             .iter()
@@ -85,4 +87,10 @@ fn section(page: &mut String, command: &Command, name: &str) {
         }
         let _ = writeln!(page, "| `{}` | {} |", label.replace('|', "\\|"), meaning.replace('|', "\\|"));
     }
+}
+
+/// A help text with its full stop, which clap takes away: more sentences follow it here.
+fn sentence(help: Option<&StyledStr>) -> String {
+    let text = help.map(ToString::to_string).unwrap_or_default();
+    if text.is_empty() || text.ends_with('.') { text } else { format!("{text}.") }
 }

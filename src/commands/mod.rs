@@ -45,7 +45,7 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Check(args) => check::check(&args),
         Command::Plan(args) => plan::plan(args).await,
         Command::Show(args) => show::show(&args),
-        Command::Apply(args) => apply::apply(args, &journal).await,
+        Command::Apply(args) => Box::pin(apply::apply(args, &journal)).await,
         Command::Runs(args) => runs::runs(&args, &journal),
         Command::Status(args) => runs::status(&args, &journal),
         Command::Report(args) => runs::report(&args, &journal),

@@ -119,7 +119,7 @@ impl Guide<'_> {
     async fn run_and_kill(&self, arguments: &[&str]) -> Result<()> {
         let mut child = self.command(arguments)?.spawn();
         let child = child.as_mut().map_err(|error| Error::failed(format!("the program cannot be run: {error}")))?;
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while self.done()? < KILL_AT && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -54,6 +54,8 @@ pub struct Delivery {
     pub receipt: ReceiptHandle,
     /// `ApproximateReceiveCount`.
     pub receive_count: Option<u32>,
+    /// `DeadLetterQueueSourceArn`, which is gone after the send: here it is kept.
+    pub origin: Option<String>,
     /// When the receive was asked for; the twelve hours count from it.
     pub received: Timestamp,
     /// Until when it is surely invisible to others.
@@ -78,38 +80,56 @@ pub enum Admitted {
 /// The right to decide about one delivered message. There is one a message at a time.
 #[derive(Debug)]
 pub struct Claim {
+    delivered: Delivered,
+    /// When a send of it was first intended that may have arrived.
+    doubted: Option<Timestamp>,
+}
+
+/// A message and the handle it was delivered with. The handle goes along from the claim to the proof, so that a proof does
+/// not hang on the lease, which may end on the way.
+#[derive(Debug)]
+struct Delivered {
     id: MessageId,
-    doubted: bool,
+    receipt: ReceiptHandle,
+    receive_count: Option<u32>,
+    /// The number of the queue it came from, in the journal.
+    origin: Option<i64>,
 }
 
 impl Claim {
     /// The message.
     pub fn id(&self) -> &MessageId {
-        &self.id
+        &self.delivered.id
     }
 }
 
 /// A message of which a send may have arrived. Another type than [`Claim`]: it takes a decision to send it again.
 #[derive(Debug)]
 pub struct Doubtful {
-    id: MessageId,
+    delivered: Delivered,
     since: Timestamp,
+    this_run: bool,
 }
 
 impl Doubtful {
     /// The message.
     pub fn id(&self) -> &MessageId {
-        &self.id
+        &self.delivered.id
     }
 
-    /// When the answer was lost.
+    /// When the first send of it was intended that may have arrived: a deduplication window counts from it.
     pub fn since(&self) -> Timestamp {
         self.since
     }
 
+    /// Whether all its sends were this run's, so that the next is to the same place, under the same name.
+    pub fn is_of_this_run(&self) -> bool {
+        self.this_run
+    }
+
     /// Decides that the message is judged again, knowing that a copy may have arrived.
     pub fn judge_again(self) -> Claim {
-        Claim { id: self.id, doubted: true }
+        Claim { delivered: self.delivered, doubted: Some(self.since) }
     }
 }
 
@@ -162,13 +182,13 @@ pub enum Judged {
 /// The intent to send a message, on disk: what a send takes.
 #[derive(Debug)]
 pub struct Intended {
-    id: MessageId,
+    delivered: Delivered,
 }
 
 impl Intended {
     /// The message.
     pub fn id(&self) -> &MessageId {
-        &self.id
+        &self.delivered.id
     }
 }
 
@@ -190,8 +210,10 @@ pub enum SendEnd {
     Refused(Reason, String),
     /// The answer never came.
     AnswerLost,
-    /// It was surely not sent and will not be now.
+    /// It was surely not sent and will not be now; the next session judges it again.
     Withdrawn,
+    /// It was surely not sent, and stays because one before it in its message group stays.
+    Behind,
 }
 
 /// What a settlement became, on disk.
@@ -208,20 +230,21 @@ pub enum Settled {
 /// The proof that a message is safely elsewhere, on disk in the journal: what a delete takes. Only the journal makes it.
 #[derive(Debug)]
 pub struct Sent {
-    id: MessageId,
-    receipt: ReceiptHandle,
+    delivered: Delivered,
     run: i64,
+    /// Whether its deletion was confirmed with another handle.
+    confirmed: bool,
 }
 
 impl Sent {
     /// The message.
     pub fn id(&self) -> &MessageId {
-        &self.id
+        &self.delivered.id
     }
 
     /// The newest receipt handle of it that is known.
     pub fn receipt(&self) -> &ReceiptHandle {
-        &self.receipt
+        &self.delivered.receipt
     }
 }
 
@@ -338,6 +361,11 @@ impl Journal {
         self.ask(|reply| Command::End { end, reply }).await
     }
 
+    /// Notes the SQS requests and the milliseconds of the run so far, for the case that its process does not come to its end.
+    pub async fn effort(&self, requests: u64, elapsed_ms: u64) -> Result<()> {
+        self.ask(|reply| Command::Effort { requests, elapsed_ms, reply }).await
+    }
+
     /// Notes deliveries and says what is known of each message. Answers by position.
     pub async fn admit(&self, deliveries: Vec<Delivery>) -> Result<Vec<Admitted>> {
         self.ask(|reply| Command::Admit { deliveries, reply }).await
@@ -353,8 +381,10 @@ impl Journal {
         self.ask(|reply| Command::Settle { settlements, reply }).await
     }
 
-    /// Notes how deletes ended. What was not confirmed is deleted by the next session, or when it comes back.
-    pub async fn deleted(&self, deletes: Vec<(Sent, DeleteEnd)>) -> Result<()> {
+    /// Notes how deletes ended. What was not confirmed is deleted by the next session, or when it comes back. Gives what was
+    /// delivered more than once and is to be deleted with another handle, too: only the newest is sure to delete, and which
+    /// one that is cannot be known where two deliveries came at once.
+    pub async fn deleted(&self, deletes: Vec<(Sent, DeleteEnd)>) -> Result<Vec<Sent>> {
         self.ask(|reply| Command::Deleted { deletes, reply }).await
     }
 
@@ -368,8 +398,9 @@ impl Journal {
         self.ask(|reply| Command::Leases { before: Timestamp::MAX, most, releasable: true, reply }).await
     }
 
-    /// Notes new ends of leases; `None` ends a lease: the message is given back or lost to us.
-    pub async fn leased(&self, changes: Vec<(MessageId, Option<Timestamp>)>) -> Result<()> {
+    /// Notes new ends of leases; `None` ends a lease: the message is given back or lost to us. A lease whose message was
+    /// delivered anew meanwhile is another one, and stays as it is.
+    pub async fn leased(&self, changes: Vec<(Lease, Option<Timestamp>)>) -> Result<()> {
         self.ask(|reply| Command::Leased { changes, reply }).await
     }
 

@@ -1,9 +1,9 @@
 //! The journal's tables, its migrations, and opening the file.
 //!
 //! Migrations are append-only over `user_version`, each in one transaction. A journal of a newer version, one that is not
-//! ours, and a damaged one are refused: the program never starts afresh over what it cannot read. The file, like SQLite's
-//! `-wal` and `-shm` beside it, is readable by its owner only. It must be on a local disk: SQLite's locks and its
-//! write-ahead log do not work over a network file system.
+//! ours, and a damaged one are refused: the program never starts afresh over what it cannot read. The file, like `-wal` and
+//! `-shm` beside it, is readable by its owner only. It must be on a local disk: the database's locks and its write-ahead log
+//! do not work over a network file system.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -19,14 +19,15 @@ const APPLICATION_ID: i64 = 0x7264_7276;
 
 /// In order; never changed once released.
 const MIGRATIONS: &[&str] = &["
-CREATE TABLE source (
+-- Queues by ARN: sources, and those that messages came from.
+CREATE TABLE queue (
     id INTEGER PRIMARY KEY,
     arn TEXT NOT NULL UNIQUE
 );
 CREATE TABLE run (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,      -- the plan's identity
-    source INTEGER NOT NULL REFERENCES source(id),
+    source INTEGER NOT NULL REFERENCES queue(id),
     job_sha256 TEXT NOT NULL,
     plan TEXT NOT NULL,             -- the whole plan document
     started INTEGER NOT NULL,       -- all times in milliseconds since 1970
@@ -47,8 +48,10 @@ CREATE TABLE message (
     exhausted INTEGER NOT NULL,
     reason INTEGER,
     doubts INTEGER NOT NULL,        -- how often the answer to a send never came
+    since INTEGER,                  -- when the first of those sends was intended, or the one under way
     sent_as BLOB,                   -- the new message ID
     receive_count INTEGER,
+    origin INTEGER,                 -- the queue of its DeadLetterQueueSourceArn, which no send can pass on
     at INTEGER NOT NULL,
     PRIMARY KEY (source, id, run)
 ) WITHOUT ROWID;
@@ -63,16 +66,17 @@ CREATE TABLE note (
     text TEXT NOT NULL,
     PRIMARY KEY (source, id, run)
 ) WITHOUT ROWID;
--- Receipt handles of what is in flight with us; gone when it is not.
+-- Receipt handles of what is in flight with us; gone when it is not. A message that was delivered twice has two: which of
+-- them is the newest, and so the one that counts, cannot always be known.
 CREATE TABLE lease (
     source INTEGER NOT NULL,
     id BLOB NOT NULL,
     run INTEGER NOT NULL,
     handle TEXT NOT NULL,
     received INTEGER NOT NULL,
-    until INTEGER NOT NULL,
-    PRIMARY KEY (source, id)
-) WITHOUT ROWID;
+    until INTEGER NOT NULL
+);
+CREATE INDEX lease_id ON lease (source, id);
 CREATE INDEX lease_until ON lease (until);
 "];
 
@@ -155,7 +159,7 @@ fn unusable(path: &Path, why: &str) -> Error {
         .hint("nothing was received or sent; free the path, or name another with --journal")
 }
 
-/// An SQLite error in words, with what is safe.
+/// An error of the database in words, with what is safe.
 pub(super) fn broken(path: &Path, error: &rusqlite::Error) -> Error {
     let shown = path.display();
     let kept = "what was committed is safe, and no message is deleted without a committed record";
@@ -178,5 +182,21 @@ pub(super) fn broken(path: &Path, error: &rusqlite::Error) -> Error {
         }
         _ => Error::failed(format!("the journal {shown} failed: {error}"))
             .hint(format!("{kept}; the same command goes on from there")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_is_on_disk_when_it_returns() {
+        let directory = tempfile::tempdir().expect("directory");
+        let connection = open(&directory.path().join("journal.db")).expect("open");
+        let text = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, String>(0));
+        let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        assert_eq!(text("journal_mode").expect("mode"), "wal");
+        // 2 is FULL: the write-ahead log is synced at each commit. NORMAL would lose the last ones with the power.
+        assert_eq!(number("synchronous").expect("synchronous"), 2);
     }
 }

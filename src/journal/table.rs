@@ -23,6 +23,9 @@ pub(super) struct Row {
     pub(super) exhausted: bool,
     pub(super) reason: Option<Reason>,
     pub(super) doubts: u32,
+    pub(super) since: Option<i64>,
+    pub(super) receive_count: Option<u32>,
+    pub(super) origin: Option<i64>,
 }
 
 impl Row {
@@ -60,34 +63,46 @@ impl Table {
         })
     }
 
-    /// Since when a send of it, by whichever run, may have arrived. A process that died with a send under way lost the
-    /// answer too, so an abandoned run's intents count.
-    pub(super) fn doubted_since(&self, id: &MessageId) -> Result<Option<Timestamp>> {
-        let since: Option<i64> = self.sql(|c| {
-            c.prepare_cached("SELECT max(at) FROM message WHERE source = ?1 AND id = ?2 AND state IN (?3, ?4, ?5, ?6)")?
-                .query_row(
-                    params![
-                        self.source,
-                        pack(id),
-                        State::InDoubt as u8,
-                        State::Held as u8,
-                        State::Sending as u8,
-                        State::Resending as u8
-                    ],
-                    |row| row.get(0),
-                )
+    /// Since when sends of it, by whichever runs, may have arrived, and whether all were this run's. What became of the
+    /// message since settles no doubt, unless it was sent after all. A process that died with a send under way lost the answer
+    /// too, so an abandoned run's intents count; and a wrong digest says that something arrived.
+    pub(super) fn doubted_since(&self, id: &MessageId) -> Result<Option<(Timestamp, bool)>> {
+        let found: (Option<i64>, Option<bool>) = self.sql(|c| {
+            c.prepare_cached(
+                "SELECT min(coalesce(since, at)), min(run = ?3) FROM message WHERE source = ?1 AND id = ?2
+                 AND (state IN (?4, ?5) OR (state NOT IN (?6, ?7) AND (doubts > 0 OR reason = ?8)))",
+            )?
+            .query_row(
+                params![
+                    self.source,
+                    pack(id),
+                    self.run,
+                    State::Sending as u8,
+                    State::Resending as u8,
+                    State::Sent as u8,
+                    State::Done as u8,
+                    Reason::DigestMismatch as u8
+                ],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
         })?;
-        Ok(since.and_then(|at| Timestamp::from_millisecond(at).ok()))
+        let (Some(since), Some(this_run)) = found else { return Ok(None) };
+        Ok(Some((Timestamp::from_millisecond(since).unwrap_or(Timestamp::UNIX_EPOCH), this_run)))
     }
 
-    pub(super) fn newest_receipt(&self, id: &MessageId) -> Result<ReceiptHandle> {
-        let handle: String = self.sql(|c| {
-            c.prepare_cached("SELECT handle FROM lease WHERE source = ?1 AND id = ?2")?
-                .query_row(params![self.source, pack(id)], |row| row.get(0))
+    /// The handle of what seems the newest delivery, while its lease lasts.
+    pub(super) fn newest_receipt(&self, id: &MessageId) -> Result<Option<ReceiptHandle>> {
+        let handle: Option<String> = self.sql(|c| {
+            c.prepare_cached(
+                "SELECT handle FROM lease WHERE source = ?1 AND id = ?2 ORDER BY received DESC, rowid DESC LIMIT 1",
+            )?
+            .query_row(params![self.source, pack(id)], |row| row.get(0))
+            .optional()
         })?;
-        Ok(ReceiptHandle::new(handle))
+        Ok(handle.map(ReceiptHandle::new))
     }
 
+    /// Leases that end before this, the earliest first; `releasable`: without those of messages that are to be deleted.
     pub(super) fn leases(&self, before: Timestamp, most: usize, releasable: bool) -> Result<Vec<Lease>> {
         let rows: Vec<(Vec<u8>, String, i64, i64)> = self.sql(|c| {
             let mut statement = c.prepare_cached(
@@ -113,42 +128,42 @@ impl Table {
         Ok(rows.into_iter().map(lease).collect())
     }
 
-    pub(super) fn leased(&self, id: &MessageId, until: Option<Timestamp>) -> Result<()> {
+    /// Notes the new end of the lease with this handle; `None` ends it.
+    pub(super) fn leased(&self, id: &MessageId, receipt: &ReceiptHandle, until: Option<Timestamp>) -> Result<()> {
         self.sql(|c| match until {
             Some(until) => c
-                .prepare_cached("UPDATE lease SET until = ?3 WHERE source = ?1 AND id = ?2")?
-                .execute(params![self.source, pack(id), until.as_millisecond()]),
+                .prepare_cached("UPDATE lease SET until = ?4 WHERE source = ?1 AND id = ?2 AND handle = ?3")?
+                .execute(params![self.source, pack(id), receipt.as_str(), until.as_millisecond()]),
             None => c
-                .prepare_cached("DELETE FROM lease WHERE source = ?1 AND id = ?2")?
-                .execute(params![self.source, pack(id)]),
+                .prepare_cached("DELETE FROM lease WHERE source = ?1 AND id = ?2 AND handle = ?3")?
+                .execute(params![self.source, pack(id), receipt.as_str()]),
         })?;
         Ok(())
     }
 
-    /// Notes a delivery's handle; a newer one takes the place of an older.
+    /// Notes a delivery's handle. Earlier ones whose time was over when it was asked for are of no use any more.
     pub(super) fn lease(&self, delivery: &Delivery) -> Result<()> {
+        let id = pack(&delivery.id);
+        let (received, until) = (delivery.received.as_millisecond(), delivery.until.as_millisecond());
         self.sql(|c| {
+            c.prepare_cached("DELETE FROM lease WHERE source = ?1 AND id = ?2 AND (until <= ?3 OR handle = ?4)")?
+                .execute(params![self.source, id, received, delivery.receipt.as_str()])?;
             c.prepare_cached(
-                "INSERT INTO lease (source, id, run, handle, received, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT DO UPDATE SET run = excluded.run, handle = excluded.handle, received = excluded.received,
-                 until = excluded.until",
+                "INSERT INTO lease (source, id, run, handle, received, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
-            .execute(params![
-                self.source,
-                pack(&delivery.id),
-                self.run,
-                delivery.receipt.as_str(),
-                delivery.received.as_millisecond(),
-                delivery.until.as_millisecond()
-            ])
+            .execute(params![self.source, id, self.run, delivery.receipt.as_str(), received, until])
         })?;
         Ok(())
     }
 
+    /// How many messages are in flight with us.
     pub(super) fn lease_count(&self) -> Result<u64> {
-        self.sql(|c| c.query_row("SELECT count(*) FROM lease WHERE source = ?1", [self.source], |row| row.get(0)))
+        self.sql(|c| {
+            c.query_row("SELECT count(DISTINCT id) FROM lease WHERE source = ?1", [self.source], |row| row.get(0))
+        })
     }
 
+    /// Notes details in words; without any there is nothing to note.
     pub(super) fn note(&self, id: &MessageId, text: Option<&str>) -> Result<()> {
         let Some(text) = text else { return Ok(()) };
         self.sql(|c| {
@@ -161,10 +176,11 @@ impl Table {
         Ok(())
     }
 
+    /// A message's row in this run, where the run has met it.
     pub(super) fn row(&self, id: &MessageId) -> Result<Option<Row>> {
         self.sql(|c| {
             c.prepare_cached(
-                "SELECT state, rule, target, exhausted, reason, doubts FROM message
+                "SELECT state, rule, target, exhausted, reason, doubts, since, receive_count, origin FROM message
                  WHERE source = ?1 AND id = ?2 AND run = ?3",
             )?
             .query_row(params![self.source, pack(id), self.run], |row| {
@@ -175,9 +191,20 @@ impl Table {
                     exhausted: row.get(3)?,
                     reason: row.get::<_, Option<u8>>(4)?.and_then(Reason::from_number),
                     doubts: row.get(5)?,
+                    since: row.get(6)?,
+                    receive_count: row.get(7)?,
+                    origin: row.get(8)?,
                 })
             })
             .optional()
+        })
+    }
+
+    /// The number of the queue with this ARN.
+    pub(super) fn queue(&self, arn: &str) -> Result<i64> {
+        self.sql(|c| {
+            c.prepare_cached("INSERT OR IGNORE INTO queue (arn) VALUES (?1)")?.execute([arn])?;
+            c.prepare_cached("SELECT id FROM queue WHERE arn = ?1")?.query_row([arn], |row| row.get(0))
         })
     }
 
@@ -185,10 +212,11 @@ impl Table {
     pub(super) fn put(&self, id: &MessageId, row: &Row, at: i64) -> Result<()> {
         self.sql(|c| {
             c.prepare_cached(
-                "INSERT INTO message (source, id, run, state, rule, target, exhausted, reason, doubts, at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                "INSERT INTO message (source, id, run, state, rule, target, exhausted, reason, doubts, since,
+                 receive_count, origin, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
                  ON CONFLICT DO UPDATE SET state = excluded.state, rule = excluded.rule, target = excluded.target,
-                 exhausted = excluded.exhausted, reason = excluded.reason, doubts = excluded.doubts, at = excluded.at",
+                 exhausted = excluded.exhausted, reason = excluded.reason, doubts = excluded.doubts,
+                 since = excluded.since, receive_count = excluded.receive_count, origin = excluded.origin, at = excluded.at",
             )?
             .execute(params![
                 self.source,
@@ -200,17 +228,11 @@ impl Table {
                 row.exhausted,
                 row.reason.map(|reason| reason as u8),
                 row.doubts,
+                row.since,
+                row.receive_count,
+                row.origin,
                 at
             ])
-        })?;
-        Ok(())
-    }
-
-    /// Notes how often SQS says it was received.
-    pub(super) fn set_receive_count(&self, id: &MessageId, count: u32) -> Result<()> {
-        self.sql(|c| {
-            c.prepare_cached("UPDATE message SET receive_count = ?4 WHERE source = ?1 AND id = ?2 AND run = ?3")?
-                .execute(params![self.source, pack(id), self.run, count])
         })?;
         Ok(())
     }
@@ -257,13 +279,14 @@ impl Table {
         })
     }
 
-    /// Messages whose last send may have arrived, with where.
+    /// Messages of this run of which a send may have arrived, with where the last one went.
     pub(super) fn doubtful(&self) -> Result<Vec<(MessageId, Option<TargetId>)>> {
         self.sql(|c| {
             let mut rows = c.prepare(
-                "SELECT id, target FROM message WHERE source = ?1 AND run = ?2 AND doubts > 0 AND state IN (?3, ?4)",
+                "SELECT id, target FROM message
+                 WHERE source = ?1 AND run = ?2 AND doubts > 0 AND state NOT IN (?3, ?4)",
             )?;
-            let states = (State::InDoubt as u8, State::Held as u8);
+            let states = (State::Sent as u8, State::Done as u8);
             rows.query_map(params![self.source, self.run, states.0, states.1], |row| {
                 Ok((unpack(&row.get::<_, Vec<u8>>(0)?), row.get::<_, Option<u16>>(1)?.map(TargetId)))
             })?

@@ -1,5 +1,7 @@
 //! The journal as its users meet it: what a killed process left, what comes back, what is refused.
 
+mod doubts;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +25,11 @@ impl Place {
     }
 
     async fn begin(&self, run: &str) -> (Journal, Begun) {
-        let journal = Journal::open(&self.path(), system_clock()).expect("open");
+        self.begin_at(run, system_clock()).await
+    }
+
+    async fn begin_at(&self, run: &str, clock: Clock) -> (Journal, Begun) {
+        let journal = Journal::open(&self.path(), clock).expect("open");
         let spec = RunSpec {
             name: run.to_owned(),
             source_arn: "arn:aws:sqs:eu-west-1:000000000000:dlq".to_owned(),
@@ -41,8 +47,9 @@ fn delivery(id: &str, handle: &str) -> Delivery {
         id: MessageId::new(id),
         receipt: ReceiptHandle::new(handle),
         receive_count: Some(1),
+        origin: Some("arn:aws:sqs:eu-west-1:000000000000:orders".to_owned()),
         received: now,
-        until: now.checked_add(Duration::from_secs(300)).expect("time"),
+        until: now.checked_add(Duration::from_mins(5)).expect("time"),
     }
 }
 
@@ -242,7 +249,13 @@ async fn a_mistake_in_the_order_of_events_is_an_error_and_changes_nothing() {
     let place = Place::new();
     let (journal, _) = place.begin("run").await;
     let intended = intend(&journal, claim(&journal, "a").await).await;
-    let forged = Claim { id: intended.id().clone(), doubted: false };
+    let delivered = Delivered {
+        id: intended.id().clone(),
+        receipt: ReceiptHandle::new("forged"),
+        receive_count: None,
+        origin: None,
+    };
+    let forged = Claim { delivered, doubted: None };
     let judgement = Judgement { claim: forged, rule: RULE, exhausted: false, decision: Decided::Send(TARGET) };
     let error = journal.judge(vec![judgement]).await.expect_err("illegal");
     assert!(error.message().contains("cannot happen"), "{error}");

@@ -1,7 +1,7 @@
 //! The thread that owns the database: gathers waiting commands, changes in one transaction, commits, answers.
 //!
-//! Nothing is answered before its commit but look-ups, which see their own transaction. After a failure of the database the
-//! writer refuses everything: the run stops, and what was committed is where it goes on.
+//! Nothing is answered before the commit of what it saw. After a failure of the database the writer refuses everything: the
+//! run stops, and what was committed is where it goes on.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -16,8 +16,8 @@ use super::state::{Event, State, next};
 use super::table::{Row, Table};
 use super::tally::Tally;
 use super::{
-    Admitted, Begun, Claim, Clock, Decided, DeleteEnd, Delivery, Doubtful, Intended, Judged, Judgement, Lease, RunSpec,
-    SendEnd, Sent, SessionEnd, Settled, Settlement, Stay,
+    Admitted, Begun, Claim, Clock, Decided, DeleteEnd, Delivered, Delivery, Doubtful, Intended, Judged, Judgement,
+    Lease, RunSpec, SendEnd, Sent, SessionEnd, Settled, Settlement, Stay,
 };
 use crate::error::{Error, Result};
 use crate::message::MessageId;
@@ -31,12 +31,13 @@ type Reply<T> = oneshot::Sender<Result<T>>;
 pub(super) enum Command {
     Begin { spec: RunSpec, reply: Reply<Begun> },
     End { end: SessionEnd, reply: Reply<()> },
+    Effort { requests: u64, elapsed_ms: u64, reply: Reply<()> },
     Admit { deliveries: Vec<Delivery>, reply: Reply<Vec<Admitted>> },
     Judge { judgements: Vec<Judgement>, reply: Reply<Vec<Judged>> },
     Settle { settlements: Vec<Settlement>, reply: Reply<Vec<Settled>> },
-    Deleted { deletes: Vec<(Sent, DeleteEnd)>, reply: Reply<()> },
+    Deleted { deletes: Vec<(Sent, DeleteEnd)>, reply: Reply<Vec<Sent>> },
     Leases { before: Timestamp, most: usize, releasable: bool, reply: Reply<Vec<Lease>> },
-    Leased { changes: Vec<(MessageId, Option<Timestamp>)>, reply: Reply<()> },
+    Leased { changes: Vec<(Lease, Option<Timestamp>)>, reply: Reply<()> },
     LeaseCount { reply: Reply<u64> },
     Unclaim { claims: Vec<MessageId>, reply: Reply<()> },
 }
@@ -120,6 +121,7 @@ impl Writer {
         match command {
             Command::Begin { spec, reply } => answer!(reply, self.begin(&spec)),
             Command::End { end, reply } => answer!(reply, self.end(&end)),
+            Command::Effort { requests, elapsed_ms, reply } => answer!(reply, self.effort(requests, elapsed_ms)),
             Command::Admit { deliveries, reply } => {
                 answer!(reply, deliveries.into_iter().map(|delivery| self.admit(delivery)).collect())
             }
@@ -130,13 +132,17 @@ impl Writer {
                 answer!(reply, settlements.into_iter().map(|settlement| self.settle(settlement)).collect())
             }
             Command::Deleted { deletes, reply } => {
-                answer!(reply, deletes.into_iter().try_for_each(|(sent, end)| self.deleted(&sent, end)))
+                answer!(
+                    reply,
+                    deletes.into_iter().filter_map(|(sent, end)| self.deleted(sent, end).transpose()).collect()
+                )
             }
             Command::Leases { before, most, releasable, reply } => {
                 answer!(reply, self.table.leases(before, most, releasable))
             }
             Command::Leased { changes, reply } => {
-                answer!(reply, changes.into_iter().try_for_each(|(id, until)| self.table.leased(&id, until)))
+                let mut changes = changes.iter();
+                answer!(reply, changes.try_for_each(|(lease, end)| self.table.leased(&lease.id, &lease.receipt, *end)))
             }
             Command::LeaseCount { reply } => answer!(reply, self.table.lease_count()),
             Command::Unclaim { claims, reply } => {
@@ -154,10 +160,7 @@ impl Writer {
 
     fn begin(&mut self, spec: &RunSpec) -> Result<Begun> {
         let now = self.now();
-        self.table.sql(|c| c.execute("INSERT OR IGNORE INTO source (arn) VALUES (?1)", [&spec.source_arn]))?;
-        self.table.source = self
-            .table
-            .sql(|c| c.query_row("SELECT id FROM source WHERE arn = ?1", [&spec.source_arn], |r| r.get(0)))?;
+        self.table.source = self.table.queue(&spec.source_arn)?;
         let fresh = self.table.sql(|c| {
             c.execute(
                 "INSERT OR IGNORE INTO run (name, source, job_sha256, plan, started) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -192,7 +195,7 @@ impl Writer {
     fn recover(&mut self) -> Result<u64> {
         let ids = self.table.on_their_way()?;
         for id in &ids {
-            self.change(id, Event::LoseAnswer, false, |_| {})?;
+            self.change(id, Event::LoseAnswer, None, |_| {})?;
         }
         Ok(ids.len() as u64)
     }
@@ -203,30 +206,44 @@ impl Writer {
         let now = self.now();
         let (mut to_delete, mut to_release) = (Vec::new(), Vec::new());
         for lease in self.table.leases(Timestamp::MAX, usize::MAX, false)? {
-            match self.table.sent_by(&lease.id)? {
-                Some(run) => to_delete.push(Sent { id: lease.id, receipt: lease.receipt, run }),
-                None => {
-                    let row = self.table.row(&lease.id)?;
-                    let stays = row.is_some_and(|row| {
-                        matches!(row.state, State::Kept | State::Blocked | State::Failed | State::Held)
-                    });
-                    if !stays || lease.until.as_millisecond() <= now {
-                        to_release.push(lease);
-                    }
+            if let Some(run) = self.table.sent_by(&lease.id)? {
+                // Once, however many handles there are: the others come when the first is done.
+                if self.claimed.insert(lease.id.clone()) {
+                    let delivered =
+                        Delivered { id: lease.id, receipt: lease.receipt, receive_count: None, origin: None };
+                    to_delete.push(Sent { delivered, run, confirmed: false });
                 }
+                continue;
+            }
+            let row = self.table.row(&lease.id)?;
+            let stays =
+                row.is_some_and(|row| matches!(row.state, State::Kept | State::Blocked | State::Failed | State::Held));
+            if !stays || lease.until.as_millisecond() <= now {
+                to_release.push(lease);
             }
         }
-        self.claimed.extend(to_delete.iter().map(|sent| sent.id.clone()));
         Ok((to_delete, to_release))
     }
 
     fn end(&mut self, end: &SessionEnd) -> Result<()> {
         let ended = end.finished.then(|| self.now());
+        self.effort(end.requests, end.elapsed_ms)?;
         self.table.sql(|c| {
             c.execute(
-                "UPDATE run SET ended = ?2, outcome = ?3, requests = ?4, elapsed_ms = ?5, in_session = 0 WHERE id = ?1",
-                params![self.table.run, ended, end.outcome, end.requests, end.elapsed_ms],
+                "UPDATE run SET ended = ?2, outcome = ?3, in_session = 0 WHERE id = ?1",
+                params![self.table.run, ended, end.outcome],
             )
+        })?;
+        Ok(())
+    }
+
+    fn effort(&mut self, requests: u64, elapsed_ms: u64) -> Result<()> {
+        self.table.sql(|c| {
+            c.prepare_cached("UPDATE run SET requests = ?2, elapsed_ms = ?3 WHERE id = ?1")?.execute(params![
+                self.table.run,
+                requests,
+                elapsed_ms
+            ])
         })?;
         Ok(())
     }
@@ -234,27 +251,27 @@ impl Writer {
     fn admit(&mut self, delivery: Delivery) -> Result<Admitted> {
         // The newest handle is the one that is sure, for a message that is already being handled too.
         self.table.lease(&delivery)?;
-        let Delivery { id, receipt, receive_count, .. } = delivery;
+        let Delivery { id, receipt, receive_count, origin, .. } = delivery;
         if self.claimed.contains(&id) {
             return Ok(Admitted::Duplicate);
         }
         self.claimed.insert(id.clone());
-        if let Some(run) = self.table.sent_by(&id)? {
-            return Ok(Admitted::Sent(Sent { id, receipt, run }));
+        let origin = origin.map(|arn| self.table.queue(&arn)).transpose()?;
+        let delivered = Delivered { id, receipt, receive_count, origin };
+        let id = &delivered.id;
+        if let Some(run) = self.table.sent_by(id)? {
+            return Ok(Admitted::Sent(Sent { delivered, run, confirmed: false }));
         }
-        if let Some(count) = receive_count {
-            self.table.set_receive_count(&id, count)?;
+        if let Some((since, this_run)) = self.table.doubted_since(id)? {
+            return Ok(Admitted::Doubtful(Doubtful { delivered, since, this_run }));
         }
-        if let Some(since) = self.table.doubted_since(&id)? {
-            return Ok(Admitted::Doubtful(Doubtful { id, since }));
-        }
-        let bounced = self.table.was_sent_by_this_run(&id)?;
-        let claim = Claim { id, doubted: false };
+        let bounced = self.table.was_sent_by_this_run(id)?;
+        let claim = Claim { delivered, doubted: None };
         Ok(if bounced { Admitted::Bounced(claim) } else { Admitted::New(claim) })
     }
 
     fn judge(&mut self, judgement: Judgement) -> Result<Judged> {
-        let Judgement { claim: Claim { id, doubted }, rule, exhausted, decision } = judgement;
+        let Judgement { claim: Claim { delivered, doubted }, rule, exhausted, decision } = judgement;
         let (event, target, reason, note) = match decision {
             Decided::Send(target) => (Event::Intend, Some(target), None, None),
             Decided::Drop(target) => (Event::Drop, Some(target), None, None),
@@ -262,81 +279,105 @@ impl Writer {
             Decided::Stay(Stay::Blocked(reason, detail)) => (Event::Block, None, Some(reason), Some(detail)),
             Decided::Stay(Stay::Held) => (Event::Hold, None, Some(Reason::AnswerLost), None),
         };
-        let state = self.change(&id, event, doubted, |row| {
+        let state = self.change(&delivered.id, event, doubted, |row| {
             row.rule = rule;
             row.exhausted = exhausted;
             row.reason = reason;
+            row.receive_count = delivered.receive_count.or(row.receive_count);
+            row.origin = delivered.origin.or(row.origin);
             // A held message keeps the target that a copy may be at.
             if event != Event::Hold {
                 row.target = target;
             }
         })?;
-        self.table.note(&id, note.as_deref())?;
+        self.table.note(&delivered.id, note.as_deref())?;
         Ok(match state {
-            State::Sending | State::Resending => Judged::Intended(Intended { id }),
-            State::Sent => {
-                let receipt = self.table.newest_receipt(&id)?;
-                Judged::Sent(Sent { id, receipt, run: self.table.run })
-            }
+            State::Sending | State::Resending => Judged::Intended(Intended { delivered }),
+            State::Sent => Judged::Sent(self.proof(delivered)?),
             _ => {
-                self.claimed.remove(&id);
+                self.claimed.remove(&delivered.id);
                 Judged::Stays
             }
         })
     }
 
+    /// The proof that a message of this run is safely elsewhere, with the newest handle that is known.
+    fn proof(&self, mut delivered: Delivered) -> Result<Sent> {
+        if let Some(newest) = self.table.newest_receipt(&delivered.id)? {
+            delivered.receipt = newest;
+        }
+        Ok(Sent { delivered, run: self.table.run, confirmed: false })
+    }
+
     fn settle(&mut self, settlement: Settlement) -> Result<Settled> {
-        let Settlement { intended: Intended { id }, end } = settlement;
+        let Settlement { intended: Intended { delivered }, end } = settlement;
+        let id = &delivered.id;
+        let behind = matches!(end, SendEnd::Behind);
         let (event, reason, note, sent_as) = match end {
             SendEnd::Acknowledged(sent_as) => (Event::Acknowledge, None, None, sent_as),
             SendEnd::Refused(reason, words) => (Event::Refuse, Some(reason), Some(words), None),
             SendEnd::AnswerLost => (Event::LoseAnswer, None, None, None),
-            SendEnd::Withdrawn => (Event::Withdraw, None, None, None),
+            SendEnd::Withdrawn | SendEnd::Behind => (Event::Withdraw, None, None, None),
         };
-        let state = self.change(&id, event, false, |row| row.reason = reason)?;
-        self.table.note(&id, note.as_deref())?;
+        let mut state = self.change(id, event, None, |row| row.reason = reason)?;
+        if behind {
+            state = self.change(id, Event::Keep, None, |row| row.reason = Some(Reason::GroupStopped))?;
+        }
+        self.table.note(id, note.as_deref())?;
         if let Some(sent_as) = sent_as {
-            self.table.set_sent_as(&id, &sent_as)?;
+            self.table.set_sent_as(id, &sent_as)?;
         }
         Ok(match state {
-            State::Sent => {
-                let receipt = self.table.newest_receipt(&id)?;
-                Settled::Sent(Sent { id, receipt, run: self.table.run })
-            }
+            State::Sent => Settled::Sent(self.proof(delivered)?),
             State::InDoubt => {
-                let since = (self.clock)();
-                Settled::Doubtful(Doubtful { id, since })
+                let doubted = self.table.doubted_since(id)?;
+                let (since, this_run) = doubted.unwrap_or_else(|| ((self.clock)(), true));
+                Settled::Doubtful(Doubtful { delivered, since, this_run })
             }
             _ => {
-                self.claimed.remove(&id);
+                self.claimed.remove(id);
                 Settled::Stays
             }
         })
     }
 
-    fn deleted(&mut self, sent: &Sent, end: DeleteEnd) -> Result<()> {
-        self.claimed.remove(&sent.id);
-        match end {
+    /// Notes how a delete ended; gives the message once more where another delivery of it has another handle.
+    fn deleted(&mut self, sent: Sent, end: DeleteEnd) -> Result<Option<Sent>> {
+        let Sent { mut delivered, run, mut confirmed } = sent;
+        if end == DeleteEnd::Unknown {
             // The handle stays for the next session.
-            DeleteEnd::Unknown => return Ok(()),
-            DeleteEnd::HandleRefused => return self.table.leased(&sent.id, None),
-            DeleteEnd::Confirmed => {}
+            self.claimed.remove(&delivered.id);
+            return Ok(None);
         }
-        if sent.run == self.table.run {
-            self.change(&sent.id, Event::Delete, false, |_| {})?;
-        } else {
-            let changed = self.table.done_by_other_run(&sent.id, sent.run, self.now())?;
-            self.tally.deleted_for_other_runs += changed;
+        confirmed |= end == DeleteEnd::Confirmed;
+        self.table.leased(&delivered.id, &delivered.receipt, None)?;
+        if let Some(other) = self.table.newest_receipt(&delivered.id)? {
+            delivered.receipt = other;
+            return Ok(Some(Sent { delivered, run, confirmed }));
         }
-        self.table.leased(&sent.id, None)
+        let id = delivered.id;
+        self.claimed.remove(&id);
+        if confirmed && run == self.table.run {
+            self.change(&id, Event::Delete, None, |_| {})?;
+        } else if confirmed {
+            self.tally.deleted_for_other_runs += self.table.done_by_other_run(&id, run, self.now())?;
+        }
+        Ok(None)
     }
 
-    /// Moves a message of this run through the transition function, on disk and in the figures. `doubted`: another run's
-    /// send of it may have arrived, so that it is no new one even where this run knows nothing of it yet.
-    fn change(&mut self, id: &MessageId, event: Event, doubted: bool, edit: impl FnOnce(&mut Row)) -> Result<State> {
+    /// Moves a message of this run through the transition function, on disk and in the figures. `doubted`: since when sends of
+    /// it, by whichever run, may have arrived, so that it is no new one whatever this run's row says.
+    fn change(
+        &mut self,
+        id: &MessageId,
+        event: Event,
+        doubted: Option<Timestamp>,
+        edit: impl FnOnce(&mut Row),
+    ) -> Result<State> {
+        let now = self.now();
         let before = self.table.row(id)?;
         let mut state = before.as_ref().map(|row| row.state);
-        if doubted && !matches!(state, Some(State::InDoubt | State::Held)) {
+        if doubted.is_some() && !matches!(state, Some(State::InDoubt | State::Held)) {
             state = Some(State::InDoubt);
         }
         let after = next(state, event).map_err(|illegal| {
@@ -353,11 +394,19 @@ impl Writer {
             exhausted: false,
             reason: None,
             doubts: 0,
+            since: None,
+            receive_count: None,
+            origin: None,
         });
         row.state = after;
-        row.doubts = row.doubts.max(u32::from(doubted)) + u32::from(event == Event::LoseAnswer);
+        match doubted.map(Timestamp::as_millisecond) {
+            Some(since) => row.since = Some(row.since.map_or(since, |own| own.min(since))),
+            None if event == Event::Intend && row.doubts == 0 => row.since = Some(now),
+            None => {}
+        }
         edit(&mut row);
-        self.table.put(id, &row, self.now())?;
+        row.doubts = row.doubts.max(u32::from(doubted.is_some())) + u32::from(event == Event::LoseAnswer);
+        self.table.put(id, &row, now)?;
         self.tally.doubted += u64::from(old_doubts == 0 && row.doubts > 0);
         self.tally.shift(from, row.key());
         Ok(after)

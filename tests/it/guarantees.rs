@@ -2,17 +2,12 @@
 //! fail inside a success, answers that lie, deliveries that come twice, people who press Ctrl-C.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use redrive::sandbox::{Fault, Rule, Seed, When};
 
 use crate::end_to_end::{JOB, assert_adds_up, assert_all_in_place, expected_at, message};
-use crate::support::stage::{Ran, Stage, failed};
+use crate::support::stage::{Ran, Stage, each, failed};
 
 const TOTAL: usize = 60;
 
@@ -40,25 +35,6 @@ async fn apply_until_finished(stage: &Stage) -> Ran {
         }
     }
     panic!("not finished after five applies");
-}
-
-/// Tries many cases, several at once: most of their time is waiting.
-async fn each<C, F>(cases: Vec<C>, test: impl Fn(C) -> F)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let hands = Arc::new(Semaphore::new(6));
-    let mut tests = JoinSet::new();
-    for case in cases {
-        let (hand, test) = (Arc::clone(&hands), test(case));
-        tests.spawn(async move {
-            let _hand = hand.acquire_owned().await;
-            test.await;
-        });
-    }
-    while let Some(ended) = tests.join_next().await {
-        ended.expect("the case holds");
-    }
 }
 
 /// How many more there are at the destinations than were sent in; fails where one is missing.
@@ -347,7 +323,8 @@ to = "out"
     let summary = stage.redrive(&["apply", "plan.json", "--allow-drift", "--format", "json"]).await.expect(0).summary();
     assert_adds_up(&summary);
     let number = |body: &str| -> usize {
-        serde_json::from_str::<serde_json::Value>(body).expect("JSON")["n"].as_u64().expect("n") as usize
+        let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        usize::try_from(body["n"].as_u64().expect("n")).expect("a small number")
     };
     for name in 0..7 {
         let arrived: Vec<usize> = stage
@@ -387,7 +364,7 @@ async fn a_message_that_comes_back_is_not_moved_twice_by_one_run() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     });
-    let output = tokio::time::timeout(Duration::from_secs(60), child.wait_with_output()).await;
+    let output = tokio::time::timeout(Duration::from_mins(1), child.wait_with_output()).await;
     consume.abort();
     let output = output.expect("it ends").expect("output");
     let stdout = String::from_utf8(output.stdout).expect("UTF-8");
@@ -395,4 +372,42 @@ async fn a_message_that_comes_back_is_not_moved_twice_by_one_run() {
     assert_eq!(summary["moved"], 40, "each once: {summary}");
     assert!(summary["bounced"].as_u64().expect("bounced") > 0, "{summary}");
     assert_adds_up(&summary);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_larger_together_than_the_pipeline_do_not_block_it() {
+    let stage = Stage::with_queues().await;
+    let body = |number: usize| format!("{number}:{}", "x".repeat(700_000));
+    stage.sandbox.seed("orders-dlq", (0..110).map(|number| failed(body(number)))).expect("seeded");
+    let job = "version = 1\nname = \"large\"\n[source]\nqueue = \"orders-dlq\"\n[unmatched]\nto = \"origin\"\n";
+    stage.file("job.toml", job);
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json", "--sample", "10"]).await.expect(0);
+    let ran = tokio::time::timeout(Duration::from_secs(120), apply(&stage)).await.expect("it goes on").expect(0);
+    assert_eq!(ran.summary()["moved"], 110);
+    assert_eq!(stage.counts("orders"), (110, 110));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_slower_than_the_visibility_timeout_gets_each_message_once() {
+    let stage = stage(TOTAL, JOB).await;
+    let slow = Fault::Latency { ms: 14_000, jitter_ms: 0, when: When::Before };
+    stage.sandbox.faults().add(Rule::new(slow).action("SendMessageBatch").times(3));
+    let summary = apply(&stage).await.expect(0).summary();
+    assert_eq!((summary["received"].as_u64(), summary["in_doubt"].as_u64()), (Some(TOTAL as u64), Some(0)));
+    assert_all_in_place(&stage, TOTAL);
+    assert!(stage.requests("ChangeMessageVisibilityBatch") > 2, "it was extended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_does_not_wait_for_a_slow_rate() {
+    let stage = stage(300, &format!("{JOB}\n[limits]\nrate = \"1/s\"\n")).await;
+    let child = stage.spawn(&["apply", "plan.json"]);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let pid = child.id().expect("running").to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
+    // At the rate, what is already received would take minutes.
+    let output = tokio::time::timeout(Duration::from_secs(20), child.wait_with_output()).await.expect("it ends soon");
+    assert_eq!(output.expect("output").status.code(), Some(3));
+    let (all, visible) = stage.counts("orders-dlq");
+    assert!(all == visible && all > 200, "{all} {visible}");
 }

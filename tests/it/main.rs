@@ -1,9 +1,14 @@
 //! One binary for all integration tests, since linking the SDKs is slow. They talk AWS's protocol to real servers through
 //! the real SDK: the embedded sandbox, and independent servers as judges.
+#![expect(clippy::unwrap_used, reason = "in a test, what fails says where")]
 
 mod commands;
+mod conformance;
+mod crash;
 mod diagnostics;
+mod docs;
 mod end_to_end;
+mod endings;
 mod environment;
 mod guarantees;
 mod hostile;

@@ -1,6 +1,10 @@
 """Starts one of the independent servers on a free loopback port, says so, and ends it when standard input closes.
 
-Run with the python of the server's own virtual environment:  serve.py ministack|localstack DIRECTORY
+Run with the python of the server's own virtual environment:
+
+    serve.py ministack|localstack|local-aws-sqs DIRECTORY INSTALLED
+
+DIRECTORY is for its files, and INSTALLED is where it is installed; that of npm runs on node.
 
 Prints one line, "ready URL", once the server answers. Standard input is the lifeline: whoever holds its other end may die
 in any way, and the server ends with it. The server gets a clean environment and keeps its files under DIRECTORY, so that
@@ -22,17 +26,17 @@ READY_WITHIN = 90.0
 ATTEMPTS = 3
 
 
-def ministack(port, home):
+def ministack(port, home, installed):
     environment = {
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "MINISTACK_HOST": "127.0.0.1",
         "SERVICES": "s3,sqs,sts",
     }
-    return ["-m", "ministack"], environment, "/_ministack/health"
+    return [sys.executable, "-m", "ministack"], environment, "/_ministack/health"
 
 
-def localstack(port, home):
+def localstack(port, home, installed):
     environment = {
         "GATEWAY_SERVER": "hypercorn",
         "GATEWAY_LISTEN": f"127.0.0.1:{port}",
@@ -48,10 +52,15 @@ def localstack(port, home):
         "FILESYSTEM_ROOT": os.path.join(home, "files"),
         "LOCALSTACK_VOLUME_DIR": os.path.join(home, "volume"),
     }
-    return ["-m", "localstack.runtime.main"], environment, "/_localstack/health"
+    return [sys.executable, "-m", "localstack.runtime.main"], environment, "/_localstack/health"
 
 
-SERVERS = {"ministack": ministack, "localstack": localstack}
+def local_aws_sqs(port, home, installed):
+    program = f'require("local-aws-sqs").createSqsServer({{ hostname: "127.0.0.1", port: {port} }});'
+    return ["node", "-e", program], {"NODE_PATH": os.path.join(installed, "node_modules")}, "/"
+
+
+SERVERS = {"ministack": ministack, "localstack": localstack, "local-aws-sqs": local_aws_sqs}
 
 
 def free_port():
@@ -72,13 +81,13 @@ def answers(url):
         return False
 
 
-def start(name, home, log):
+def start(name, home, installed, log):
     port = free_port()
-    arguments, environment, health = SERVERS[name](port, home)
+    arguments, environment, health = SERVERS[name](port, home, installed)
     # Temporary files through a short path: sockets do not take long ones.
     base = {"HOME": home, "TMPDIR": home, "PATH": os.environ.get("PATH", os.defpath), "PYTHONUNBUFFERED": "1"}
     server = subprocess.Popen(
-        [sys.executable, *arguments],
+        arguments,
         env={**base, **environment},
         cwd=home,
         stdin=subprocess.DEVNULL,
@@ -103,11 +112,11 @@ def end(server):
             continue
 
 
-def serve(name, home, log, closed):
+def serve(name, home, installed, log, closed):
     """Starts the server, waits until it answers, and then until the lifeline closes. Gives the exit code."""
     deadline = time.monotonic() + READY_WITHIN
     for _ in range(ATTEMPTS):
-        server, url, health = start(name, home, log)
+        server, url, health = start(name, home, installed, log)
         try:
             while server.poll() is None and time.monotonic() < deadline and not closed.is_set():
                 if answers(url + health):
@@ -128,9 +137,9 @@ def serve(name, home, log, closed):
 
 
 def main():
-    if len(sys.argv) != 3 or sys.argv[1] not in SERVERS:
-        sys.exit(f"usage: serve.py {'|'.join(SERVERS)} DIRECTORY")
-    name, directory = sys.argv[1], os.path.abspath(sys.argv[2])
+    if len(sys.argv) != 4 or sys.argv[1] not in SERVERS:
+        sys.exit(f"usage: serve.py {'|'.join(SERVERS)} DIRECTORY INSTALLED")
+    name, directory, installed = sys.argv[1], *map(os.path.abspath, sys.argv[2:])
     os.makedirs(directory, exist_ok=True)
 
     closed = threading.Event()
@@ -146,7 +155,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: closed.set())
     with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=directory, ignore_cleanup_errors=True) as home:
         with open(os.path.join(directory, f"{name}.log"), "wb") as log:
-            code = serve(name, home, log, closed)
+            code = serve(name, home, installed, log, closed)
     if code != 0:
         with open(os.path.join(directory, f"{name}.log"), encoding="utf-8", errors="replace") as log:
             tail = log.readlines()[-20:]

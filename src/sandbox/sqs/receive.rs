@@ -192,8 +192,8 @@ fn matches_name(pattern: &str, name: &str) -> bool {
     match pattern {
         "All" | ".*" => true,
         _ => match pattern.strip_suffix(".*") {
-            // `foo.*` asks for all names that begin with `foo.`; some clients mean `foo` as well.
-            Some(prefix) => name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.')),
+            // `foo.*` asks for all names that begin with `foo`, with or without a full stop after it.
+            Some(prefix) => name.starts_with(prefix),
             None => pattern == name,
         },
     }
@@ -232,7 +232,8 @@ mod tests {
             ("tenant", "tenant", true),
             ("tenant", "tenants", false),
             ("trace.*", "trace.id", true),
-            ("trace.*", "tracer", false),
+            ("trace.*", "tracer", true),
+            ("trace.*", "tenant", false),
             ("trace*", "trace.id", false),
             ("", "tenant", false),
         ] {

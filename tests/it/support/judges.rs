@@ -20,6 +20,8 @@ const READY_WITHIN: Duration = Duration::from_mins(2);
 pub(crate) enum Judge {
     Ministack,
     LocalStack,
+    /// From npm, for message move tasks only: not on machines without node and npm.
+    LocalAwsSqs,
 }
 
 struct Server {
@@ -29,20 +31,39 @@ struct Server {
     _starter: Child,
 }
 
+/// Where `./test` installs what is not ours; `None` where the tests that need it are left out on purpose.
+pub(crate) fn installed() -> Option<PathBuf> {
+    let place = std::env::var_os(VARIABLE);
+    if place.as_ref().is_some_and(|place| place == "off") {
+        return None;
+    }
+    Some(place.map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv"), PathBuf::from))
+}
+
+/// What to say where something is missing.
+pub(crate) fn not_installed(name: &str, place: &Path) -> String {
+    format!(
+        "{name} is not installed in {}. `./test` installs it and runs all tests; {VARIABLE}=off leaves out the tests that \
+         need it",
+        place.display()
+    )
+}
+
 impl Judge {
     /// The endpoint of the server, which is started where it does not run yet; `None` where the tests against the
-    /// independent servers are left out on purpose.
+    /// independent servers are left out on purpose, or `./test` left this one out and said so.
     pub(crate) fn endpoint(self) -> Option<&'static str> {
         static MINISTACK: OnceLock<Result<Server, String>> = OnceLock::new();
         static LOCALSTACK: OnceLock<Result<Server, String>> = OnceLock::new();
-        let place = std::env::var_os(VARIABLE);
-        if place.as_ref().is_some_and(|place| place == "off") {
+        static LOCAL_AWS_SQS: OnceLock<Result<Server, String>> = OnceLock::new();
+        let place = installed()?;
+        if place.join(self.name()).join("left-out").exists() {
             return None;
         }
-        let place = place.map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv"), PathBuf::from);
         let server = match self {
             Self::Ministack => &MINISTACK,
             Self::LocalStack => &LOCALSTACK,
+            Self::LocalAwsSqs => &LOCAL_AWS_SQS,
         };
         // A failure is kept as well: every test says it at once, instead of each waiting for it anew.
         match server.get_or_init(|| self.start(&place)) {
@@ -65,23 +86,27 @@ impl Judge {
         match self {
             Self::Ministack => "ministack",
             Self::LocalStack => "localstack",
+            Self::LocalAwsSqs => "local-aws-sqs",
         }
     }
 
     fn start(self, place: &Path) -> Result<Server, String> {
         let name = self.name();
-        let python = place.join(name).join("bin/python");
-        if !python.exists() {
-            return Err(format!(
-                "the independent server {name} is not installed in {}. `./test` installs it and runs all tests; \
-                 {VARIABLE}=off leaves out the tests that need it",
-                place.display()
-            ));
+        // What runs on node is started by a python all the same.
+        let (python, needed) = match self {
+            Self::LocalAwsSqs => ("ministack/bin/python", "local-aws-sqs/node_modules/local-aws-sqs"),
+            Self::Ministack => ("ministack/bin/python", "ministack/bin/python"),
+            Self::LocalStack => ("localstack/bin/python", "localstack/bin/python"),
+        };
+        let python = place.join(python);
+        if !python.exists() || !place.join(needed).exists() {
+            return Err(not_installed(name, place));
         }
         let mut starter = Command::new(&python)
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/judges/serve.py"))
             .arg(name)
             .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("judges"))
+            .arg(place.join(name))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -1,12 +1,16 @@
 //! A stage for a test: a sandbox of its own, a directory of its own, and the real program in its own process.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
 use redrive::sandbox::{MessageAttribute, Options, Sandbox, Seed};
 use serde_json::Value;
 use tokio::process::{Child, Command};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 /// What a run of the program gave.
 #[derive(Debug)]
@@ -56,19 +60,28 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn new() -> Self {
-        let sandbox = Sandbox::start(Options::default()).await.expect("a sandbox");
+        Self::with_options(Options::default()).await
+    }
+
+    pub(crate) async fn with_options(options: Options) -> Self {
+        let sandbox = Sandbox::start(options).await.expect("a sandbox");
         Self { sandbox, directory: tempfile::tempdir().expect("a directory") }
     }
 
-    /// With `orders`, its dead-letter queue `orders-dlq`, `audit`, and the bucket `archive`.
+    /// With what [`Stage::orders`] makes.
     pub(crate) async fn with_queues() -> Self {
         let stage = Self::new().await;
-        let dlq = stage.queue("orders-dlq", &[]);
-        let policy = format!("{{\"deadLetterTargetArn\":\"{dlq}\",\"maxReceiveCount\":\"3\"}}");
-        stage.queue("orders", &[("RedrivePolicy", &policy)]);
-        stage.queue("audit", &[]);
-        stage.sandbox.create_bucket("archive").expect("a bucket");
+        stage.orders();
         stage
+    }
+
+    /// Makes `orders`, its dead-letter queue `orders-dlq`, `audit`, and the bucket `archive`.
+    pub(crate) fn orders(&self) {
+        let dlq = self.queue("orders-dlq", &[]);
+        let policy = format!("{{\"deadLetterTargetArn\":\"{dlq}\",\"maxReceiveCount\":\"3\"}}");
+        self.queue("orders", &[("RedrivePolicy", &policy)]);
+        self.queue("audit", &[]);
+        self.sandbox.create_bucket("archive").expect("a bucket");
     }
 
     /// Makes a queue; gives its ARN.
@@ -196,4 +209,26 @@ pub(crate) fn failed(body: impl Into<String>) -> Seed {
     seed.age_ms = 60_000;
     seed.receive_count = 3;
     seed
+}
+
+/// Tries many cases, several at once, since most of their time is waiting; gives what each gave.
+pub(crate) async fn each<C, F, T>(cases: Vec<C>, test: impl Fn(C) -> F) -> Vec<T>
+where
+    F: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
+{
+    let hands = Arc::new(Semaphore::new(12));
+    let mut tests = JoinSet::new();
+    for case in cases {
+        let (hands, test) = (Arc::clone(&hands), test(case));
+        tests.spawn(async move {
+            let _hand = hands.acquire_owned().await;
+            test.await
+        });
+    }
+    let mut given = Vec::new();
+    while let Some(ended) = tests.join_next().await {
+        given.push(ended.expect("the case holds"));
+    }
+    given
 }

@@ -1,0 +1,156 @@
+//! How fast the sandbox is, and how much memory a message costs: `cargo bench --bench sandbox [-- --messages N]`.
+//!
+//! The sandbox runs in a process of its own, and so does a server that answers the same bytes to everything: what the
+//! generator reaches against that one is its own ceiling. Where `taskset` is, each side has one core for itself. As other
+//! programs may want that core too, requests are also counted by second of the server's own processor time.
+
+#![expect(clippy::print_stdout, reason = "the table is what this program is for")]
+mod ceiling;
+mod load;
+mod process;
+
+use std::time::Duration;
+
+use load::{Generator, Load, Phase};
+use process::Server;
+
+/// The queue of 1,000,000 messages that the goals speak of.
+const MESSAGES: usize = 1_000_000;
+
+/// The most requests in one measurement.
+const REQUESTS: usize = 60_000;
+
+/// The length of a body.
+const BODY: usize = 1024;
+
+/// One line of the table.
+struct Row {
+    what: String,
+    messages: String,
+    in_flight: String,
+    requests: usize,
+    took: Duration,
+    server_cpu: Duration,
+}
+
+impl Row {
+    fn print(&self) {
+        let per = |time: Duration| {
+            if time.is_zero() { "-".to_owned() } else { grouped(whole(ratio(self.requests, time))) }
+        };
+        let Self { what, messages, in_flight, .. } = self;
+        println!("| {what} | {messages} | {in_flight} | {} | {} |", per(self.took), per(self.server_cpu));
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+fn ratio(count: usize, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64()
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "requests a second, for people")]
+fn whole(number: f64) -> usize {
+    number.round() as usize
+}
+
+/// A number with its thousands apart.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut shown = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let messages = match (arguments.next().as_deref(), arguments.next()) {
+        (None, _) => MESSAGES,
+        (Some("--ceiling"), _) => return ceiling::serve(),
+        (Some("--messages"), Some(number)) => number.parse().expect("a number of messages"),
+        _ => panic!("usage: cargo bench --bench sandbox [-- --messages N]"),
+    };
+    process::pin_this("1");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(bench(messages));
+}
+
+async fn bench(messages: usize) {
+    println!("Bodies of {BODY} bytes; {}.\n", process::machine());
+    println!("| requests | messages | in flight | a second | a second of server CPU |");
+    println!("|---|--:|--:|--:|--:|");
+    ceiling_rows().await;
+
+    let server = Server::sandbox();
+    for messages in [messages / 100, messages / 10, messages] {
+        with(&server, messages, &format!("q{messages}")).await;
+    }
+}
+
+/// What the generator itself can do.
+async fn ceiling_rows() {
+    let server = Server::ceiling();
+    let generator = Generator::new(server.port, "ceiling", BODY);
+    for (what, phase) in [("ceiling: sends", Phase::Send), ("ceiling: deletes", Phase::DeleteMadeUp)] {
+        measure(&server, &generator, what, phase, REQUESTS, ("", "")).await;
+    }
+}
+
+/// All measurements on a queue with so many messages, of which three in ten are in flight.
+async fn with(server: &Server, messages: usize, queue: &str) {
+    let generator = Generator::new(server.port, queue, BODY);
+    generator.create_queue().await;
+    let before = server.memory();
+    generator.run(Phase::SendBatch, messages / 10).await;
+    let filled = server.memory();
+    let in_flight = messages * 3 / 10;
+    generator.run(Phase::ReceiveBatch, in_flight / 10).await;
+    let received = server.memory();
+    generator.forget_handles();
+
+    let (shown, flying) = (grouped(messages), grouped(in_flight));
+    let requests = REQUESTS.min(messages / 2);
+    for (what, phase, requests) in [
+        ("SendMessage", Phase::Send, requests),
+        ("ReceiveMessage, 1", Phase::Receive, requests),
+        ("DeleteMessage", Phase::Delete, requests),
+        ("SendMessageBatch, 10", Phase::SendBatch, requests / 10),
+        ("ReceiveMessage, 10", Phase::ReceiveBatch, requests / 10),
+        ("DeleteMessageBatch, 10", Phase::DeleteBatch, requests / 10),
+    ] {
+        measure(server, &generator, what, phase, requests, (&shown, &flying)).await;
+    }
+    let each =
+        |bytes: Option<usize>| bytes.zip(before).map_or(0, |(now, before)| now.saturating_sub(before) / messages);
+    println!(
+        "| memory, {shown} messages: bytes a message beyond its {BODY} | | | {} visible | {} with three in ten in flight |",
+        each(filled).saturating_sub(BODY),
+        each(received).saturating_sub(BODY),
+    );
+}
+
+async fn measure(
+    server: &Server,
+    generator: &Generator,
+    what: &str,
+    phase: Phase,
+    requests: usize,
+    (messages, in_flight): (&str, &str),
+) {
+    let cpu = server.cpu();
+    let Load { took, answers } = generator.run(phase, requests).await;
+    assert_eq!(answers, requests, "{what}: not every request was answered with success");
+    Row {
+        what: what.to_owned(),
+        messages: messages.to_owned(),
+        in_flight: in_flight.to_owned(),
+        requests,
+        took,
+        server_cpu: server.cpu().saturating_sub(cpu),
+    }
+    .print();
+}

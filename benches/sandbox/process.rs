@@ -1,0 +1,101 @@
+//! The servers that are measured, each in a process of its own, and what the system says of it.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A server in its own process. Its end comes with the value's.
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    child: Child,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn has_taskset() -> bool {
+    Command::new("taskset").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+/// Keeps this process on one core, where that can be done.
+pub(crate) fn pin_this(core: &str) {
+    let id = std::process::id().to_string();
+    let _ = Command::new("taskset").args(["-pc", core, &id]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+}
+
+impl Server {
+    /// The sandbox, empty, with room for as many messages in flight as the measurements want.
+    pub(crate) fn sandbox() -> Self {
+        let limit = usize::MAX.to_string();
+        Self::start(
+            env!("CARGO_BIN_EXE_redrive"),
+            &["sandbox", "--port", "0", "--scenario", "empty", "--in-flight-limit", &limit],
+        )
+    }
+
+    /// The server that does nothing.
+    pub(crate) fn ceiling() -> Self {
+        let this = std::env::current_exe().expect("this program");
+        Self::start(&this.to_string_lossy(), &["--ceiling"])
+    }
+
+    fn start(program: &str, arguments: &[&str]) -> Self {
+        let mut command = if has_taskset() {
+            let mut pinned = Command::new("taskset");
+            pinned.args(["-c", "0", program]);
+            pinned
+        } else {
+            Command::new(program)
+        };
+        let mut child =
+            command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the server starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let port = loop {
+            let line = lines.next().expect("the server says where it is").expect("text");
+            let digits = line
+                .split("http://127.0.0.1:")
+                .nth(1)
+                .map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
+            if let Some(port) = digits.and_then(|digits| digits.parse().ok()) {
+                break port;
+            }
+        };
+        // What it prints later must have a place to go.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { port, child }
+    }
+
+    /// The memory that it holds, in bytes; `None` where the system does not say.
+    pub(crate) fn memory(&self) -> Option<usize> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        let kib: usize = line.split_whitespace().nth(1)?.parse().ok()?;
+        Some(kib * 1024)
+    }
+
+    /// The processor time that it has used; zero where the system does not say.
+    pub(crate) fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        // The name, in parentheses, may hold spaces.
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        // User and system time are the 14th and 15th of all fields, in hundredths of a second.
+        let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * 10)
+    }
+}
+
+/// The machine, in words.
+pub(crate) fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let field = |name: &str| {
+        let line = info.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.split(": ").nth(1)).unwrap_or("unknown").to_owned()
+    };
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let pinned = if has_taskset() { "server and generator on a core each" } else { "not pinned to cores" };
+    format!("{} ({} MHz), {cores} cores for the generator, {pinned}", field("model name"), field("cpu MHz"))
+}

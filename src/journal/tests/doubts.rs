@@ -1,0 +1,185 @@
+//! What is hard to know: sends that may have arrived, leases that end on the way, deliveries that come twice.
+
+use std::sync::Mutex;
+
+use super::*;
+use crate::target::Reason;
+
+/// A clock that stands until it is turned.
+#[derive(Clone)]
+struct Turned(Arc<Mutex<Timestamp>>);
+
+impl Turned {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Timestamp::from_second(1_000_000).expect("time"))))
+    }
+
+    fn now(&self) -> Timestamp {
+        *self.0.lock().expect("clock")
+    }
+
+    fn turn(&self, seconds: u64) {
+        let later = self.now().checked_add(Duration::from_secs(seconds)).expect("time");
+        *self.0.lock().expect("clock") = later;
+    }
+
+    async fn begin(&self, place: &Place, run: &str) -> Journal {
+        let clock = self.clone();
+        place.begin_at(run, Arc::new(move || clock.now())).await.0
+    }
+}
+
+async fn settle(journal: &Journal, intended: Intended, end: SendEnd) -> Settled {
+    journal.settle(vec![Settlement { intended, end }]).await.expect("settle").remove(0)
+}
+
+async fn keep(journal: &Journal, claim: Claim) {
+    let decision = Decided::Stay(Stay::Kept(Reason::LimitReached));
+    journal.judge(vec![Judgement { claim, rule: RULE, exhausted: false, decision }]).await.expect("kept");
+}
+
+#[tokio::test]
+async fn a_proof_does_not_hang_on_a_lease_that_ended_on_the_way() {
+    let place = Place::new();
+    let (journal, _) = place.begin("run").await;
+    let intended = intend(&journal, claim(&journal, "a").await).await;
+    // As the keeper does when SQS no longer takes the handle, or after twelve hours.
+    let leases = journal.leases(Timestamp::MAX, 10).await.expect("leases");
+    journal.leased(leases.into_iter().map(|lease| (lease, None)).collect()).await.expect("leased");
+    let Settled::Sent(sent) = settle(&journal, intended, SendEnd::Acknowledged(None)).await else { panic!("sent") };
+    assert_eq!(sent.receipt().as_str(), "handle", "the one it was delivered with");
+    assert!(journal.deleted(vec![(sent, DeleteEnd::Confirmed)]).await.expect("deleted").is_empty());
+    assert_eq!(journal.tally().count(|key| key.state == State::Done), 1);
+}
+
+#[tokio::test]
+async fn what_was_delivered_twice_is_deleted_with_both_handles() {
+    let place = Place::new();
+    let (journal, _) = place.begin("run").await;
+    for end in [DeleteEnd::Confirmed, DeleteEnd::HandleRefused] {
+        let id = format!("{end:?}");
+        let sent = send(&journal, &id, &format!("{id}2")).await;
+        assert!(matches!(admit(&journal, &id, "newer").await, Admitted::Duplicate));
+        // SQS says success for an older handle too, and may have deleted nothing.
+        let mut again = journal.deleted(vec![(sent, end)]).await.expect("deleted");
+        assert_eq!(again.iter().map(|sent| sent.receipt().as_str()).collect::<Vec<_>>(), ["newer"]);
+        assert_eq!(journal.tally().count(|key| key.state == State::Sent), 1, "not done yet");
+        assert!(matches!(admit(&journal, &id, "newer").await, Admitted::Duplicate), "still being deleted");
+        // Where the first was the one that counted, the second is refused on a FIFO queue.
+        let second = if end == DeleteEnd::Confirmed { DeleteEnd::HandleRefused } else { DeleteEnd::Confirmed };
+        let ended = vec![(again.remove(0), second)];
+        assert!(journal.deleted(ended).await.expect("deleted").is_empty());
+        assert_eq!(journal.tally().count(|key| key.state == State::Sent), 0);
+        assert_eq!(journal.lease_count().await.expect("count"), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_change_to_an_older_delivery_leaves_the_lease_of_a_newer_one_alone() {
+    let place = Place::new();
+    let (journal, _) = place.begin("run").await;
+    let claim = claim(&journal, "a").await;
+    let old = journal.leases(Timestamp::MAX, 10).await.expect("leases");
+    assert!(matches!(admit(&journal, "a", "newer").await, Admitted::Duplicate));
+    journal.leased(old.into_iter().map(|lease| (lease, None)).collect()).await.expect("leased");
+    let left = journal.leases(Timestamp::MAX, 10).await.expect("leases");
+    assert_eq!(left.iter().map(|lease| lease.receipt.as_str()).collect::<Vec<_>>(), ["newer"]);
+    drop(claim);
+}
+
+#[tokio::test]
+async fn a_doubt_lasts_until_the_message_is_sent_whatever_else_becomes_of_it() {
+    let place = Place::new();
+    let (journal, _) = place.begin("run").await;
+    let intended = intend(&journal, claim(&journal, "a").await).await;
+    let Settled::Doubtful(doubtful) = settle(&journal, intended, SendEnd::AnswerLost).await else { panic!("doubt") };
+    // Kept for want of budget: that says nothing of the send.
+    keep(&journal, doubtful.judge_again()).await;
+    let Admitted::Doubtful(doubtful) = admit(&journal, "a", "h2").await else { panic!("taken for new") };
+    assert!(doubtful.is_of_this_run());
+    // Refused at a second try: the first may have arrived all the same.
+    let intended = intend(&journal, doubtful.judge_again()).await;
+    let refused = SendEnd::Refused(Reason::Refused, "no".to_owned());
+    assert!(matches!(settle(&journal, intended, refused).await, Settled::Stays));
+    drop(journal);
+    let (journal, begun) = place.begin("run").await;
+    assert_eq!(begun.doubtful.len(), 1);
+    assert!(matches!(admit(&journal, "a", "h3").await, Admitted::Doubtful(_)));
+    drop(journal);
+    let (journal, _) = place.begin("another").await;
+    let Admitted::Doubtful(doubtful) = admit(&journal, "a", "h4").await else { panic!("taken for new") };
+    assert!(!doubtful.is_of_this_run());
+    let intended = intend(&journal, doubtful.judge_again()).await;
+    assert!(matches!(settle(&journal, intended, SendEnd::Acknowledged(None)).await, Settled::Sent(_)));
+    assert_eq!(journal.tally().doubted, 1, "counted by the run that sent it again, too");
+}
+
+#[tokio::test]
+async fn a_doubt_counts_from_the_first_send_that_may_have_arrived() {
+    let (place, clock) = (Place::new(), Turned::new());
+    let journal = clock.begin(&place, "run").await;
+    let first = clock.now();
+    let _ = intend(&journal, claim(&journal, "a").await).await;
+    drop(journal);
+    // Killed; what goes on later notes the lost answer now, and the send was then.
+    clock.turn(3600);
+    let journal = clock.begin(&place, "run").await;
+    let Admitted::Doubtful(doubtful) = admit(&journal, "a", "h2").await else { panic!("taken for new") };
+    assert_eq!(doubtful.since(), first);
+    let intended = intend(&journal, doubtful.judge_again()).await;
+    clock.turn(60);
+    let Settled::Doubtful(doubtful) = settle(&journal, intended, SendEnd::AnswerLost).await else { panic!("doubt") };
+    assert_eq!(doubtful.since(), first, "a second send does not make the first one younger");
+    // One that was surely not sent leaves nothing behind.
+    let intended = intend(&journal, claim(&journal, "b").await).await;
+    assert!(matches!(settle(&journal, intended, SendEnd::Withdrawn).await, Settled::Stays));
+    clock.turn(60);
+    let second = clock.now();
+    let intended = intend(&journal, claim(&journal, "b").await).await;
+    let Settled::Doubtful(doubtful) = settle(&journal, intended, SendEnd::AnswerLost).await else { panic!("doubt") };
+    assert_eq!(doubtful.since(), second);
+}
+
+#[tokio::test]
+async fn what_arrived_with_a_wrong_digest_is_no_new_message_afterwards() {
+    let place = Place::new();
+    let (journal, _) = place.begin("run").await;
+    let intended = intend(&journal, claim(&journal, "a").await).await;
+    let damaged = SendEnd::Refused(Reason::DigestMismatch, "other MD5".to_owned());
+    assert!(matches!(settle(&journal, intended, damaged).await, Settled::Stays));
+    assert_eq!(journal.tally().doubted, 0, "an answer came");
+    assert!(matches!(admit(&journal, "a", "h2").await, Admitted::Doubtful(_)));
+}
+
+#[tokio::test]
+async fn what_waited_behind_a_message_that_stays_is_kept_and_its_doubts_with_it() {
+    let place = Place::new();
+    let (journal, _) = place.begin("run").await;
+    let intended = intend(&journal, claim(&journal, "new").await).await;
+    assert!(matches!(settle(&journal, intended, SendEnd::Behind).await, Settled::Stays));
+    let intended = intend(&journal, claim(&journal, "doubtful").await).await;
+    let Settled::Doubtful(doubtful) = settle(&journal, intended, SendEnd::AnswerLost).await else { panic!("doubt") };
+    let intended = intend(&journal, doubtful.judge_again()).await;
+    assert!(matches!(settle(&journal, intended, SendEnd::Behind).await, Settled::Stays));
+    let kept = |key: &TallyKey| key.state == State::Kept && key.reason == Some(Reason::GroupStopped);
+    assert_eq!(journal.tally().count(kept), 2);
+    assert!(matches!(admit(&journal, "new", "h2").await, Admitted::New(_)));
+    assert!(matches!(admit(&journal, "doubtful", "h2").await, Admitted::Doubtful(_)));
+}
+
+#[tokio::test]
+async fn the_receive_count_and_the_origin_are_noted() {
+    let place = Place::new();
+    let (journal, _) = place.begin("run").await;
+    let delivery = Delivery { receive_count: Some(7), ..delivery("a", "h") };
+    let Admitted::New(claim) = journal.admit(vec![delivery]).await.expect("admit").remove(0) else { panic!("new") };
+    keep(&journal, claim).await;
+    drop(journal);
+    let connection = rusqlite::Connection::open(place.path()).expect("open");
+    let noted: (u32, String) = connection
+        .query_row("SELECT receive_count, arn FROM message JOIN queue ON queue.id = origin", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .expect("a row");
+    assert_eq!(noted, (7, "arn:aws:sqs:eu-west-1:000000000000:orders".to_owned()));
+}
