@@ -56,9 +56,10 @@ impl Server {
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let port = loop {
             let line = lines.next().expect("the server says where it is").expect("text");
-            let digits = line.split("http://127.0.0.1:").nth(1).map(|rest| {
-                rest.chars().take_while(char::is_ascii_digit).collect::<String>()
-            });
+            let digits = line
+                .split("http://127.0.0.1:")
+                .nth(1)
+                .map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
             if let Some(port) = digits.and_then(|digits| digits.parse().ok()) {
                 break port;
             }
@@ -96,5 +97,5 @@ pub(crate) fn machine() -> String {
     };
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let pinned = if has_taskset() { "server and generator on a core each" } else { "not pinned to cores" };
-    format!("{} ({} MHz), {cores} cores for the generator, {pinned}", field("model name"), field("cpu MHz"))
+    format!("{} ({} MHz), {cores} cores, {pinned}", field("model name"), field("cpu MHz"))
 }
