@@ -92,6 +92,11 @@ impl Journal {
         self.ask(|reply| Command::End { end, reply }).await
     }
 
+    /// Notes the SQS requests and the milliseconds of the run so far, for the case that its process does not come to its end.
+    pub async fn effort(&self, requests: u64, elapsed_ms: u64) -> Result<()> {
+        self.ask(|reply| Command::Effort { requests, elapsed_ms, reply }).await
+    }
+
     /// Notes deliveries and says what is known of each message. Answers by position.
     pub async fn admit(&self, deliveries: Vec<Delivery>) -> Result<Vec<Admitted>> {
         self.ask(|reply| Command::Admit { deliveries, reply }).await

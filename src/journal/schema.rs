@@ -19,14 +19,15 @@ const APPLICATION_ID: i64 = 0x7264_7276;
 
 /// In order; never changed once released.
 const MIGRATIONS: &[&str] = &["
-CREATE TABLE source (
+-- Queues by ARN: sources, and those that messages came from.
+CREATE TABLE queue (
     id INTEGER PRIMARY KEY,
     arn TEXT NOT NULL UNIQUE
 );
 CREATE TABLE run (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,      -- the plan's identity
-    source INTEGER NOT NULL REFERENCES source(id),
+    source INTEGER NOT NULL REFERENCES queue(id),
     job_sha256 TEXT NOT NULL,
     plan TEXT NOT NULL,             -- the whole plan document
     started INTEGER NOT NULL,       -- all times in milliseconds since 1970
@@ -50,6 +51,7 @@ CREATE TABLE message (
     since INTEGER,                  -- when the first of those sends was intended, or the one under way
     sent_as BLOB,                   -- the new message ID
     receive_count INTEGER,
+    origin INTEGER,                 -- the queue of its DeadLetterQueueSourceArn, which no send can pass on
     at INTEGER NOT NULL,
     PRIMARY KEY (source, id, run)
 ) WITHOUT ROWID;

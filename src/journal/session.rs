@@ -13,10 +13,7 @@ use crate::error::Result;
 impl Writer {
     pub(super) fn begin(&mut self, spec: &RunSpec) -> Result<Begun> {
         let now = self.now();
-        self.table.sql(|c| c.execute("INSERT OR IGNORE INTO source (arn) VALUES (?1)", [&spec.source_arn]))?;
-        self.table.source = self
-            .table
-            .sql(|c| c.query_row("SELECT id FROM source WHERE arn = ?1", [&spec.source_arn], |r| r.get(0)))?;
+        self.table.source = self.table.queue(&spec.source_arn)?;
         let fresh = self.table.sql(|c| {
             c.execute(
                 "INSERT OR IGNORE INTO run (name, source, job_sha256, plan, started) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -65,7 +62,8 @@ impl Writer {
             if let Some(run) = self.table.sent_by(&lease.id)? {
                 // Once, however many handles there are: the others come when the first is done.
                 if self.claimed.insert(lease.id.clone()) {
-                    let delivered = Delivered { id: lease.id, receipt: lease.receipt, receive_count: None };
+                    let delivered =
+                        Delivered { id: lease.id, receipt: lease.receipt, receive_count: None, origin: None };
                     to_delete.push(Sent { delivered, run, confirmed: false });
                 }
                 continue;
@@ -82,10 +80,21 @@ impl Writer {
 
     pub(super) fn end(&mut self, end: &SessionEnd) -> Result<()> {
         let ended = end.finished.then(|| self.now());
+        self.effort(end.requests, end.elapsed_ms)?;
         self.table.sql(|c| {
             c.execute(
-                "UPDATE run SET ended = ?2, outcome = ?3, requests = ?4, elapsed_ms = ?5, in_session = 0 WHERE id = ?1",
-                params![self.table.run, ended, end.outcome, end.requests, end.elapsed_ms],
+                "UPDATE run SET ended = ?2, outcome = ?3, in_session = 0 WHERE id = ?1",
+                params![self.table.run, ended, end.outcome],
+            )
+        })?;
+        Ok(())
+    }
+
+    pub(super) fn effort(&mut self, requests: u64, elapsed_ms: u64) -> Result<()> {
+        self.table.sql(|c| {
+            c.execute(
+                "UPDATE run SET requests = ?2, elapsed_ms = ?3 WHERE id = ?1",
+                params![self.table.run, requests, elapsed_ms],
             )
         })?;
         Ok(())

@@ -25,6 +25,7 @@ pub(super) struct Row {
     pub(super) doubts: u32,
     pub(super) since: Option<i64>,
     pub(super) receive_count: Option<u32>,
+    pub(super) origin: Option<i64>,
 }
 
 impl Row {
@@ -179,7 +180,7 @@ impl Table {
     pub(super) fn row(&self, id: &MessageId) -> Result<Option<Row>> {
         self.sql(|c| {
             c.prepare_cached(
-                "SELECT state, rule, target, exhausted, reason, doubts, since, receive_count FROM message
+                "SELECT state, rule, target, exhausted, reason, doubts, since, receive_count, origin FROM message
                  WHERE source = ?1 AND id = ?2 AND run = ?3",
             )?
             .query_row(params![self.source, pack(id), self.run], |row| {
@@ -192,9 +193,18 @@ impl Table {
                     doubts: row.get(5)?,
                     since: row.get(6)?,
                     receive_count: row.get(7)?,
+                    origin: row.get(8)?,
                 })
             })
             .optional()
+        })
+    }
+
+    /// The number of the queue with this ARN.
+    pub(super) fn queue(&self, arn: &str) -> Result<i64> {
+        self.sql(|c| {
+            c.prepare_cached("INSERT OR IGNORE INTO queue (arn) VALUES (?1)")?.execute([arn])?;
+            c.prepare_cached("SELECT id FROM queue WHERE arn = ?1")?.query_row([arn], |row| row.get(0))
         })
     }
 
@@ -203,10 +213,10 @@ impl Table {
         self.sql(|c| {
             c.prepare_cached(
                 "INSERT INTO message (source, id, run, state, rule, target, exhausted, reason, doubts, since,
-                 receive_count, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                 receive_count, origin, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
                  ON CONFLICT DO UPDATE SET state = excluded.state, rule = excluded.rule, target = excluded.target,
                  exhausted = excluded.exhausted, reason = excluded.reason, doubts = excluded.doubts,
-                 since = excluded.since, receive_count = excluded.receive_count, at = excluded.at",
+                 since = excluded.since, receive_count = excluded.receive_count, origin = excluded.origin, at = excluded.at",
             )?
             .execute(params![
                 self.source,
@@ -220,6 +230,7 @@ impl Table {
                 row.doubts,
                 row.since,
                 row.receive_count,
+                row.origin,
                 at
             ])
         })?;

@@ -15,6 +15,8 @@ pub struct Delivery {
     pub receipt: ReceiptHandle,
     /// `ApproximateReceiveCount`.
     pub receive_count: Option<u32>,
+    /// `DeadLetterQueueSourceArn`, which is gone after the send: here it is kept.
+    pub origin: Option<String>,
     /// When the receive was asked for; the twelve hours count from it.
     pub received: Timestamp,
     /// Until when it is surely invisible to others.
@@ -51,6 +53,8 @@ pub(super) struct Delivered {
     pub(super) id: MessageId,
     pub(super) receipt: ReceiptHandle,
     pub(super) receive_count: Option<u32>,
+    /// The number of the queue it came from, in the journal.
+    pub(super) origin: Option<i64>,
 }
 
 impl Claim {

@@ -31,6 +31,7 @@ type Reply<T> = oneshot::Sender<Result<T>>;
 pub(super) enum Command {
     Begin { spec: RunSpec, reply: Reply<Begun> },
     End { end: SessionEnd, reply: Reply<()> },
+    Effort { requests: u64, elapsed_ms: u64, reply: Reply<()> },
     Admit { deliveries: Vec<Delivery>, reply: Reply<Vec<Admitted>> },
     Judge { judgements: Vec<Judgement>, reply: Reply<Vec<Judged>> },
     Settle { settlements: Vec<Settlement>, reply: Reply<Vec<Settled>> },
@@ -120,6 +121,7 @@ impl Writer {
         match command {
             Command::Begin { spec, reply } => answer!(reply, self.begin(&spec)),
             Command::End { end, reply } => answer!(reply, self.end(&end)),
+            Command::Effort { requests, elapsed_ms, reply } => answer!(reply, self.effort(requests, elapsed_ms)),
             Command::Admit { deliveries, reply } => {
                 answer!(reply, deliveries.into_iter().map(|delivery| self.admit(delivery)).collect())
             }
@@ -159,12 +161,13 @@ impl Writer {
     fn admit(&mut self, delivery: Delivery) -> Result<Admitted> {
         // The newest handle is the one that is sure, for a message that is already being handled too.
         self.table.lease(&delivery)?;
-        let Delivery { id, receipt, receive_count, .. } = delivery;
+        let Delivery { id, receipt, receive_count, origin, .. } = delivery;
         if self.claimed.contains(&id) {
             return Ok(Admitted::Duplicate);
         }
         self.claimed.insert(id.clone());
-        let delivered = Delivered { id, receipt, receive_count };
+        let origin = origin.map(|arn| self.table.queue(&arn)).transpose()?;
+        let delivered = Delivered { id, receipt, receive_count, origin };
         let id = &delivered.id;
         if let Some(run) = self.table.sent_by(id)? {
             return Ok(Admitted::Sent(Sent { delivered, run, confirmed: false }));
@@ -191,6 +194,7 @@ impl Writer {
             row.exhausted = exhausted;
             row.reason = reason;
             row.receive_count = delivered.receive_count.or(row.receive_count);
+            row.origin = delivered.origin.or(row.origin);
             // A held message keeps the target that a copy may be at.
             if event != Event::Hold {
                 row.target = target;
@@ -302,6 +306,7 @@ impl Writer {
             doubts: 0,
             since: None,
             receive_count: None,
+            origin: None,
         });
         row.state = after;
         match doubted.map(Timestamp::as_millisecond) {

@@ -2,6 +2,7 @@
 //! the real SDK: the embedded sandbox, and independent servers as judges.
 #![expect(clippy::unwrap_used, reason = "in a test, what fails says where")]
 
+mod boto3;
 mod commands;
 mod conformance;
 mod crash;
@@ -11,6 +12,8 @@ mod end_to_end;
 mod endings;
 mod environment;
 mod guarantees;
+mod hostile;
+mod judged;
 mod judges;
 mod plan_files;
 mod structure;

@@ -168,7 +168,7 @@ async fn what_waited_behind_a_message_that_stays_is_kept_and_its_doubts_with_it(
 }
 
 #[tokio::test]
-async fn the_receive_count_is_noted() {
+async fn the_receive_count_and_the_origin_are_noted() {
     let place = Place::new();
     let (journal, _) = place.begin("run").await;
     let delivery = Delivery { receive_count: Some(7), ..delivery("a", "h") };
@@ -176,7 +176,10 @@ async fn the_receive_count_is_noted() {
     keep(&journal, claim).await;
     drop(journal);
     let connection = rusqlite::Connection::open(place.path()).expect("open");
-    let count: u32 =
-        connection.query_row("SELECT receive_count FROM message", [], |row| row.get(0)).expect("a receive count");
-    assert_eq!(count, 7);
+    let noted: (u32, String) = connection
+        .query_row("SELECT receive_count, arn FROM message JOIN queue ON queue.id = origin", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .expect("a row");
+    assert_eq!(noted, (7, "arn:aws:sqs:eu-west-1:000000000000:orders".to_owned()));
 }
