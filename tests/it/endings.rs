@@ -1,11 +1,9 @@
 //! How a run ends: not before its work is done, not long after it was asked to, and finished where nothing more can be done.
 
-use std::time::Duration;
-
 use redrive::sandbox::{Fault, Rule, Seed};
 
 use crate::end_to_end::{JOB, assert_adds_up, assert_all_in_place, message};
-use crate::support::stage::{Stage, failed};
+use crate::support::stage::Stage;
 
 const FIFO_JOB: &str = r#"
 version = 1
@@ -67,26 +65,6 @@ async fn a_source_is_not_dry_while_what_is_on_its_way_hides_the_rest_of_its_grou
     let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(0).summary();
     assert_eq!((&summary["moved"], &summary["still_visible"]), (&12.into(), &0.into()), "{summary}");
     assert_eq!(arrived(&stage, "out.fifo"), (0..12).map(|number| number.to_string()).collect::<Vec<_>>());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stop_does_not_wait_for_the_rate() {
-    let stage = Stage::with_queues().await;
-    stage.sandbox.seed("orders-dlq", (0..120).map(|number| failed(format!("{number}")))).expect("seeded");
-    let job = "version = 1\nname = \"slow\"\n[source]\nqueue = \"orders-dlq\"\n[unmatched]\nto = \"origin\"\n[limits]\nrate = \"1/s\"\n";
-    stage.file("job.toml", job);
-    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
-    let child = stage.spawn(&["apply", "plan.json", "--format", "json"]);
-    while stage.requests("SendMessageBatch") == 0 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let pid = child.id().expect("running").to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
-    // At this rate, what its receivers hold would take two minutes.
-    let output = tokio::time::timeout(Duration::from_secs(30), child.wait_with_output()).await;
-    assert_eq!(output.expect("it ends soon").expect("output").status.code(), Some(3));
-    let (all, visible) = stage.counts("orders-dlq");
-    assert!(all > 0 && all == visible, "the rest is given back: {visible} of {all}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
