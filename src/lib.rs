@@ -11,6 +11,7 @@ pub mod journal;
 pub mod md5;
 pub mod message;
 pub mod plan;
+pub mod queue;
 pub mod rule;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -74,20 +74,21 @@ fn main() {
         (Some("--messages"), Some(number)) => number.parse().expect("a number of messages"),
         _ => panic!("usage: cargo bench --bench sandbox [-- --messages N]"),
     };
+    let machine = process::machine();
     process::pin_this("1");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(bench(messages));
+    runtime.block_on(bench(messages, &machine));
 }
 
-async fn bench(messages: usize) {
-    println!("Bodies of {BODY} bytes; {}.\n", process::machine());
+async fn bench(messages: usize, machine: &str) {
+    println!("Bodies of {BODY} bytes; {machine}.\n");
     println!("| requests | messages | in flight | a second | a second of server CPU |");
     println!("|---|--:|--:|--:|--:|");
     ceiling_rows().await;
 
-    let server = Server::sandbox();
     for messages in [messages / 100, messages / 10, messages] {
-        with(&server, messages, &format!("q{messages}")).await;
+        // A new one each, so that what the last one left behind does not count.
+        with(&Server::sandbox(), messages).await;
     }
 }
 
@@ -101,8 +102,8 @@ async fn ceiling_rows() {
 }
 
 /// All measurements on a queue with so many messages, of which three in ten are in flight.
-async fn with(server: &Server, messages: usize, queue: &str) {
-    let generator = Generator::new(server.port, queue, BODY);
+async fn with(server: &Server, messages: usize) {
+    let generator = Generator::new(server.port, "bench", BODY);
     generator.create_queue().await;
     let before = server.memory();
     generator.run(Phase::SendBatch, messages / 10).await;

@@ -97,5 +97,5 @@ pub(crate) fn machine() -> String {
     };
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let pinned = if has_taskset() { "server and generator on a core each" } else { "not pinned to cores" };
-    format!("{} ({} MHz), {cores} cores for the generator, {pinned}", field("model name"), field("cpu MHz"))
+    format!("{} ({} MHz), {cores} cores, {pinned}", field("model name"), field("cpu MHz"))
 }

@@ -1,7 +1,7 @@
 //! `redrive sandbox`: serves the embedded SQS and S3 until it is stopped, or takes a tour: plans, applies, interrupts,
 //! resumes and reports the job of the example on it, each by a command of its own, as a person would.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::cli::SandboxArgs;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::journal::{Reader, State};
-use crate::sandbox::{Options, Sandbox, Scenario};
+use crate::sandbox::{Credentials, Fault, Options, Rule, Sandbox, Scenario};
 use crate::view::output;
 
 /// The job of the tour.
@@ -28,15 +28,87 @@ pub(super) async fn sandbox(args: SandboxArgs) -> Result<Exit> {
         "empty" => None,
         name => Some(name.parse::<Scenario>()?),
     };
-    let sandbox = Sandbox::start(Options { port: args.port, ..Options::default() }).await?;
-    let summary = scenario.map(|scenario| sandbox.seed_scenario(scenario)).transpose()?;
-    for line in sandbox.welcome(summary.as_ref()) {
-        output::out(&line)?;
+    let rules = fault_rules(&args)?;
+    let copies = args.load.iter().map(|text| copy(text)).collect::<Result<Vec<_>>>()?;
+    let is_open = !args.address.is_loopback();
+    let sandbox = Sandbox::start(options(args)?).await?;
+    for rule in rules {
+        sandbox.faults().add(rule);
     }
-    output::note("listening on loopback only; Ctrl-C ends it, and what it holds is gone then");
-    let stopped = tokio::signal::ctrl_c().await;
-    stopped.map_err(|error| Error::failed(format!("signals cannot be listened for: {error}")))?;
+    let summary = scenario.map(|scenario| sandbox.seed_scenario(scenario)).transpose()?;
+    let mut lines = sandbox.welcome(summary.as_ref());
+    for (queue, file) in copies {
+        let count = sandbox.load(&queue, &file)?;
+        lines.push(format!("queue {queue}: {count} messages from {}", file.display()));
+    }
+    lines.extend(sandbox.faults().list().iter().map(|(_, rule, _)| format!("fault {rule}")));
+    for line in lines {
+        output::line(&line)?;
+    }
+    let reach = if is_open { "OPEN TO OTHER MACHINES" } else { "listening on loopback only" };
+    output::note(&format!("{reach}; Ctrl-C ends it, and what it holds is gone then"));
+    stopped().await?;
+    sandbox.stop().await;
     Ok(Exit::Done)
+}
+
+/// Waits to be told to end. Buckets in a directory of the sandbox's own go only with an orderly end.
+async fn stopped() -> Result<()> {
+    let failed = |error: std::io::Error| Error::failed(format!("signals cannot be listened for: {error}"));
+    #[cfg(unix)]
+    {
+        let mut terminate =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(failed)?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted.map_err(failed),
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await.map_err(failed)
+}
+
+fn fault_rules(args: &SandboxArgs) -> Result<Vec<Rule>> {
+    let rules = args.fault.iter().map(|text| text.parse()).collect::<Result<Vec<Rule>>>()?;
+    if !args.allow_signals && rules.iter().any(|rule| matches!(rule.fault, Fault::Kill { .. })) {
+        return Err(Error::usage("a fault sends a signal to a process, which this sandbox may not")
+            .hint("nothing was started; say --allow-signals as well, if that is meant"));
+    }
+    Ok(rules)
+}
+
+/// `QUEUE=FILE`.
+fn copy(text: &str) -> Result<(String, PathBuf)> {
+    let parts = text.split_once('=').filter(|(queue, file)| !queue.is_empty() && !file.is_empty());
+    let (queue, file) = parts.ok_or_else(|| {
+        Error::usage(format!("--load {text:?} names no queue and file")).hint("such as --load orders-dlq=messages.json")
+    })?;
+    Ok((queue.to_owned(), PathBuf::from(file)))
+}
+
+fn options(args: SandboxArgs) -> Result<Options> {
+    if !args.address.is_loopback() && !args.expose {
+        return Err(Error::usage(format!("{} can be reached from other machines", args.address)).hint(
+            "nothing was started; the sandbox lets in whoever reaches its port. If that is meant, say --expose as well, \
+             and better with --access-key and --secret-key",
+        ));
+    }
+    let credentials = args.access_key.zip(args.secret_key);
+    Ok(Options {
+        address: args.address,
+        port: args.port,
+        seed: args.seed,
+        region: args.region,
+        account: args.account,
+        s3_root: args.buckets,
+        in_flight_limit: args.in_flight_limit,
+        credentials: credentials
+            .map(|(access_key, secret_key)| Credentials { access_key, secret_key })
+            .into_iter()
+            .collect(),
+        signals: args.allow_signals,
+        ..Options::default()
+    })
 }
 
 /// A sandbox with the orders scenario, on a free port, for one command.

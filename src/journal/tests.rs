@@ -5,7 +5,9 @@ mod doubts;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::types::Delivered;
 use super::*;
+use crate::message::ReceiptHandle;
 use crate::target::{Reason, RuleId, TargetId};
 
 const RULE: RuleId = RuleId(0);

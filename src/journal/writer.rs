@@ -8,16 +8,16 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::schema::broken;
 use super::state::{Event, State, next};
 use super::table::{Row, Table};
 use super::tally::Tally;
+use super::types::Delivered;
 use super::{
-    Admitted, Begun, Claim, Clock, Decided, DeleteEnd, Delivered, Delivery, Doubtful, Intended, Judged, Judgement,
-    Lease, RunSpec, SendEnd, Sent, SessionEnd, Settled, Settlement, Stay,
+    Admitted, Begun, Claim, Clock, Decided, DeleteEnd, Delivery, Doubtful, Intended, Judged, Judgement, Lease, RunSpec,
+    SendEnd, Sent, SessionEnd, Settled, Settlement, Stay,
 };
 use crate::error::{Error, Result};
 use crate::message::MessageId;
@@ -43,12 +43,12 @@ pub(super) enum Command {
 }
 
 pub(super) struct Writer {
-    table: Table,
+    pub(super) table: Table,
     clock: Clock,
     /// Messages that are being handled right now; bounded by what apply lets into its pipeline.
-    claimed: HashSet<MessageId>,
+    pub(super) claimed: HashSet<MessageId>,
     /// The figures with the open transaction's changes, and what everybody else sees: those that are on disk.
-    tally: Tally,
+    pub(super) tally: Tally,
     published: Arc<Mutex<Tally>>,
     failure: Option<Error>,
 }
@@ -154,98 +154,8 @@ impl Writer {
         }
     }
 
-    fn now(&self) -> i64 {
+    pub(super) fn now(&self) -> i64 {
         (self.clock)().as_millisecond()
-    }
-
-    fn begin(&mut self, spec: &RunSpec) -> Result<Begun> {
-        let now = self.now();
-        self.table.source = self.table.queue(&spec.source_arn)?;
-        let fresh = self.table.sql(|c| {
-            c.execute(
-                "INSERT OR IGNORE INTO run (name, source, job_sha256, plan, started) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![spec.name, self.table.source, spec.job_sha256, spec.plan, now],
-            )
-        })? == 1;
-        let (run, in_session, requests, elapsed_ms): (i64, bool, u64, u64) = self.table.sql(|c| {
-            c.query_row("SELECT id, in_session, requests, elapsed_ms FROM run WHERE name = ?1", [&spec.name], |r| {
-                Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))
-            })
-        })?;
-        self.table.run = run;
-        self.table
-            .sql(|c| c.execute("UPDATE run SET in_session = 1, ended = NULL, outcome = NULL WHERE id = ?1", [run]))?;
-        self.load_tally()?;
-        let in_doubt = self.recover()?;
-        let doubtful = self.table.doubtful()?;
-        let (to_delete, to_release) = self.left_behind()?;
-        Ok(Begun {
-            resumed: !fresh,
-            interrupted: in_session,
-            in_doubt,
-            doubtful,
-            to_delete,
-            to_release,
-            requests,
-            elapsed_ms,
-        })
-    }
-
-    /// What was on its way when the process ended has lost its answer.
-    fn recover(&mut self) -> Result<u64> {
-        let ids = self.table.on_their_way()?;
-        for id in &ids {
-            self.change(id, Event::LoseAnswer, None, |_| {})?;
-        }
-        Ok(ids.len() as u64)
-    }
-
-    /// Leases of an earlier session, of this run or another over the same source: what is safely elsewhere is to be
-    /// deleted with its handle, what stays keeps its lease while that lasts, all else is to be given back.
-    fn left_behind(&mut self) -> Result<(Vec<Sent>, Vec<Lease>)> {
-        let now = self.now();
-        let (mut to_delete, mut to_release) = (Vec::new(), Vec::new());
-        for lease in self.table.leases(Timestamp::MAX, usize::MAX, false)? {
-            if let Some(run) = self.table.sent_by(&lease.id)? {
-                // Once, however many handles there are: the others come when the first is done.
-                if self.claimed.insert(lease.id.clone()) {
-                    let delivered =
-                        Delivered { id: lease.id, receipt: lease.receipt, receive_count: None, origin: None };
-                    to_delete.push(Sent { delivered, run, confirmed: false });
-                }
-                continue;
-            }
-            let row = self.table.row(&lease.id)?;
-            let stays =
-                row.is_some_and(|row| matches!(row.state, State::Kept | State::Blocked | State::Failed | State::Held));
-            if !stays || lease.until.as_millisecond() <= now {
-                to_release.push(lease);
-            }
-        }
-        Ok((to_delete, to_release))
-    }
-
-    fn end(&mut self, end: &SessionEnd) -> Result<()> {
-        let ended = end.finished.then(|| self.now());
-        self.effort(end.requests, end.elapsed_ms)?;
-        self.table.sql(|c| {
-            c.execute(
-                "UPDATE run SET ended = ?2, outcome = ?3, in_session = 0 WHERE id = ?1",
-                params![self.table.run, ended, end.outcome],
-            )
-        })?;
-        Ok(())
-    }
-
-    fn effort(&mut self, requests: u64, elapsed_ms: u64) -> Result<()> {
-        self.table.sql(|c| {
-            c.prepare_cached("UPDATE run SET requests = ?2, elapsed_ms = ?3 WHERE id = ?1")?.execute(params![
-                self.table.run,
-                requests,
-                elapsed_ms
-            ])
-        })?;
-        Ok(())
     }
 
     fn admit(&mut self, delivery: Delivery) -> Result<Admitted> {
@@ -367,7 +277,7 @@ impl Writer {
 
     /// Moves a message of this run through the transition function, on disk and in the figures. `doubted`: since when sends of
     /// it, by whichever run, may have arrived, so that it is no new one whatever this run's row says.
-    fn change(
+    pub(super) fn change(
         &mut self,
         id: &MessageId,
         event: Event,
@@ -410,11 +320,5 @@ impl Writer {
         self.tally.doubted += u64::from(old_doubts == 0 && row.doubts > 0);
         self.tally.shift(from, row.key());
         Ok(after)
-    }
-
-    fn load_tally(&mut self) -> Result<()> {
-        self.tally = super::query::tally(&self.table.connection, self.table.run)
-            .map_err(|error| broken(&self.table.path, &error))?;
-        Ok(())
     }
 }

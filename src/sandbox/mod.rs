@@ -10,7 +10,9 @@
 
 mod answers;
 mod control;
+mod copy;
 mod course;
+mod fault_text;
 mod faults;
 mod log;
 mod s3;

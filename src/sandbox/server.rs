@@ -24,14 +24,13 @@ use super::answers::{Cut, ended, ended_s3, failed, json, refused, unsigned, unsi
 use super::control;
 use super::course::Course;
 use super::faults::{Faults, When};
-use super::log::{Log, LogEntry, LoggedMessage};
+use super::log::{Log, LogEntry};
 use super::s3::{Refusal, Store, Target, target};
 use super::signature::{Authorization, Credentials, verify};
-use super::sqs::Outcome;
 use super::sqs::account::Account;
 use super::sqs::call::Call;
 use super::sqs::failure::Failure;
-use super::sqs::message::hex;
+use super::sqs::{Outcome, Touched};
 
 /// The longest body of an SQS or control request: a batch of 1 MiB, every byte of it escaped, fits.
 const SQS_BODY_LIMIT: usize = 8 * 1024 * 1024;
@@ -138,14 +137,15 @@ impl Shared {
             let value = value.to_str().unwrap_or_default();
             value.strip_prefix("AmazonSQS.").unwrap_or(value).to_owned()
         });
+        let mut touched = Vec::new();
         let result = match action {
-            Some(action) => self.sqs(&action, &parts, body, &mut entry).await,
+            Some(action) => self.sqs(&action, &parts, body, &mut entry, &mut touched).await,
             None => self.s3(parts, body, &mut entry).await,
         };
         entry.took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         entry.status = result.as_ref().map_or(0, |response| response.status().as_u16());
         let number = entry.number;
-        self.log.add(entry);
+        self.log.add(entry, touched);
         result.map(|response| self.finish(response, number))
     }
 
@@ -171,6 +171,7 @@ impl Shared {
         parts: &Parts,
         body: Incoming,
         entry: &mut LogEntry,
+        touched: &mut Vec<Touched>,
     ) -> Result<Response<Body>, Cut> {
         action.clone_into(&mut entry.action);
         let body = match read_body(body, SQS_BODY_LIMIT).await {
@@ -189,12 +190,13 @@ impl Shared {
         if let Some(end) = course.run(When::Before).await {
             return ended(end, entry);
         }
-        let result = match call {
+        let mut result = match call {
             Ok(call) => self.account.execute(call, &course.tamper()).await,
             Err(failure) => Err(failure),
         };
-        if let Ok(outcome) = &result {
-            note(outcome, entry);
+        if let Ok(Outcome { entries, failed, touched: all, .. }) = &mut result {
+            (entry.entries, entry.failed) = (*entries, *failed);
+            *touched = std::mem::take(all);
         }
         if let Some(end) = course.run(When::After).await {
             return ended(end, entry);
@@ -239,14 +241,4 @@ impl Shared {
         entry.faults = faults.iter().map(|fault| fault.name().to_owned()).collect();
         Course::new(self, faults)
     }
-}
-
-fn note(outcome: &Outcome, entry: &mut LogEntry) {
-    entry.entries = outcome.entries;
-    entry.failed = outcome.failed;
-    entry.messages = outcome
-        .touched
-        .iter()
-        .map(|touched| LoggedMessage { id: touched.id.to_string(), body_md5: touched.body_md5.map(|md5| hex(&md5)) })
-        .collect();
 }

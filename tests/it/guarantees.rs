@@ -387,7 +387,7 @@ async fn messages_larger_together_than_the_pipeline_do_not_block_it() {
     let job = "version = 1\nname = \"large\"\n[source]\nqueue = \"orders-dlq\"\n[unmatched]\nto = \"origin\"\n";
     stage.file("job.toml", job);
     stage.redrive(&["plan", "job.toml", "--out", "plan.json", "--sample", "10"]).await.expect(0);
-    let ran = tokio::time::timeout(Duration::from_secs(120), apply(&stage)).await.expect("it goes on").expect(0);
+    let ran = tokio::time::timeout(Duration::from_mins(2), apply(&stage)).await.expect("it goes on").expect(0);
     assert_eq!(ran.summary()["moved"], 110);
     assert_eq!(stage.counts("orders"), (110, 110));
 }

@@ -2,6 +2,7 @@
 //! the real SDK: the embedded sandbox, and independent servers as judges.
 #![expect(clippy::unwrap_used, reason = "in a test, what fails says where")]
 
+mod boto3;
 mod commands;
 mod conformance;
 mod crash;
@@ -15,5 +16,6 @@ mod hostile;
 mod judged;
 mod judges;
 mod plan_files;
+mod structure;
 mod support;
 mod trouble;

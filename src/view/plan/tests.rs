@@ -1,3 +1,5 @@
+//! A plan as text, JSON and Markdown, also with text that would like to be more than text.
+
 use super::super::text::Style;
 use super::*;
 use crate::plan::fake::plan;
