@@ -9,6 +9,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("message", &[]),
     ("job", &[]),
     ("queue", &[]),
+    ("words", &[]),
     ("error", &["exit"]),
     ("md5", &["message"]),
     ("target", &["job", "queue"]),
@@ -17,13 +18,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("sqs", &["error", "journal", "message", "queue"]),
     ("store", &["sqs"]),
     ("rule", &["job", "message", "sqs", "target"]),
-    ("plan", &["error", "job", "journal", "message", "rule", "sqs", "store", "target"]),
+    ("plan", &["error", "job", "journal", "message", "rule", "sqs", "store", "target", "words"]),
     ("apply", &["error", "exit", "job", "journal", "message", "plan", "rule", "sqs", "store", "target"]),
     // Behind the seams.
     ("aws", &["error", "journal", "md5", "message", "sqs", "store"]),
     ("sandbox", &["error"]),
     // The types that plan and apply publish, and what the journal says of a run.
-    ("view", &["apply", "error", "journal", "message", "plan", "sqs", "target"]),
+    ("view", &["apply", "error", "journal", "message", "plan", "sqs", "target", "words"]),
     ("cli", &[]),
     (
         "commands",
