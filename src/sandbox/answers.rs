@@ -1,7 +1,8 @@
 //! Answers that are the same for every action: errors in the words and the form of each service.
 
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::{Response, StatusCode};
+use hyper::http::request::Parts;
+use hyper::{Method, Response, StatusCode};
 use s3s::Body;
 
 use super::course::End;
@@ -27,6 +28,30 @@ pub(super) fn json(status: StatusCode, body: Vec<u8>) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
+    response
+}
+
+/// Whether a request of SQS says that it is what the protocol wants. One that says nothing may be.
+pub(super) fn is_aws_json(parts: &Parts) -> bool {
+    parts.headers.get(CONTENT_TYPE).is_none_or(|value| value.as_bytes().starts_with(b"application/x-amz-json-1."))
+}
+
+/// Whether a request is one of SQS's older query protocol.
+pub(super) fn is_form(parts: &Parts) -> bool {
+    let form = b"application/x-www-form-urlencoded";
+    parts.method == Method::POST
+        && parts.headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(form))
+}
+
+/// What a client that speaks the older protocol is told, in its own form.
+pub(super) fn query_protocol(entry: &mut LogEntry) -> Response<Body> {
+    entry.code = Some("InvalidAction".to_owned());
+    let xml = "<?xml version=\"1.0\"?><ErrorResponse><Error><Type>Sender</Type><Code>InvalidAction</Code>\
+               <Message>The sandbox speaks SQS's JSON protocol only, not the older query protocol: use an AWS CLI or SDK \
+               of 2024 or newer.</Message></Error></ErrorResponse>";
+    let mut response = Response::new(Body::from(xml.to_owned()));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
     response
 }
 

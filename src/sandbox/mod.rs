@@ -78,6 +78,8 @@ pub struct Options {
     pub credentials: Vec<Credentials>,
     /// Whether fault rules may send signals to processes of this machine.
     pub signals: bool,
+    /// How long a connection may be idle or send its headers; a body may take half of it.
+    pub patience: Duration,
 }
 
 impl Default for Options {
@@ -94,6 +96,8 @@ impl Default for Options {
             message_limit: MESSAGE_LIMIT,
             credentials: Vec::new(),
             signals: false,
+            // Longer than clients keep idle connections, so that it is they who close.
+            patience: Duration::from_mins(2),
         }
     }
 }
@@ -147,6 +151,7 @@ impl Sandbox {
             log: Log::default(),
             credentials: options.credentials,
             signals: options.signals,
+            patience: options.patience,
         });
         let task = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
         Ok(Self { shared, url, s3_root, task, _directory: directory })

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::answers::{Cut, ended, ended_s3, failed, json, refused, unsigned, unsigned_s3};
+use super::answers::{self, Cut, ended, ended_s3, failed, json, refused, unsigned, unsigned_s3};
 use super::control;
 use super::course::Course;
 use super::faults::{Faults, When};
@@ -41,12 +41,6 @@ const S3_BODY_LIMIT: usize = 256 * 1024 * 1024;
 /// How many connections are served at once; more wait to be accepted.
 const CONNECTIONS: usize = 4096;
 
-/// How long a connection may be idle or send its headers. Longer than clients keep idle connections, so that it is they who close.
-const HEADER_TIMEOUT: Duration = Duration::from_mins(2);
-
-/// How long a client may take to send a body.
-const BODY_TIMEOUT: Duration = Duration::from_mins(1);
-
 /// Everything that connections share.
 pub(super) struct Shared {
     pub(super) account: Arc<Account>,
@@ -57,6 +51,8 @@ pub(super) struct Shared {
     pub(super) credentials: Vec<Credentials>,
     /// Whether rules may send signals to processes.
     pub(super) signals: bool,
+    /// How long a connection may be idle or send its headers.
+    pub(super) patience: Duration,
 }
 
 /// Serves connections until it is aborted.
@@ -86,6 +82,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     // Small answers must not wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
+    let patience = shared.patience;
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
         async move { shared.answer(request, peer.ip()).await }
@@ -93,7 +90,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     // An error here is a client that went away or does not speak HTTP, or a fault that cuts: each ends the connection.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(patience)
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }
@@ -104,11 +101,11 @@ enum Unread {
     Broken,
 }
 
-async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, Unread> {
+async fn read_body(body: Incoming, limit: usize, patience: Duration) -> Result<Bytes, Unread> {
     if body.size_hint().lower() > limit as u64 {
         return Err(Unread::TooLong);
     }
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
+    match tokio::time::timeout(patience / 2, Limited::new(body, limit).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Unread::TooLong),
         Ok(Err(_)) | Err(_) => Err(Unread::Broken),
@@ -121,7 +118,7 @@ impl Shared {
         let (parts, body) = request.into_parts();
         if let Some(path) = parts.uri.path().strip_prefix("/_sandbox/") {
             let path = path.to_owned();
-            let response = match read_body(body, SQS_BODY_LIMIT).await {
+            let response = match read_body(body, SQS_BODY_LIMIT, self.patience).await {
                 Ok(body) => control::answer(self, &parts, &path, &body, peer),
                 Err(_) => control::refusal(StatusCode::PAYLOAD_TOO_LARGE, "the request is too long"),
             };
@@ -140,6 +137,7 @@ impl Shared {
         let mut touched = Vec::new();
         let result = match action {
             Some(action) => self.sqs(&action, &parts, body, &mut entry, &mut touched).await,
+            None if answers::is_form(&parts) => Ok(answers::query_protocol(&mut entry)),
             None => self.s3(parts, body, &mut entry).await,
         };
         entry.took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -174,12 +172,15 @@ impl Shared {
         touched: &mut Vec<Touched>,
     ) -> Result<Response<Body>, Cut> {
         action.clone_into(&mut entry.action);
-        let body = match read_body(body, SQS_BODY_LIMIT).await {
+        let body = match read_body(body, SQS_BODY_LIMIT, self.patience).await {
             Ok(body) => body,
             Err(Unread::TooLong) => return Ok(failed(&Failure::body_too_large(SQS_BODY_LIMIT), entry)),
             Err(Unread::Broken) => return Err(Cut),
         };
         entry.request_bytes = body.len();
+        if !answers::is_aws_json(parts) {
+            return Ok(failed(&Failure::serialization("The Content-Type is not application/x-amz-json-1.0."), entry));
+        }
         if let Err(flaw) = verify(&self.credentials, parts, &body, self.account.now()) {
             return Ok(failed(&unsigned(flaw), entry));
         }
@@ -213,7 +214,7 @@ impl Shared {
         entry.resource.clone_from(&target.bucket);
         entry.key.clone_from(&target.key);
         entry.entries = 1;
-        let body = match read_body(body, S3_BODY_LIMIT).await {
+        let body = match read_body(body, S3_BODY_LIMIT, self.patience).await {
             Ok(body) => body,
             Err(Unread::TooLong) => {
                 let message = "Your proposed upload exceeds the maximum allowed object size.";

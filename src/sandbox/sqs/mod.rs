@@ -2,6 +2,7 @@
 //! command inside a call comes in as [`Tamper`]; latency, lost connections and the like are the server's.
 
 pub(crate) mod account;
+mod ages;
 pub(crate) mod call;
 mod dedup;
 mod deliver;

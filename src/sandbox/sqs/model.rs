@@ -263,7 +263,8 @@ proptest! {
     }
 }
 
-/// Receives and deletes a thousand messages of a queue with so many, a third of them in flight.
+/// Receives and deletes two hundred messages of a queue with so many, a third of them in flight: the best time of several,
+/// as other programs may want the processor too.
 fn time_with(messages: usize) -> Duration {
     let mut queue = queue(false, true);
     for number in 0..messages {
@@ -273,14 +274,17 @@ fn time_with(messages: usize) -> Duration {
     for _ in 0..messages / 30 {
         queue.receive(1_001, ask).unwrap();
     }
-    let started = Instant::now();
-    for _ in 0..100 {
-        for delivery in queue.receive(1_002, ask).unwrap().deliveries {
-            queue.change_visibility(1_002, &delivery.handle, 40).unwrap();
-            queue.delete(1_002, &delivery.handle).unwrap();
+    let mut round = || {
+        let started = Instant::now();
+        for _ in 0..20 {
+            for delivery in queue.receive(1_002, ask).unwrap().deliveries {
+                queue.change_visibility(1_002, &delivery.handle, 40).unwrap();
+                queue.delete(1_002, &delivery.handle).unwrap();
+            }
         }
-    }
-    started.elapsed()
+        started.elapsed()
+    };
+    (0..9).map(|_| round()).min().unwrap_or_default()
 }
 
 #[test]
@@ -292,5 +296,5 @@ fn a_large_queue_is_about_as_fast_as_a_small_one() {
 
 #[test]
 fn a_message_costs_little_beyond_its_payload() {
-    assert!(size_of::<Stored>() <= 160, "{}", size_of::<Stored>());
+    assert!(size_of::<Stored>() <= 120, "{}", size_of::<Stored>());
 }

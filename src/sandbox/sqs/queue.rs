@@ -10,6 +10,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
 
+use super::ages::Ages;
 use super::dedup::{First, Recent};
 use super::failure::Failure;
 use super::handle::Handle;
@@ -58,7 +59,7 @@ pub(crate) struct Queue {
     /// When delayed and in-flight messages become visible.
     pub(super) deadlines: BTreeSet<(Millis, u32)>,
     /// All messages by age.
-    ages: BTreeSet<(Millis, u32)>,
+    ages: Ages,
     pub(super) in_flight: usize,
     delayed: usize,
     arrivals: u64,
@@ -81,7 +82,7 @@ impl Queue {
             free: Vec::new(),
             order,
             deadlines: BTreeSet::new(),
-            ages: BTreeSet::new(),
+            ages: Ages::default(),
             in_flight: 0,
             delayed: 0,
             arrivals: 0,
@@ -123,11 +124,15 @@ impl Queue {
             self.make_visible(slot);
         }
         let retention = Millis::from(self.settings.retention) * 1000;
-        while let Some(&(sent, slot)) = self.ages.first()
-            && sent + retention <= now
-        {
+        while let Some(slot) = self.expired(now.saturating_sub(retention)) {
             self.take(slot);
         }
+    }
+
+    /// A message that was sent at this time or before.
+    fn expired(&self, latest: Millis) -> Option<u32> {
+        let is_expired = |slot: &u32| self.slot(*slot).is_some_and(|stored| stored.sent <= latest);
+        self.ages.oldest().into_iter().flatten().find(is_expired)
     }
 
     /// Takes a message in, unless it is a repetition.
@@ -293,7 +298,7 @@ impl Queue {
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
         let place = Place { slot, arrival: stored.arrival };
-        self.ages.insert((stored.sent, slot));
+        self.ages.insert(stored.sent, slot);
         if let State::Delayed { until } = stored.state {
             self.deadlines.insert((until, slot));
             self.delayed += 1;
@@ -315,7 +320,7 @@ impl Queue {
     pub(super) fn take(&mut self, slot: u32) -> Option<Box<Stored>> {
         let stored = self.slots.get_mut(slot as usize)?.take()?;
         self.free.push(slot);
-        self.ages.remove(&(stored.sent, slot));
+        self.ages.remove(stored.sent, slot);
         self.forget_deadline(slot, stored.state);
         if let (Order::Fifo(groups), Some(group)) = (&mut self.order, stored.group()) {
             groups.remove(group, stored.arrival, matches!(stored.state, State::InFlight { .. }));

@@ -2,6 +2,7 @@
 
 mod faults;
 mod fifo;
+mod hostile;
 mod objects;
 mod queues;
 mod raw;

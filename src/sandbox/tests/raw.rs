@@ -11,7 +11,7 @@ use super::Stage;
 use crate::sandbox::{MessageAttribute, Options, Sandbox, Scenario};
 
 /// Sends bytes on a connection of their own; answers all that comes back until it closes.
-async fn exchange(sandbox: &Sandbox, request: &[u8]) -> String {
+pub(super) async fn exchange(sandbox: &Sandbox, request: &[u8]) -> String {
     let address = sandbox.endpoint_url().replace("http://", "");
     let mut stream = TcpStream::connect(address).await.unwrap();
     // A server that has seen enough may close before all is written.
@@ -21,7 +21,7 @@ async fn exchange(sandbox: &Sandbox, request: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-fn http(method: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
+pub(super) fn http(method: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
