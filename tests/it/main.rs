@@ -12,5 +12,6 @@ mod environment;
 mod guarantees;
 mod judges;
 mod plan_files;
+mod sandbox;
 mod support;
 mod trouble;
