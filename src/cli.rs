@@ -108,6 +108,15 @@ pub struct SampleArgs {
     pub sample_despite_redrive_policy: bool,
 }
 
+/// Which AWS a command talks to. Empty in a program without the sandbox.
+#[derive(Debug, Args)]
+pub struct ReachArgs {
+    /// Run on an embedded sandbox with a realistic dead-letter queue. Nothing leaves this machine.
+    #[cfg(feature = "sandbox")]
+    #[arg(long)]
+    pub sandbox: bool,
+}
+
 /// `redrive plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
@@ -125,10 +134,9 @@ pub struct PlanArgs {
     /// What to sample.
     #[command(flatten)]
     pub sample: SampleArgs,
-    /// Run on an embedded sandbox with a realistic dead-letter queue. Nothing leaves this machine.
-    #[cfg(feature = "sandbox")]
-    #[arg(long)]
-    pub sandbox: bool,
+    /// Which AWS it is.
+    #[command(flatten)]
+    pub reach: ReachArgs,
 }
 
 /// `redrive show`.
@@ -159,10 +167,9 @@ pub struct ApplyArgs {
     /// What to sample, where a job is planned.
     #[command(flatten)]
     pub sample: SampleArgs,
-    /// Run on an embedded sandbox with a realistic dead-letter queue. Nothing leaves this machine.
-    #[cfg(feature = "sandbox")]
-    #[arg(long)]
-    pub sandbox: bool,
+    /// Which AWS it is.
+    #[command(flatten)]
+    pub reach: ReachArgs,
 }
 
 /// `redrive runs`.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sqs::QueueAttributes;
+use crate::queue::QueueAttributes;
 
 /// Which rule took a message: its position in the job, or one of two that are no rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

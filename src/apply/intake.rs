@@ -166,6 +166,7 @@ async fn handle(
         id: received.message.id.clone(),
         receipt: received.receipt.clone(),
         receive_count: received.message.system.receive_count(),
+        origin: received.message.system.dead_letter_queue_source_arn().map(str::to_owned),
         received: asked,
         until,
     };

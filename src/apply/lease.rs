@@ -31,6 +31,9 @@ pub(super) async fn keep(shared: Arc<Shared>, mut moved: oneshot::Receiver<()>) 
             _ = &mut moved => return,
             () = tokio::time::sleep(if more { Duration::ZERO } else { pause }) => {}
         }
+        // A process that is killed has at least said this much of what it cost.
+        let effort = &shared.effort;
+        shared.journaled(shared.journal.effort(effort.requests(), effort.elapsed_ms()).await);
         let before = Timestamp::now().checked_add(margin).unwrap_or(Timestamp::MAX);
         let Some(due) = shared.journaled(shared.journal.leases(before, PAGE).await) else { return };
         let full = due.len() == PAGE;

@@ -25,7 +25,7 @@ mod summary;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -45,7 +45,7 @@ use crate::rule::Rules;
 use crate::sqs::Queue;
 use crate::target::{TargetId, TargetKind};
 use deliver::Parcel;
-use shared::{Halt, Shared};
+use shared::{Effort, Halt, Shared};
 
 /// Everything that carrying out a plan needs.
 pub struct Apply {
@@ -77,10 +77,9 @@ const LANE_DEPTH: usize = 64;
 /// Carries out the plan, or what is left of it, and says how it ended. An error is returned only where nothing can be said
 /// of the run any more, which is when the journal has failed.
 pub async fn run(apply: Apply) -> Result<Summary> {
-    let started = std::time::Instant::now();
     let Apply { plan, rules, source, outlets, journal, begun, options, stop, events, requests } = apply;
-    let earlier = (begun.requests, begun.elapsed_ms);
-    let shared = Arc::new(Shared::new(&plan, rules, source, outlets, journal, options, stop, events, &begun));
+    let effort = Effort { earlier: (begun.requests, begun.elapsed_ms), started: Instant::now(), requests };
+    let shared = Arc::new(Shared::new(&plan, rules, source, outlets, journal, options, stop, events, effort, &begun));
 
     recover(&shared, begun).await;
     let ticker = tokio::spawn(events::tick(Arc::clone(&shared)));
@@ -107,8 +106,8 @@ pub async fn run(apply: Apply) -> Result<Summary> {
         None => Outcome::Finished,
     };
     let totals = Totals {
-        requests: earlier.0 + requests(),
-        elapsed_ms: earlier.1 + u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        requests: shared.effort.requests(),
+        elapsed_ms: shared.effort.elapsed_ms(),
         not_released,
         still_visible: shared.still_visible.load(Ordering::Relaxed),
         in_flight_elsewhere: shared.in_flight_elsewhere.load(Ordering::Relaxed),

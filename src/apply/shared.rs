@@ -1,9 +1,10 @@
 //! What the workers of a run share: the parts they use, the counts they keep within, and why the run halts.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
@@ -74,6 +75,31 @@ pub(super) enum Halt {
     Failed(Error),
 }
 
+/// What the run has cost until now, earlier sessions included.
+pub(super) struct Effort {
+    /// SQS requests and milliseconds of earlier sessions.
+    pub(super) earlier: (u64, u64),
+    pub(super) started: Instant,
+    /// SQS requests of this process.
+    pub(super) requests: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl Effort {
+    pub(super) fn requests(&self) -> u64 {
+        self.earlier.0 + (self.requests)()
+    }
+
+    pub(super) fn elapsed_ms(&self) -> u64 {
+        self.earlier.1 + u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl fmt::Debug for Effort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Effort").field("earlier", &self.earlier).field("started", &self.started).finish_non_exhaustive()
+    }
+}
+
 /// What the workers share.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -90,6 +116,7 @@ pub(super) struct Shared {
     pub(super) rate: RateLimit,
     pub(super) budget: Budget,
     pub(super) gate: Gate,
+    pub(super) effort: Effort,
     /// Empty receives in a row, over all receivers.
     pub(super) empty_receives: AtomicU64,
     /// Wakes receivers that rest because the source seemed dry.
@@ -120,6 +147,7 @@ impl Shared {
         options: Options,
         stop: Stop,
         events: Events,
+        effort: Effort,
         begun: &Begun,
     ) -> Self {
         let tally = journal.tally();
@@ -141,6 +169,7 @@ impl Shared {
             rate: RateLimit::new(options.rate),
             budget: Budget::new(left, bounds, options.max_messages, options.allow_drift),
             gate: Gate::default(),
+            effort,
             journal,
             options,
             stop,

@@ -90,7 +90,7 @@ pub struct Figures {
     pub failed: u64,
     /// On their way when the run stopped; the same command goes on with them.
     pub unfinished: u64,
-    /// Of all these, messages of which some send may have arrived without a good answer.
+    /// Of all these, messages of which the answer to some send never came.
     pub in_doubt: u64,
     /// Of the kept, messages that this run had sent itself.
     pub bounced: u64,

@@ -1,11 +1,12 @@
 //! `redrive apply`: checks the plan, opens the journal and everything the plan names, and carries it out; a job is planned
 //! first, shown, and asked about.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::job::Compiled;
 use super::{job, plan as planning, read_bytes, show, text_of, wiring};
@@ -14,7 +15,7 @@ use crate::aws::Aws;
 use crate::cli::{ApplyArgs, Format, PlanFormat};
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
-use crate::journal::{Journal, Reader, RunSpec, system_clock};
+use crate::journal::{Begun, Journal, Reader, RunSpec, SessionEnd, system_clock};
 use crate::plan::{self, Plan};
 use crate::view::{output, progress, report};
 
@@ -22,24 +23,21 @@ use crate::view::{output, progress, report};
 const CONCURRENCY: u16 = 16;
 
 pub(super) async fn apply(args: ApplyArgs, journal: &Path) -> Result<Exit> {
+    let reach = wiring::Reach::new(&args.reach).await?;
+    // From the start: a sample that is being taken is to be given back, too.
     let stop = Stop::default();
-    #[cfg(feature = "sandbox")]
-    let sandbox = if args.sandbox { Some(super::sandbox::start_seeded().await?) } else { None };
-    #[cfg(feature = "sandbox")]
-    let aws = sandbox.as_ref().map_or_else(Aws::new, |sandbox| Aws::local(sandbox.endpoint_url()));
-    #[cfg(not(feature = "sandbox"))]
-    let aws = Aws::new();
+    listen_for_signals(&stop)?;
     // Once: what is read may be a pipe.
     let bytes = read_bytes(&args.file)?;
     let plan = if is_plan(&args.file, &bytes) {
         plan::parse(&bytes, &args.file.display().to_string())?
     } else {
-        match plan_job(&args, &text_of(&args.file, bytes)?, &aws, journal, &stop).await? {
+        match plan_job(&args, &text_of(&args.file, bytes)?, &reach.aws, journal, &stop).await? {
             Some(plan) => plan,
             None => return Ok(Exit::Failed),
         }
     };
-    Box::pin(carry_out(&args, Arc::new(aws), plan, journal, stop)).await
+    Box::pin(carry_out(&args, &reach.aws, plan, journal, stop)).await
 }
 
 /// What is named as JSON is meant as a plan even where nothing is left of it; else the first character tells, since a job is
@@ -70,7 +68,7 @@ async fn plan_job(args: &ApplyArgs, text: &str, aws: &Aws, journal: &Path, stop:
     if args.format == Format::Text {
         show::show_plan(&plan, PlanFormat::Text, None)?;
     }
-    if args.auto_approve || !plan.refusals.is_empty() || ask()? {
+    if args.auto_approve || !plan.refusals.is_empty() || ask(stop).await? {
         return Ok(Some(plan));
     }
     output::note("not applied: nothing was moved");
@@ -81,49 +79,67 @@ fn unfinished(journal: &Path, text: &str) -> Result<Option<Plan>> {
     let Some(reader) = Reader::open(journal)? else { return Ok(None) };
     let sha256 = plan::sha256(text.as_bytes());
     let run = reader.runs()?.into_iter().find(|run| run.ended.is_none() && run.job_sha256 == sha256);
-    run.map(|run| plan::parse(run.plan.as_bytes(), &format!("the plan of run {}", run.name))).transpose()
+    run.map(|run| plan::parse_kept(run.plan.as_bytes(), &format!("the plan of run {}", run.name))).transpose()
 }
 
-fn ask() -> Result<bool> {
-    let failed = |error: std::io::Error| Error::failed(format!("the terminal cannot be asked: {error}"));
-    let mut terminal = std::io::stderr();
-    write!(terminal, "\nApply this plan? Only 'yes' is taken as approval: ")
-        .and_then(|()| terminal.flush())
-        .map_err(failed)?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(failed)?;
+async fn ask(stop: &Stop) -> Result<bool> {
+    output::prompt("\nApply this plan? Only 'yes' is taken as approval: ");
+    let (tell, told) = oneshot::channel();
+    // A thread of its own, which nobody waits for: a read from a terminal cannot be broken off.
+    std::thread::spawn(move || {
+        let mut answer = String::new();
+        let read = std::io::stdin().lock().read_line(&mut answer);
+        let _ = tell.send(read.map(|_| answer));
+    });
+    let answer = tokio::select! {
+        answer = told => answer.unwrap_or_else(|_| Err(std::io::ErrorKind::UnexpectedEof.into())),
+        () = stop.asked() => return Ok(false),
+    };
+    let answer = answer.map_err(|error| Error::failed(format!("the terminal cannot be asked: {error}")))?;
     Ok(answer.trim() == "yes")
 }
 
-async fn carry_out(args: &ApplyArgs, aws: Arc<Aws>, plan: Plan, journal_path: &Path, stop: Stop) -> Result<Exit> {
+async fn carry_out(args: &ApplyArgs, aws: &Arc<Aws>, plan: Plan, journal_path: &Path, stop: Stop) -> Result<Exit> {
     let Compiled { job, rules } = job::compile_or_show(&plan.job.file, &plan.job.text)?;
-    let earlier =
-        Reader::open(journal_path)?.map(|reader| reader.runs_like(plan.id())).transpose()?.unwrap_or_default();
-    if let Some(record) = earlier.iter().find(|record| record.ended.is_some()) {
-        return finished(args, journal_path, &record.name);
+    let earlier = earlier(journal_path, &plan)?;
+    if earlier == Earlier::Finished {
+        return finished(args, journal_path, plan.id());
     }
     if let Some(refusal) = plan.refusals.first() {
         return Err(Error::new(Kind::Guarded, format!("the plan speaks against itself: {}", refusal.text))
             .hint("nothing was touched; change the job or the queues, and plan again"));
     }
-    let source = wiring::source(&aws, &job).await?;
+    let source = wiring::source(aws, &job).await?;
     let attributes =
         source.attributes().await.map_err(|error| Error::from(error).and_hint("nothing was received or sent"))?;
     plan::check_fingerprint(&plan.source, &attributes)?;
     // A run that was begun in time may be finished; what is new must be in time.
-    if earlier.is_empty() {
+    if earlier == Earlier::None {
         plan::check_time(&plan, aws.server_time(source.url()).unwrap_or_else(jiff::Timestamp::now))?;
     }
-    let opened = wiring::open(&aws, &job, &rules, &plan).await?;
+    let opened = wiring::open(aws, &job, &rules, &plan).await?;
     let journal = Journal::open(journal_path, system_clock())?;
+    // Only now is it sure that nobody else is at work on it, or was until a moment ago.
+    if self::earlier(journal_path, &plan)? == Earlier::Finished {
+        return finished(args, journal_path, plan.id());
+    }
     let spec = RunSpec {
         name: plan.id().to_owned(),
         source_arn: plan.source.arn.clone(),
         job_sha256: plan.job.sha256.clone(),
-        plan: plan::to_text(&plan)?,
+        plan: plan::to_kept_text(&plan)?,
     };
     let begun = journal.begin(spec).await?;
-    let outlets = wiring::outlets(opened, &begun)?;
+    let outlets = match wiring::outlets(opened, &begun) {
+        Ok(outlets) => outlets,
+        Err(error) => {
+            // A session that ended before it began: the next one has nothing to wait for.
+            let Begun { requests, elapsed_ms, .. } = begun;
+            let outcome = "failed".to_owned();
+            journal.end(SessionEnd { finished: false, outcome, requests, elapsed_ms }).await?;
+            return Err(error);
+        }
+    };
     let options = Options {
         concurrency: usize::from(job.limits.concurrency.unwrap_or(CONCURRENCY)),
         visibility: plan::visibility_of(&job),
@@ -134,7 +150,6 @@ async fn carry_out(args: &ApplyArgs, aws: Arc<Aws>, plan: Plan, journal_path: &P
         max_in_pipeline: 4000,
         max_pipeline_bytes: 48 * 1024 * 1024,
     };
-    listen_for_signals(&stop)?;
     let (events, listener) = Events::channel();
     let mode = match args.format {
         Format::Json => progress::Mode::Json,
@@ -143,13 +158,27 @@ async fn carry_out(args: &ApplyArgs, aws: Arc<Aws>, plan: Plan, journal_path: &P
     };
     let shown = plan.clone();
     let showing = tokio::spawn(async move { progress::show(mode, &shown, listener).await });
-    let meter = Arc::clone(&aws);
+    let meter = Arc::clone(aws);
     let requests = Arc::new(move || meter.requests().sqs);
     let parts = Apply { plan, rules, source, outlets, journal, begun, options, stop, events, requests };
     let summary = apply::run(parts).await;
     // The progress ends when its last sender has gone, with the run.
     let _ = showing.await;
     tell(args, &summary?)
+}
+
+/// What the journal knows of a plan's run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Earlier {
+    None,
+    Begun,
+    Finished,
+}
+
+fn earlier(journal: &Path, plan: &Plan) -> Result<Earlier> {
+    let runs = Reader::open(journal)?.map(|reader| reader.runs_like(plan.id())).transpose()?.unwrap_or_default();
+    let run = runs.iter().find(|run| run.name == plan.id());
+    Ok(run.map_or(Earlier::None, |run| if run.ended.is_some() { Earlier::Finished } else { Earlier::Begun }))
 }
 
 /// A run that is finished: its report, and nothing else is done.

@@ -15,15 +15,10 @@ pub(super) async fn plan(args: PlanArgs) -> Result<Exit> {
     let file = args.job.display().to_string();
     let text = read_text(&args.job)?;
     let compiled = job::compile_or_show(&file, &text)?;
-    #[cfg(feature = "sandbox")]
-    let sandbox = if args.sandbox { Some(super::sandbox::start_seeded().await?) } else { None };
-    #[cfg(feature = "sandbox")]
-    let aws = sandbox.as_ref().map_or_else(Aws::new, |sandbox| Aws::local(sandbox.endpoint_url()));
-    #[cfg(not(feature = "sandbox"))]
-    let aws = Aws::new();
+    let reach = wiring::Reach::new(&args.reach).await?;
     let stop = Stop::default();
     apply::listen_for_signals(&stop)?;
-    let plan = make(&aws, &compiled, &file, &text, &args.sample, &stop).await?;
+    let plan = make(&reach.aws, &compiled, &file, &text, &args.sample, &stop).await?;
     if let Some(out) = &args.out {
         plan::write(&plan, out)?;
     }

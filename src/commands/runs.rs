@@ -76,7 +76,7 @@ fn find(name: Option<&str>, journal: &Path) -> Result<Report> {
 
 /// A run with its figures and the messages in trouble.
 pub(super) fn load(reader: &Reader, record: RunRecord, most_troubles: usize) -> Result<Report> {
-    let plan: Plan = plan::parse(record.plan.as_bytes(), &format!("the plan of run {}", record.name))?;
+    let plan: Plan = plan::parse_kept(record.plan.as_bytes(), &format!("the plan of run {}", record.name))?;
     let totals = Totals { requests: record.requests, elapsed_ms: record.elapsed_ms, ..Totals::default() };
     let figures = Figures::new(&plan, &reader.tally(&record.name)?, totals);
     let troubles = if most_troubles > 0 { reader.troubles(&record.name, most_troubles)? } else { Vec::new() };

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use crate::apply::{FileArchive, Outlet};
 use crate::aws::{Access, Aws};
+use crate::cli::ReachArgs;
 use crate::error::{Error, Result};
 use crate::job::{DROP, Destination, Job, ORIGIN, S3Destination, Source, SqsDestination};
 use crate::journal::Begun;
@@ -20,6 +21,28 @@ use crate::target::{Target, TargetId, TargetKind};
 /// The largest batch that SQS takes, in bytes with attributes; older servers take a quarter of it, and say so by the
 /// largest message they take.
 const BATCH_BYTES: u64 = 1024 * 1024;
+
+/// What a command talks to: AWS, or an embedded sandbox that lives as long as this.
+pub(super) struct Reach {
+    pub(super) aws: Arc<Aws>,
+    #[cfg(feature = "sandbox")]
+    _sandbox: Option<crate::sandbox::Sandbox>,
+}
+
+impl Reach {
+    #[cfg(feature = "sandbox")]
+    pub(super) async fn new(args: &ReachArgs) -> Result<Self> {
+        let sandbox = if args.sandbox { Some(super::sandbox::start_seeded().await?) } else { None };
+        let aws = sandbox.as_ref().map_or_else(Aws::new, |sandbox| Aws::local(sandbox.endpoint_url()));
+        Ok(Self { aws: Arc::new(aws), _sandbox: sandbox })
+    }
+
+    #[cfg(not(feature = "sandbox"))]
+    #[expect(clippy::unused_async, reason = "as it is with a sandbox to start")]
+    pub(super) async fn new(_: &ReachArgs) -> Result<Self> {
+        Ok(Self { aws: Arc::new(Aws::new()) })
+    }
+}
 
 /// How a part of the job reaches AWS.
 pub(super) trait Reached {

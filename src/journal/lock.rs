@@ -4,7 +4,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
@@ -17,7 +17,10 @@ pub(super) struct Lock {
 impl Lock {
     /// Takes the lock of a journal, or says who has it.
     pub(super) fn take(journal: &Path) -> Result<Self> {
-        let path = journal.with_extension("lock");
+        // Beside SQLite's own `-wal` and `-shm`: another journal of the same stem has another lock.
+        let mut path = journal.as_os_str().to_owned();
+        path.push("-lock");
+        let path = PathBuf::from(path);
         let failed = |error: std::io::Error| {
             Error::failed(format!("the journal's lock {} cannot be taken: {error}", path.display()))
                 .hint("nothing was received or sent; the journal's directory must be on a local disk and writable")

@@ -38,9 +38,9 @@ pub struct RunRecord {
     pub ended: Option<Timestamp>,
     /// How its last session ended; `None` while one is under way, or after one that was killed.
     pub outcome: Option<String>,
-    /// SQS requests of ended sessions.
+    /// SQS requests, over all sessions; of one that was killed, what it noted last.
     pub requests: u64,
-    /// Milliseconds of ended sessions.
+    /// Milliseconds, likewise.
     pub elapsed_ms: u64,
 }
 
@@ -68,8 +68,8 @@ pub struct Trouble {
 }
 
 const RUN: &str =
-    "SELECT run.name, source.arn, run.job_sha256, run.plan, run.started, run.ended, run.outcome, run.requests,
-    run.elapsed_ms FROM run JOIN source ON source.id = run.source";
+    "SELECT run.name, queue.arn, run.job_sha256, run.plan, run.started, run.ended, run.outcome, run.requests,
+    run.elapsed_ms FROM run JOIN queue ON queue.id = run.source";
 
 impl Reader {
     /// Opens an existing journal; `None` where there is none yet.

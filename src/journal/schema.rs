@@ -19,14 +19,15 @@ const APPLICATION_ID: i64 = 0x7264_7276;
 
 /// In order; never changed once released.
 const MIGRATIONS: &[&str] = &["
-CREATE TABLE source (
+-- Queues by ARN: sources, and those that messages came from.
+CREATE TABLE queue (
     id INTEGER PRIMARY KEY,
     arn TEXT NOT NULL UNIQUE
 );
 CREATE TABLE run (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,      -- the plan's identity
-    source INTEGER NOT NULL REFERENCES source(id),
+    source INTEGER NOT NULL REFERENCES queue(id),
     job_sha256 TEXT NOT NULL,
     plan TEXT NOT NULL,             -- the whole plan document
     started INTEGER NOT NULL,       -- all times in milliseconds since 1970
@@ -46,10 +47,11 @@ CREATE TABLE message (
     target INTEGER,
     exhausted INTEGER NOT NULL,
     reason INTEGER,
-    doubts INTEGER NOT NULL,        -- how many sends of it may have arrived without a good answer
-    since INTEGER,                  -- when the first of these was intended, or the one under way
+    doubts INTEGER NOT NULL,        -- how often the answer to a send never came
+    since INTEGER,                  -- when the first of those sends was intended, or the one under way
     sent_as BLOB,                   -- the new message ID
     receive_count INTEGER,
+    origin INTEGER,                 -- the queue of its DeadLetterQueueSourceArn, which no send can pass on
     at INTEGER NOT NULL,
     PRIMARY KEY (source, id, run)
 ) WITHOUT ROWID;
@@ -64,16 +66,17 @@ CREATE TABLE note (
     text TEXT NOT NULL,
     PRIMARY KEY (source, id, run)
 ) WITHOUT ROWID;
--- Receipt handles of what is in flight with us; gone when it is not.
+-- Receipt handles of what is in flight with us; gone when it is not. A message that was delivered twice has two: which of
+-- them is the newest, and so the one that counts, cannot always be known.
 CREATE TABLE lease (
     source INTEGER NOT NULL,
     id BLOB NOT NULL,
     run INTEGER NOT NULL,
     handle TEXT NOT NULL,
     received INTEGER NOT NULL,
-    until INTEGER NOT NULL,
-    PRIMARY KEY (source, id)
-) WITHOUT ROWID;
+    until INTEGER NOT NULL
+);
+CREATE INDEX lease_id ON lease (source, id);
 CREATE INDEX lease_until ON lease (until);
 "];
 

@@ -25,6 +25,7 @@ pub(super) struct Row {
     pub(super) doubts: u32,
     pub(super) since: Option<i64>,
     pub(super) receive_count: Option<u32>,
+    pub(super) origin: Option<i64>,
 }
 
 impl Row {
@@ -63,13 +64,13 @@ impl Table {
     }
 
     /// Since when sends of it, by whichever runs, may have arrived, and whether all were this run's. What became of the
-    /// message since settles no doubt, unless it was sent after all; and a process that died with a send under way lost the
-    /// answer too, so an abandoned run's intents count.
+    /// message since settles no doubt, unless it was sent after all. A process that died with a send under way lost the answer
+    /// too, so an abandoned run's intents count; and a wrong digest says that something arrived.
     pub(super) fn doubted_since(&self, id: &MessageId) -> Result<Option<(Timestamp, bool)>> {
         let found: (Option<i64>, Option<bool>) = self.sql(|c| {
             c.prepare_cached(
                 "SELECT min(coalesce(since, at)), min(run = ?3) FROM message WHERE source = ?1 AND id = ?2
-                 AND (state IN (?4, ?5) OR (doubts > 0 AND state NOT IN (?6, ?7)))",
+                 AND (state IN (?4, ?5) OR (state NOT IN (?6, ?7) AND (doubts > 0 OR reason = ?8)))",
             )?
             .query_row(
                 params![
@@ -79,7 +80,8 @@ impl Table {
                     State::Sending as u8,
                     State::Resending as u8,
                     State::Sent as u8,
-                    State::Done as u8
+                    State::Done as u8,
+                    Reason::DigestMismatch as u8
                 ],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
@@ -88,12 +90,14 @@ impl Table {
         Ok(Some((Timestamp::from_millisecond(since).unwrap_or(Timestamp::UNIX_EPOCH), this_run)))
     }
 
-    /// The handle of the newest delivery, while its lease lasts.
+    /// The handle of what seems the newest delivery, while its lease lasts.
     pub(super) fn newest_receipt(&self, id: &MessageId) -> Result<Option<ReceiptHandle>> {
         let handle: Option<String> = self.sql(|c| {
-            c.prepare_cached("SELECT handle FROM lease WHERE source = ?1 AND id = ?2")?
-                .query_row(params![self.source, pack(id)], |row| row.get(0))
-                .optional()
+            c.prepare_cached(
+                "SELECT handle FROM lease WHERE source = ?1 AND id = ?2 ORDER BY received DESC, rowid DESC LIMIT 1",
+            )?
+            .query_row(params![self.source, pack(id)], |row| row.get(0))
+            .optional()
         })?;
         Ok(handle.map(ReceiptHandle::new))
     }
@@ -137,28 +141,26 @@ impl Table {
         Ok(())
     }
 
-    /// Notes a delivery's handle; a newer one takes the place of an older.
+    /// Notes a delivery's handle. Earlier ones whose time was over when it was asked for are of no use any more.
     pub(super) fn lease(&self, delivery: &Delivery) -> Result<()> {
+        let id = pack(&delivery.id);
+        let (received, until) = (delivery.received.as_millisecond(), delivery.until.as_millisecond());
         self.sql(|c| {
+            c.prepare_cached("DELETE FROM lease WHERE source = ?1 AND id = ?2 AND (until <= ?3 OR handle = ?4)")?
+                .execute(params![self.source, id, received, delivery.receipt.as_str()])?;
             c.prepare_cached(
-                "INSERT INTO lease (source, id, run, handle, received, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT DO UPDATE SET run = excluded.run, handle = excluded.handle, received = excluded.received,
-                 until = excluded.until",
+                "INSERT INTO lease (source, id, run, handle, received, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
-            .execute(params![
-                self.source,
-                pack(&delivery.id),
-                self.run,
-                delivery.receipt.as_str(),
-                delivery.received.as_millisecond(),
-                delivery.until.as_millisecond()
-            ])
+            .execute(params![self.source, id, self.run, delivery.receipt.as_str(), received, until])
         })?;
         Ok(())
     }
 
+    /// How many messages are in flight with us.
     pub(super) fn lease_count(&self) -> Result<u64> {
-        self.sql(|c| c.query_row("SELECT count(*) FROM lease WHERE source = ?1", [self.source], |row| row.get(0)))
+        self.sql(|c| {
+            c.query_row("SELECT count(DISTINCT id) FROM lease WHERE source = ?1", [self.source], |row| row.get(0))
+        })
     }
 
     /// Notes details in words; without any there is nothing to note.
@@ -178,7 +180,7 @@ impl Table {
     pub(super) fn row(&self, id: &MessageId) -> Result<Option<Row>> {
         self.sql(|c| {
             c.prepare_cached(
-                "SELECT state, rule, target, exhausted, reason, doubts, since, receive_count FROM message
+                "SELECT state, rule, target, exhausted, reason, doubts, since, receive_count, origin FROM message
                  WHERE source = ?1 AND id = ?2 AND run = ?3",
             )?
             .query_row(params![self.source, pack(id), self.run], |row| {
@@ -191,9 +193,18 @@ impl Table {
                     doubts: row.get(5)?,
                     since: row.get(6)?,
                     receive_count: row.get(7)?,
+                    origin: row.get(8)?,
                 })
             })
             .optional()
+        })
+    }
+
+    /// The number of the queue with this ARN.
+    pub(super) fn queue(&self, arn: &str) -> Result<i64> {
+        self.sql(|c| {
+            c.prepare_cached("INSERT OR IGNORE INTO queue (arn) VALUES (?1)")?.execute([arn])?;
+            c.prepare_cached("SELECT id FROM queue WHERE arn = ?1")?.query_row([arn], |row| row.get(0))
         })
     }
 
@@ -202,10 +213,10 @@ impl Table {
         self.sql(|c| {
             c.prepare_cached(
                 "INSERT INTO message (source, id, run, state, rule, target, exhausted, reason, doubts, since,
-                 receive_count, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                 receive_count, origin, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
                  ON CONFLICT DO UPDATE SET state = excluded.state, rule = excluded.rule, target = excluded.target,
                  exhausted = excluded.exhausted, reason = excluded.reason, doubts = excluded.doubts,
-                 since = excluded.since, receive_count = excluded.receive_count, at = excluded.at",
+                 since = excluded.since, receive_count = excluded.receive_count, origin = excluded.origin, at = excluded.at",
             )?
             .execute(params![
                 self.source,
@@ -219,6 +230,7 @@ impl Table {
                 row.doubts,
                 row.since,
                 row.receive_count,
+                row.origin,
                 at
             ])
         })?;

@@ -25,7 +25,7 @@ pub struct TallyKey {
 pub struct Tally {
     /// Messages by where they stand.
     pub counts: BTreeMap<TallyKey, u64>,
-    /// Messages of which some send may have arrived without a good answer, whatever became of them.
+    /// Messages of which the answer to some send never came, whatever became of them.
     pub doubted: u64,
     /// Messages that another run had sent and this one deleted.
     pub deleted_for_other_runs: u64,

@@ -5,7 +5,9 @@ mod doubts;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::types::Delivered;
 use super::*;
+use crate::message::ReceiptHandle;
 use crate::target::{Reason, RuleId, TargetId};
 
 const RULE: RuleId = RuleId(0);
@@ -47,6 +49,7 @@ fn delivery(id: &str, handle: &str) -> Delivery {
         id: MessageId::new(id),
         receipt: ReceiptHandle::new(handle),
         receive_count: Some(1),
+        origin: Some("arn:aws:sqs:eu-west-1:000000000000:orders".to_owned()),
         received: now,
         until: now.checked_add(Duration::from_mins(5)).expect("time"),
     }
@@ -237,7 +240,7 @@ async fn only_the_owner_may_read_it() {
     let place = Place::new();
     let (journal, _) = place.begin("run").await;
     let _ = claim(&journal, "a").await;
-    for name in ["journal.db", "journal.db-wal", "journal.db-shm", "journal.lock"] {
+    for name in ["journal.db", "journal.db-wal", "journal.db-shm", "journal.db-lock"] {
         let metadata = std::fs::metadata(place.directory.path().join(".redrive").join(name)).expect(name);
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{name}");
     }
@@ -248,7 +251,12 @@ async fn a_mistake_in_the_order_of_events_is_an_error_and_changes_nothing() {
     let place = Place::new();
     let (journal, _) = place.begin("run").await;
     let intended = intend(&journal, claim(&journal, "a").await).await;
-    let delivered = Delivered { id: intended.id().clone(), receipt: ReceiptHandle::new("forged"), receive_count: None };
+    let delivered = Delivered {
+        id: intended.id().clone(),
+        receipt: ReceiptHandle::new("forged"),
+        receive_count: None,
+        origin: None,
+    };
     let forged = Claim { delivered, doubted: None };
     let judgement = Judgement { claim: forged, rule: RULE, exhausted: false, decision: Decided::Send(TARGET) };
     let error = journal.judge(vec![judgement]).await.expect_err("illegal");

@@ -8,16 +8,16 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::schema::broken;
 use super::state::{Event, State, next};
 use super::table::{Row, Table};
 use super::tally::Tally;
+use super::types::Delivered;
 use super::{
-    Admitted, Begun, Claim, Clock, Decided, DeleteEnd, Delivered, Delivery, Doubtful, Intended, Judged, Judgement,
-    Lease, RunSpec, SendEnd, Sent, SessionEnd, Settled, Settlement, Stay,
+    Admitted, Begun, Claim, Clock, Decided, DeleteEnd, Delivery, Doubtful, Intended, Judged, Judgement, Lease, RunSpec,
+    SendEnd, Sent, SessionEnd, Settled, Settlement, Stay,
 };
 use crate::error::{Error, Result};
 use crate::message::MessageId;
@@ -31,6 +31,7 @@ type Reply<T> = oneshot::Sender<Result<T>>;
 pub(super) enum Command {
     Begin { spec: RunSpec, reply: Reply<Begun> },
     End { end: SessionEnd, reply: Reply<()> },
+    Effort { requests: u64, elapsed_ms: u64, reply: Reply<()> },
     Admit { deliveries: Vec<Delivery>, reply: Reply<Vec<Admitted>> },
     Judge { judgements: Vec<Judgement>, reply: Reply<Vec<Judged>> },
     Settle { settlements: Vec<Settlement>, reply: Reply<Vec<Settled>> },
@@ -42,12 +43,12 @@ pub(super) enum Command {
 }
 
 pub(super) struct Writer {
-    table: Table,
+    pub(super) table: Table,
     clock: Clock,
     /// Messages that are being handled right now; bounded by what apply lets into its pipeline.
-    claimed: HashSet<MessageId>,
+    pub(super) claimed: HashSet<MessageId>,
     /// The figures with the open transaction's changes, and what everybody else sees: those that are on disk.
-    tally: Tally,
+    pub(super) tally: Tally,
     published: Arc<Mutex<Tally>>,
     failure: Option<Error>,
 }
@@ -120,6 +121,7 @@ impl Writer {
         match command {
             Command::Begin { spec, reply } => answer!(reply, self.begin(&spec)),
             Command::End { end, reply } => answer!(reply, self.end(&end)),
+            Command::Effort { requests, elapsed_ms, reply } => answer!(reply, self.effort(requests, elapsed_ms)),
             Command::Admit { deliveries, reply } => {
                 answer!(reply, deliveries.into_iter().map(|delivery| self.admit(delivery)).collect())
             }
@@ -152,100 +154,23 @@ impl Writer {
         }
     }
 
-    fn now(&self) -> i64 {
+    pub(super) fn now(&self) -> i64 {
         (self.clock)().as_millisecond()
-    }
-
-    fn begin(&mut self, spec: &RunSpec) -> Result<Begun> {
-        let now = self.now();
-        self.table.sql(|c| c.execute("INSERT OR IGNORE INTO source (arn) VALUES (?1)", [&spec.source_arn]))?;
-        self.table.source = self
-            .table
-            .sql(|c| c.query_row("SELECT id FROM source WHERE arn = ?1", [&spec.source_arn], |r| r.get(0)))?;
-        let fresh = self.table.sql(|c| {
-            c.execute(
-                "INSERT OR IGNORE INTO run (name, source, job_sha256, plan, started) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![spec.name, self.table.source, spec.job_sha256, spec.plan, now],
-            )
-        })? == 1;
-        let (run, in_session, requests, elapsed_ms): (i64, bool, u64, u64) = self.table.sql(|c| {
-            c.query_row("SELECT id, in_session, requests, elapsed_ms FROM run WHERE name = ?1", [&spec.name], |r| {
-                Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))
-            })
-        })?;
-        self.table.run = run;
-        self.table
-            .sql(|c| c.execute("UPDATE run SET in_session = 1, ended = NULL, outcome = NULL WHERE id = ?1", [run]))?;
-        self.load_tally()?;
-        let in_doubt = self.recover()?;
-        let doubtful = self.table.doubtful()?;
-        let (to_delete, to_release) = self.left_behind()?;
-        Ok(Begun {
-            resumed: !fresh,
-            interrupted: in_session,
-            in_doubt,
-            doubtful,
-            to_delete,
-            to_release,
-            requests,
-            elapsed_ms,
-        })
-    }
-
-    /// What was on its way when the process ended has lost its answer.
-    fn recover(&mut self) -> Result<u64> {
-        let ids = self.table.on_their_way()?;
-        for id in &ids {
-            self.change(id, Event::LoseAnswer, None, |_| {})?;
-        }
-        Ok(ids.len() as u64)
-    }
-
-    /// Leases of an earlier session, of this run or another over the same source: what is safely elsewhere is to be
-    /// deleted with its handle, what stays keeps its lease while that lasts, all else is to be given back.
-    fn left_behind(&mut self) -> Result<(Vec<Sent>, Vec<Lease>)> {
-        let now = self.now();
-        let (mut to_delete, mut to_release) = (Vec::new(), Vec::new());
-        for lease in self.table.leases(Timestamp::MAX, usize::MAX, false)? {
-            if let Some(run) = self.table.sent_by(&lease.id)? {
-                let delivered = Delivered { id: lease.id, receipt: lease.receipt, receive_count: None };
-                to_delete.push(Sent { delivered, run });
-                continue;
-            }
-            let row = self.table.row(&lease.id)?;
-            let stays =
-                row.is_some_and(|row| matches!(row.state, State::Kept | State::Blocked | State::Failed | State::Held));
-            if !stays || lease.until.as_millisecond() <= now {
-                to_release.push(lease);
-            }
-        }
-        self.claimed.extend(to_delete.iter().map(|sent| sent.id().clone()));
-        Ok((to_delete, to_release))
-    }
-
-    fn end(&mut self, end: &SessionEnd) -> Result<()> {
-        let ended = end.finished.then(|| self.now());
-        self.table.sql(|c| {
-            c.execute(
-                "UPDATE run SET ended = ?2, outcome = ?3, requests = ?4, elapsed_ms = ?5, in_session = 0 WHERE id = ?1",
-                params![self.table.run, ended, end.outcome, end.requests, end.elapsed_ms],
-            )
-        })?;
-        Ok(())
     }
 
     fn admit(&mut self, delivery: Delivery) -> Result<Admitted> {
         // The newest handle is the one that is sure, for a message that is already being handled too.
         self.table.lease(&delivery)?;
-        let Delivery { id, receipt, receive_count, .. } = delivery;
+        let Delivery { id, receipt, receive_count, origin, .. } = delivery;
         if self.claimed.contains(&id) {
             return Ok(Admitted::Duplicate);
         }
         self.claimed.insert(id.clone());
-        let delivered = Delivered { id, receipt, receive_count };
+        let origin = origin.map(|arn| self.table.queue(&arn)).transpose()?;
+        let delivered = Delivered { id, receipt, receive_count, origin };
         let id = &delivered.id;
         if let Some(run) = self.table.sent_by(id)? {
-            return Ok(Admitted::Sent(Sent { delivered, run }));
+            return Ok(Admitted::Sent(Sent { delivered, run, confirmed: false }));
         }
         if let Some((since, this_run)) = self.table.doubted_since(id)? {
             return Ok(Admitted::Doubtful(Doubtful { delivered, since, this_run }));
@@ -269,6 +194,7 @@ impl Writer {
             row.exhausted = exhausted;
             row.reason = reason;
             row.receive_count = delivered.receive_count.or(row.receive_count);
+            row.origin = delivered.origin.or(row.origin);
             // A held message keeps the target that a copy may be at.
             if event != Event::Hold {
                 row.target = target;
@@ -290,7 +216,7 @@ impl Writer {
         if let Some(newest) = self.table.newest_receipt(&delivered.id)? {
             delivered.receipt = newest;
         }
-        Ok(Sent { delivered, run: self.table.run })
+        Ok(Sent { delivered, run: self.table.run, confirmed: false })
     }
 
     fn settle(&mut self, settlement: Settlement) -> Result<Settled> {
@@ -325,32 +251,33 @@ impl Writer {
         })
     }
 
-    /// Notes how a delete ended; gives the message once more where a newer delivery of it has another handle.
+    /// Notes how a delete ended; gives the message once more where another delivery of it has another handle.
     fn deleted(&mut self, sent: Sent, end: DeleteEnd) -> Result<Option<Sent>> {
-        let Sent { delivered: Delivered { id, receipt, receive_count }, run } = sent;
+        let Sent { mut delivered, run, mut confirmed } = sent;
         if end == DeleteEnd::Unknown {
             // The handle stays for the next session.
-            self.claimed.remove(&id);
+            self.claimed.remove(&delivered.id);
             return Ok(None);
         }
-        if let Some(newest) = self.table.newest_receipt(&id)?.filter(|newest| *newest != receipt) {
-            return Ok(Some(Sent { delivered: Delivered { id, receipt: newest, receive_count }, run }));
+        confirmed |= end == DeleteEnd::Confirmed;
+        self.table.leased(&delivered.id, &delivered.receipt, None)?;
+        if let Some(other) = self.table.newest_receipt(&delivered.id)? {
+            delivered.receipt = other;
+            return Ok(Some(Sent { delivered, run, confirmed }));
         }
+        let id = delivered.id;
         self.claimed.remove(&id);
-        self.table.leased(&id, &receipt, None)?;
-        if end == DeleteEnd::Confirmed {
-            if run == self.table.run {
-                self.change(&id, Event::Delete, None, |_| {})?;
-            } else {
-                self.tally.deleted_for_other_runs += self.table.done_by_other_run(&id, run, self.now())?;
-            }
+        if confirmed && run == self.table.run {
+            self.change(&id, Event::Delete, None, |_| {})?;
+        } else if confirmed {
+            self.tally.deleted_for_other_runs += self.table.done_by_other_run(&id, run, self.now())?;
         }
         Ok(None)
     }
 
     /// Moves a message of this run through the transition function, on disk and in the figures. `doubted`: since when sends of
     /// it, by whichever run, may have arrived, so that it is no new one whatever this run's row says.
-    fn change(
+    pub(super) fn change(
         &mut self,
         id: &MessageId,
         event: Event,
@@ -379,6 +306,7 @@ impl Writer {
             doubts: 0,
             since: None,
             receive_count: None,
+            origin: None,
         });
         row.state = after;
         match doubted.map(Timestamp::as_millisecond) {
@@ -387,19 +315,10 @@ impl Writer {
             None => {}
         }
         edit(&mut row);
-        // A wrong digest says that something arrived, and not that it is the message.
-        let doubtful =
-            event == Event::LoseAnswer || (event == Event::Refuse && row.reason == Some(Reason::DigestMismatch));
-        row.doubts = row.doubts.max(u32::from(doubted.is_some())) + u32::from(doubtful);
+        row.doubts = row.doubts.max(u32::from(doubted.is_some())) + u32::from(event == Event::LoseAnswer);
         self.table.put(id, &row, now)?;
         self.tally.doubted += u64::from(old_doubts == 0 && row.doubts > 0);
         self.tally.shift(from, row.key());
         Ok(after)
-    }
-
-    fn load_tally(&mut self) -> Result<()> {
-        self.tally = super::query::tally(&self.table.connection, self.table.run)
-            .map_err(|error| broken(&self.table.path, &error))?;
-        Ok(())
     }
 }

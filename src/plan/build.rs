@@ -119,6 +119,7 @@ pub(super) fn build(input: Input<'_>) -> Plan {
         cost,
         refusals,
         hazards,
+        examples_sha256: String::new(),
         examples: examples.finish(),
     }
 }

@@ -22,7 +22,7 @@ pub struct Plan {
     pub kind: String,
     /// Always [`FORMAT`].
     pub format: u32,
-    /// `sha256:` and the digest of the document with this field empty.
+    /// `sha256:` and the digest of the document with this field and the examples empty.
     pub digest: String,
     /// The version of redrive that made it.
     pub tool_version: String,
@@ -50,6 +50,9 @@ pub struct Plan {
     pub refusals: Vec<Hazard>,
     /// What a reviewer should know.
     pub hazards: Vec<Hazard>,
+    /// The SHA-256 of the examples, hexadecimal. The digest covers it in their place, so that a plan can be kept without them,
+    /// since they hold bodies, and be checked all the same.
+    pub examples_sha256: String,
     /// Messages before and after, redacted.
     pub examples: Vec<Example>,
 }

@@ -333,6 +333,7 @@ pub(crate) fn plan() -> Plan {
         cost: Cost { sqs_requests: 10_163, s3_requests: 2_000, micro_usd: 14_065, seconds_at_rate: Some(118) },
         refusals: Vec::new(),
         hazards: vec![Hazard { code: "counts_approximate".to_owned(), text: "The counts are approximate.".to_owned() }],
+        examples_sha256: String::new(),
         examples: vec![Example {
             rule: RuleId(0),
             outcome: Outcome::To(TargetId(1)),

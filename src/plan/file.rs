@@ -1,8 +1,8 @@
 //! The plan as a file: sealed, written atomically, read back with a refusal of its own for each thing that can be wrong with it.
 //! It looks at files and nothing else; whether the queues are still what they were is compared with values that come in.
 //!
-//! The seal is the SHA-256 of the compact serialisation with an empty `digest`. So layout does not matter, and every changed
-//! value does. It protects against accidents and careless edits; who can write the file can also seal it anew.
+//! The seal is the SHA-256 of the compact serialisation with an empty `digest` and without the examples, for which their own
+//! digest stands. So layout does not matter, and every changed value does. It protects against accidents and careless edits; who can write the file can also seal it anew.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -30,15 +30,20 @@ impl Plan {
     /// Computes the digest: to be called once the plan is complete.
     #[must_use]
     pub fn seal(mut self) -> Self {
+        self.examples_sha256 = self.computed_examples_sha256();
         self.digest = self.computed_digest();
         self
     }
 
     fn computed_digest(&self) -> String {
-        let unsealed = Self { digest: String::new(), ..self.clone() };
+        let unsealed = Self { digest: String::new(), examples: Vec::new(), ..self.clone() };
         // The document is plain data with text keys; serialising it to memory cannot fail.
         let text = serde_json::to_vec(&unsealed).unwrap_or_default();
         format!("sha256:{}", sha256(&text))
+    }
+
+    fn computed_examples_sha256(&self) -> String {
+        sha256(&serde_json::to_vec(&self.examples).unwrap_or_default())
     }
 }
 
@@ -58,6 +63,11 @@ pub fn to_text(plan: &Plan) -> Result<String> {
         .map_err(|error| Error::failed(format!("the plan cannot be written as JSON: {error}")))?;
     text.push('\n');
     Ok(text)
+}
+
+/// The text of a plan without what it shows of messages: for the journal, which holds no bodies.
+pub fn to_kept_text(plan: &Plan) -> Result<String> {
+    to_text(&Plan { examples: Vec::new(), ..plan.clone() })
 }
 
 /// Writes a sealed plan: readable for its owner only, and whole or not at all.
@@ -118,6 +128,15 @@ struct Header {
 
 /// Reads a plan from its bytes, and refuses what is not one that this program sealed. `name` is only shown.
 pub fn parse(bytes: &[u8], name: &str) -> Result<Plan> {
+    let plan = parse_kept(bytes, name)?;
+    if plan.examples_sha256 != plan.computed_examples_sha256() {
+        return Err(altered(name, "its examples are not those it was made with"));
+    }
+    Ok(plan)
+}
+
+/// The same for what [`to_kept_text`] made. Whatever the examples say, nothing is carried out by them.
+pub fn parse_kept(bytes: &[u8], name: &str) -> Result<Plan> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(foreign(name, "it is far too long for one"));
     }
@@ -228,150 +247,4 @@ fn difference(name: &str, before: &str, after: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::fake::{at, attributes, plan, redrives_to};
-    use super::*;
-    use crate::exit::Exit;
-
-    fn refusal(text: &str) -> String {
-        let error = parse(text.as_bytes(), "p.json").expect_err("it must be refused");
-        assert_eq!(error.exit(), Exit::PlanRefused);
-        assert!(error.hint_text().is_some_and(|hint| hint.starts_with("nothing was touched")));
-        error.message().to_owned()
-    }
-
-    #[test]
-    fn what_is_written_is_read_back_and_private() {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let path = directory.path().join("plan.json");
-        std::fs::write(&path, "an older plan").expect("writable");
-        let sealed = plan().seal();
-        write(&sealed, &path).expect("writable");
-        assert_eq!(parse(&std::fs::read(&path).expect("readable"), "p").expect("sealed"), sealed);
-        let names: Vec<_> = directory.path().read_dir().expect("readable").collect();
-        assert_eq!(names.len(), 1, "no temporary file stays");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            assert_eq!(path.metadata().expect("there").permissions().mode() & 0o777, 0o600);
-        }
-    }
-
-    #[test]
-    fn a_place_that_cannot_be_written_leaves_nothing_behind() {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let error = write(&plan().seal(), directory.path()).expect_err("it is a directory");
-        assert!(error.message().ends_with("is not a regular file"));
-        let missing = directory.path().join("missing/plan.json");
-        assert_eq!(write(&plan().seal(), &missing).expect_err("no such directory").exit(), Exit::Failed);
-        assert_eq!(directory.path().read_dir().expect("readable").count(), 0);
-    }
-
-    #[test]
-    fn layout_does_not_matter_and_serialising_is_stable() {
-        let sealed = plan().seal();
-        let pretty = to_text(&sealed).expect("plain data");
-        let compact = serde_json::to_string(&sealed).expect("plain data");
-        for text in [&pretty, &compact, &pretty.replace('\n', "\r\n")] {
-            assert_eq!(parse(text.as_bytes(), "p").expect("sealed"), sealed);
-        }
-        assert_eq!(to_text(&parse(pretty.as_bytes(), "p").expect("sealed")).expect("plain data"), pretty);
-        assert_eq!(sealed.id().len(), 12);
-    }
-
-    #[test]
-    fn every_refusal_has_its_own_words() {
-        let sealed = to_text(&plan().seal()).expect("plain data");
-        assert_eq!(refusal(""), "p.json is truncated: it ends in the middle");
-        assert_eq!(refusal(&sealed[..sealed.len() / 2]), "p.json is truncated: it ends in the middle");
-        assert!(refusal("version = 1\n").starts_with("p.json is damaged: it is not JSON"));
-        assert_eq!(refusal("[]"), "p.json is not a redrive plan: it is JSON of another shape");
-        assert_eq!(refusal("{}"), "p.json is not a redrive plan: its \"type\" is not \"redrive.plan\"");
-        assert_eq!(
-            refusal(&sealed.replacen("\"format\": 1", "\"format\": 2", 1)),
-            "p.json is a plan of format 2; this redrive reads format 1"
-        );
-        assert_eq!(
-            refusal(&sealed.replacen("\"bound\": ", "\"bound\": 9", 1)),
-            "p.json was altered since it was made: its digest is not that of its content"
-        );
-        assert!(refusal(&sealed.replacen("\"cost\"", "\"coast\"", 1)).contains("unknown field `coast`"));
-        assert!(refusal(&sealed.replacen("\"targets\"", "\"digest\"", 1)).contains("duplicate field"));
-        let mut forged = plan();
-        forged.job.text.push_str("# more\n");
-        let forged = to_text(&forged.seal()).expect("plain data");
-        assert!(refusal(&forged).ends_with("the SHA-256 of its job is not that of the job's text"));
-    }
-
-    #[test]
-    fn a_plan_expires_and_cannot_come_from_the_future() {
-        let plan = plan().seal();
-        assert!(check_time(&plan, plan.created).is_ok());
-        assert!(check_time(&plan, plan.expires).is_ok());
-        let error = check_time(&plan, at("2026-11-23T06:00:01Z")).expect_err("a second late");
-        assert!(error.message().contains("expired at 2026-11-23T06:00:00Z"), "{error}");
-        assert!(check_time(&plan, at("2026-11-22T05:55:00Z")).is_ok(), "clocks differ");
-        let error = check_time(&plan, at("2026-11-22T05:54:59Z")).expect_err("too early");
-        assert!(error.message().contains("in the future"), "{error}");
-        assert_eq!(error.exit(), Exit::PlanRefused);
-    }
-
-    #[test]
-    fn a_changed_queue_is_named_with_what_changed() {
-        let planned = attributes("orders-dlq");
-        assert!(check_fingerprint(&planned, &planned).is_ok());
-        let counts = crate::sqs::Counts { visible: 7, ..planned.counts };
-        assert!(check_fingerprint(&planned, &QueueAttributes { counts, ..planned.clone() }).is_ok());
-        let changed = [
-            (QueueAttributes { created: Some(at("2026-11-22T00:00:00Z")), ..planned.clone() }, "created anew"),
-            (QueueAttributes { redrive_policy: redrives_to("orders"), ..planned.clone() }, "redrive policy changed"),
-            (QueueAttributes { fifo: true, ..planned.clone() }, "its type changed"),
-            (QueueAttributes { kms_key: Some("alias/k".to_owned()), ..planned.clone() }, "was none, is alias/k"),
-            (attributes("other"), "another queue"),
-        ];
-        for (now, words) in changed {
-            let error = check_fingerprint(&planned, &now).expect_err(words);
-            assert!(error.message().contains(words), "{error}");
-            assert_eq!(error.exit(), Exit::PlanRefused);
-        }
-    }
-
-    /// Whatever was done to the bytes: refused, or the same plan.
-    fn refused_or_harmless(bytes: &[u8], sealed: &Plan) {
-        if let Ok(read) = parse(bytes, "p") {
-            assert_eq!(&read, sealed);
-        }
-    }
-
-    #[test]
-    fn no_byte_can_be_flipped_and_no_end_cut_off_unnoticed() {
-        let sealed = plan().seal();
-        let text = serde_json::to_vec(&sealed).expect("plain data");
-        for position in 0..text.len() {
-            refused_or_harmless(&text[..position], &sealed);
-            for flip in [1, 0x20, 0x80] {
-                let mut bytes = text.clone();
-                bytes[position] ^= flip;
-                refused_or_harmless(&bytes, &sealed);
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_byte_replaced_anywhere_is_refused_or_harmless(position: prop::sample::Index, byte: u8) {
-            let sealed = plan().seal();
-            let mut bytes = to_text(&sealed).expect("plain data").into_bytes();
-            let position = position.index(bytes.len());
-            bytes[position] = byte;
-            refused_or_harmless(&bytes, &sealed);
-        }
-
-        #[test]
-        fn any_bytes_are_refused_without_a_panic(bytes: Vec<u8>) {
-            prop_assert!(parse(&bytes, "p").is_err());
-        }
-    }
-}
+mod tests;

@@ -21,10 +21,9 @@ mod sample;
 mod seen;
 mod stats;
 mod totals;
-pub(crate) mod words;
 
 pub use document::*;
-pub use file::{MAX_BYTES, check_fingerprint, check_time, parse, sha256, to_text, write};
+pub use file::{MAX_BYTES, check_fingerprint, check_time, parse, parse_kept, sha256, to_kept_text, to_text, write};
 pub use hazards::sampling_refusal;
 pub use make::{Place, Request, make};
 pub use origins::Opener;

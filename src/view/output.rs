@@ -51,6 +51,13 @@ pub fn note(text: &str) {
     err(&neutral(text));
 }
 
+/// Writes a question to stderr, and stays on its line for the answer.
+pub fn prompt(text: &str) {
+    let mut stderr = io::stderr().lock();
+    // Where it cannot be shown, it cannot be answered either.
+    let _ = stderr.write_all(neutral_lines(text).as_bytes()).and_then(|()| stderr.flush());
+}
+
 /// Whether stdout takes colours.
 pub fn stdout_colour() -> bool {
     io::stdout().is_terminal() && is_colour_wanted()

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::words;
+
 /// Text made here from numbers alone, so that it holds nothing from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Plain(String);
@@ -15,15 +17,7 @@ impl Plain {
 
 /// A count with its thousands apart.
 pub(super) fn grouped(number: u64) -> Plain {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    Plain(text)
+    Plain(words::thousands(number))
 }
 
 /// A count and what it counts, in the singular or the plural.
@@ -38,7 +32,7 @@ pub(super) fn messages(number: u64) -> Plain {
 
 /// A moment, to the second.
 pub(super) fn time(at: Timestamp) -> Plain {
-    Plain(at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+    Plain(words::moment(at))
 }
 
 /// How long something took, in its two largest units.
@@ -74,10 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_stand_apart() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (u64::MAX, "18,446,744,073,709,551,615")] {
-            assert_eq!(grouped(number).as_str(), text);
-        }
+    fn counts_are_singular_or_plural() {
         assert_eq!(messages(1).as_str(), "1 message");
         assert_eq!(messages(0).as_str(), "0 messages");
     }

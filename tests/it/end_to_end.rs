@@ -100,7 +100,7 @@ pub(crate) fn assert_all_in_place(stage: &Stage, total: usize) {
     assert_eq!(all, visible, "what stays is visible again");
 }
 
-fn differences(found: &Inventory, expected: &Inventory) -> Vec<String> {
+pub(crate) fn differences(found: &Inventory, expected: &Inventory) -> Vec<String> {
     let all = found.keys().chain(expected.keys());
     let number = |inventory: &Inventory, content| inventory.get(content).copied().unwrap_or(0);
     let differing = all.filter(|content| number(found, content) != number(expected, content));

@@ -215,7 +215,12 @@ async fn a_stop_finishes_what_is_under_way_and_gives_back_the_rest() {
         let job = format!("{JOB}\n[limits]\nrate = \"100/s\"\n");
         let stage = stage(900, &job).await;
         let child = stage.spawn(&["apply", "plan.json", "--format", "json"]);
-        tokio::time::sleep(Duration::from_millis(900)).await;
+        let under_way = async {
+            while stage.counts("orders").0 + stage.counts("audit").0 < 20 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(2), under_way).await.expect("something arrives");
         let pid = child.id().expect("running").to_string();
         let sent = std::process::Command::new("kill").args([format!("-{signal}"), pid]).status().expect("kill");
         assert!(sent.success());
@@ -382,7 +387,7 @@ async fn messages_larger_together_than_the_pipeline_do_not_block_it() {
     let job = "version = 1\nname = \"large\"\n[source]\nqueue = \"orders-dlq\"\n[unmatched]\nto = \"origin\"\n";
     stage.file("job.toml", job);
     stage.redrive(&["plan", "job.toml", "--out", "plan.json", "--sample", "10"]).await.expect(0);
-    let ran = tokio::time::timeout(Duration::from_secs(120), apply(&stage)).await.expect("it goes on").expect(0);
+    let ran = tokio::time::timeout(Duration::from_mins(2), apply(&stage)).await.expect("it goes on").expect(0);
     assert_eq!(ran.summary()["moved"], 110);
     assert_eq!(stage.counts("orders"), (110, 110));
 }

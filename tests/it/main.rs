@@ -3,15 +3,20 @@
 #![expect(clippy::unwrap_used, reason = "in a test, what fails says where")]
 
 mod boto3;
+mod commands;
 mod conformance;
 mod crash;
 mod diagnostics;
 mod docs;
 mod end_to_end;
+mod endings;
 mod environment;
 mod guarantees;
+mod hostile;
+mod judged;
 mod judges;
 mod plan_files;
 mod sandbox;
+mod structure;
 mod support;
 mod trouble;

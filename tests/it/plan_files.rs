@@ -300,8 +300,8 @@ async fn a_source_with_a_redrive_policy_is_sampled_only_when_told_to() {
 async fn in_flight(stage: &Stage, queue: &str) {
     let waiting = async {
         loop {
-            let state = stage.sandbox.queue(queue).expect("the queue");
-            if state.messages.iter().any(|message| message.state == Whereabouts::InFlight) {
+            let messages = stage.sandbox.queue(queue).expect("the queue").messages;
+            if messages.iter().any(|message| message.state == Whereabouts::InFlight) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

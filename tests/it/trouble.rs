@@ -48,6 +48,7 @@ pub(crate) fn assert_said(name: &str, said: &str) {
     settings.add_filter(r"127\.0\.0\.1:\d+", "127.0.0.1:[port]");
     settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[time]");
     settings.add_filter(r"\b(plan|run) [0-9a-f]{12}\b", "$1 [id]");
+    settings.add_filter(r"expected one of (`\w+`, )+`\w+` at", "expected one of [fields] at");
     settings.add_filter(r"line \d+ column \d+", "line [n] column [n]");
     settings.add_filter(r"\(process \d+\)", "(process [pid])");
     settings.bind(|| insta::assert_snapshot!(name, said));

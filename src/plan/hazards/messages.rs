@@ -1,9 +1,9 @@
 //! Hazards that lie in the messages and in what the job does with them.
 
-use super::super::words::{duration, moment};
 use super::{Facts, Hazard, are, hazard, list};
 use crate::job::{InDoubt, ORIGIN};
 use crate::target::{RuleId, TargetKind};
+use crate::words::{duration, moment};
 
 /// What expires within this many seconds is said.
 pub(in crate::plan) const EXPIRES_SOON: u64 = 24 * 60 * 60;

@@ -13,10 +13,10 @@ use jiff::Timestamp;
 use super::document::{Estimate, Hazard, Outcome, RuleFigures, Sample};
 use super::sample::End;
 use super::seen::Seen;
-use super::words::{count, thousands};
 use crate::job::Job;
 use crate::sqs::QueueAttributes;
 use crate::target::{Target, TargetId};
+use crate::words::{count, thousands};
 
 pub(super) use messages::EXPIRES_SOON;
 pub use refusals::sampling_refusal;

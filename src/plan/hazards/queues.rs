@@ -1,10 +1,10 @@
 //! Hazards that lie in the queues and in how they could be looked at.
 
-use super::super::words::{count, duration, thousands};
 use super::refusals::{name_of, room_in_flight, stays_in_flight};
 use super::{Facts, Hazard, are, hazard, list};
 use crate::job::{Destination, ORIGIN};
 use crate::plan::End;
+use crate::words::{count, duration, thousands};
 
 pub(super) fn consumer_active(facts: &Facts) -> Option<Hazard> {
     let in_flight = facts.source.counts.in_flight;

@@ -1,11 +1,11 @@
 //! Refusals: what apply may not pass, however much a reviewer wants it.
 
-use super::super::words::{count, thousands};
 use super::{Facts, Hazard, hazard, list, sum};
 use crate::job::{Destination, ORIGIN};
 use crate::plan::Outcome;
 use crate::sqs::{MAX_IN_FLIGHT, QueueAttributes};
 use crate::target::{Reason, RuleId};
+use crate::words::{count, thousands};
 
 /// Whether sampling this queue could move messages: to be asked before the first receive.
 pub fn sampling_refusal(source: &QueueAttributes) -> Option<Hazard> {

@@ -1,3 +1,5 @@
+//! Every hazard where it applies, and nowhere else.
+
 use super::*;
 use crate::job::ORIGIN;
 use crate::plan::fake::{at, attributes, redrives_to};

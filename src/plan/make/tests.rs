@@ -1,3 +1,5 @@
+//! Plans of whole jobs against queues in memory.
+
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! Samples of queues that behave as SQS may: what is taken is given back, and the sample ends.
+
 use std::collections::BTreeSet;
 
 use super::super::fake::{FakeQueue, attributes, call_error, message};

@@ -10,8 +10,8 @@ use super::text::lines_of;
 use super::{
     ages, basis, cost_words, counts, interval, next_step, projected, properties, scope, shown_rules, totals, words_of,
 };
-use crate::plan::words::{moment, thousands};
 use crate::plan::{Estimate, Hazard, Plan};
+use crate::words::{moment, thousands};
 
 /// The plan as Markdown. `file` is where it was saved.
 pub fn markdown(plan: &Plan, file: Option<&str>) -> String {

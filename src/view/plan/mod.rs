@@ -8,10 +8,10 @@ mod text;
 use std::fmt::Write as _;
 
 use crate::error::Result;
-use crate::plan::words::{bytes, count, dollars, duration, moment, thousands};
 use crate::plan::{Cost, Estimate, Outcome, Plan, RuleFigures};
 use crate::sqs::QueueAttributes;
 use crate::target::{RuleId, Target, TargetKind};
+use crate::words::{bytes, count, dollars, duration, moment, thousands};
 
 pub use markdown::markdown;
 pub use text::text;

@@ -1,3 +1,5 @@
+//! A plan as text, JSON and Markdown, also with text that would like to be more than text.
+
 use super::super::text::Style;
 use super::*;
 use crate::plan::fake::plan;
@@ -10,7 +12,7 @@ fn plain(plan: &Plan) -> String {
 #[test]
 fn a_terminal_shows_it_at_a_glance() {
     insta::assert_snapshot!(plain(&plan().seal()), @r#"
-    Plan ad9905481985 for job orders-dlq
+    Plan c53386562956 for job orders-dlq
       INC-4711: gateway timeouts
       jobs/orders-dlq.toml, planned 2026-11-22 06:00:00 UTC by redrive 0.1.0, can be applied until
       2026-11-23 06:00:00 UTC
@@ -72,7 +74,7 @@ fn a_terminal_shows_it_at_a_glance() {
 #[test]
 fn a_pull_request_shows_hazards_first_and_examples_folded() {
     insta::assert_snapshot!(markdown(&plan().seal(), Some("plan.json")), @r#"
-    ## Redrive plan ad9905481985 for job orders-dlq
+    ## Redrive plan c53386562956 for job orders-dlq
 
     INC-4711: gateway timeouts
 

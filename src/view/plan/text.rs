@@ -7,9 +7,9 @@ use super::super::text::{Style, neutral, wrapped};
 use super::{
     ages, basis, cost_words, counts, interval, next_step, projected, properties, scope, shown_rules, totals, words_of,
 };
-use crate::plan::words::{count, moment, thousands};
 use crate::plan::{Estimate, Example, Hazard, Plan};
 use crate::target::Target;
+use crate::words::{count, moment, thousands};
 
 const WIDTH: usize = 100;
 

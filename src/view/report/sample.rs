@@ -99,6 +99,7 @@ pub(in crate::view) fn plan() -> Plan {
         cost: Cost { sqs_requests: 3000, s3_requests: 2000, micro_usd: 1200, seconds_at_rate: None },
         refusals: Vec::new(),
         hazards: Vec::new(),
+        examples_sha256: String::new(),
         examples: Vec::new(),
     }
 }

@@ -69,7 +69,7 @@ where
 }
 
 /// The two are equal, or the check fails.
-#[expect(clippy::needless_pass_by_value, reason = "it reads better at its two hundred uses")]
+#[expect(clippy::needless_pass_by_value, reason = "checks compare what they have just made")]
 pub(super) fn same<T: PartialEq + Debug>(what: &str, found: T, expected: T) -> Outcome {
     ensure!(found == expected, "{what}: {found:?} where {expected:?} is expected");
     Ok(())
@@ -169,10 +169,9 @@ impl Stand {
     }
 
     /// Receives a message as often as its queue allows, and once more, which moves it to the dead-letter queue.
-    pub(super) async fn kill(&self, url: &str, times: usize, count: usize) -> Outcome {
-        for _ in 0..times {
-            let received = self.receive_for(url, count, 20).await?;
-            for message in &received {
+    pub(super) async fn kill(&self, url: &str, receives: usize, count: usize) -> Outcome {
+        for _ in 0..receives {
+            for message in &self.receive_for(url, count, 20).await? {
                 self.give_back(url, message).await?;
             }
         }

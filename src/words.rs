@@ -1,5 +1,5 @@
-//! Figures in sentences: digits in groups of three, singular and plural. Shared with the view, so that a hazard and a table say
-//! the same number in the same way.
+//! Figures in sentences: digits in groups of three, singular and plural. For plan and view alike, so that a hazard and a table
+//! say the same number in the same way. Pure.
 
 use jiff::Timestamp;
 

@@ -1,0 +1,281 @@
+//! The journal's words: what it is told and what it answers. The fields of a claim, an intent and a proof are the journal's
+//! alone, so that nobody else can make one.
+
+use jiff::Timestamp;
+
+use crate::message::{MessageId, ReceiptHandle};
+use crate::target::{Reason, RuleId, TargetId};
+
+/// A delivery as it comes from a receive.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The message.
+    pub id: MessageId,
+    /// The handle of this delivery.
+    pub receipt: ReceiptHandle,
+    /// `ApproximateReceiveCount`.
+    pub receive_count: Option<u32>,
+    /// `DeadLetterQueueSourceArn`, which is gone after the send: here it is kept.
+    pub origin: Option<String>,
+    /// When the receive was asked for; the twelve hours count from it.
+    pub received: Timestamp,
+    /// Until when it is surely invisible to others.
+    pub until: Timestamp,
+}
+
+/// What the journal knows of a delivered message.
+#[derive(Debug)]
+pub enum Admitted {
+    /// Nothing that hinders judging it.
+    New(Claim),
+    /// A send of it may have arrived.
+    Doubtful(Doubtful),
+    /// It is safely elsewhere: delete it, do not send it.
+    Sent(Sent),
+    /// This run sent it, and it came back.
+    Bounced(Claim),
+    /// Another delivery of it is being handled right now. The newer handle is noted; there is nothing to do.
+    Duplicate,
+}
+
+/// The right to decide about one delivered message. There is one a message at a time.
+#[derive(Debug)]
+pub struct Claim {
+    pub(super) delivered: Delivered,
+    /// When a send of it was first intended that may have arrived.
+    pub(super) doubted: Option<Timestamp>,
+}
+
+/// A message and the handle it was delivered with. The handle goes along from the claim to the proof, so that a proof does
+/// not hang on the lease, which may end on the way.
+#[derive(Debug)]
+pub(super) struct Delivered {
+    pub(super) id: MessageId,
+    pub(super) receipt: ReceiptHandle,
+    pub(super) receive_count: Option<u32>,
+    /// The number of the queue it came from, in the journal.
+    pub(super) origin: Option<i64>,
+}
+
+impl Claim {
+    /// The message.
+    pub fn id(&self) -> &MessageId {
+        &self.delivered.id
+    }
+}
+
+/// A message of which a send may have arrived. Another type than [`Claim`]: it takes a decision to send it again.
+#[derive(Debug)]
+pub struct Doubtful {
+    pub(super) delivered: Delivered,
+    pub(super) since: Timestamp,
+    pub(super) this_run: bool,
+}
+
+impl Doubtful {
+    /// The message.
+    pub fn id(&self) -> &MessageId {
+        &self.delivered.id
+    }
+
+    /// When the first send of it was intended that may have arrived: a deduplication window counts from it.
+    pub fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    /// Whether all its sends were this run's, so that the next is to the same place, under the same name.
+    pub fn is_of_this_run(&self) -> bool {
+        self.this_run
+    }
+
+    /// Decides that the message is judged again, knowing that a copy may have arrived.
+    pub fn judge_again(self) -> Claim {
+        Claim { delivered: self.delivered, doubted: Some(self.since) }
+    }
+}
+
+/// A decision about a claimed message.
+#[derive(Debug)]
+pub struct Judgement {
+    /// Which message.
+    pub claim: Claim,
+    /// The rule that took it.
+    pub rule: RuleId,
+    /// Whether its retry count is exhausted.
+    pub exhausted: bool,
+    /// What is decided.
+    pub decision: Decided,
+}
+
+/// What is decided about a message.
+#[derive(Debug)]
+pub enum Decided {
+    /// It is to be sent to this target.
+    Send(TargetId),
+    /// It is deleted without being sent; the target is of the kind `drop`.
+    Drop(TargetId),
+    /// It stays in the source.
+    Stay(Stay),
+}
+
+/// Why and how a message stays.
+#[derive(Debug)]
+pub enum Stay {
+    /// Left where it is.
+    Kept(Reason),
+    /// It should move and cannot; with which path, size or name it is about.
+    Blocked(Reason, String),
+    /// It is in doubt, and waits for a decision; with the target a copy may be at.
+    Held,
+}
+
+/// What a judgement became, on disk.
+#[derive(Debug)]
+pub enum Judged {
+    /// It may be sent now.
+    Intended(Intended),
+    /// It may be deleted now.
+    Sent(Sent),
+    /// It stays.
+    Stays,
+}
+
+/// The intent to send a message, on disk: what a send takes.
+#[derive(Debug)]
+pub struct Intended {
+    pub(super) delivered: Delivered,
+}
+
+impl Intended {
+    /// The message.
+    pub fn id(&self) -> &MessageId {
+        &self.delivered.id
+    }
+}
+
+/// How a send ended.
+#[derive(Debug)]
+pub struct Settlement {
+    /// Which one.
+    pub intended: Intended,
+    /// How.
+    pub end: SendEnd,
+}
+
+/// How a send ended.
+#[derive(Debug)]
+pub enum SendEnd {
+    /// The destination acknowledged it, under this new ID where it is a queue.
+    Acknowledged(Option<MessageId>),
+    /// The destination will not have it, with the words it used.
+    Refused(Reason, String),
+    /// The answer never came.
+    AnswerLost,
+    /// It was surely not sent and will not be now; the next session judges it again.
+    Withdrawn,
+    /// It was surely not sent, and stays because one before it in its message group stays.
+    Behind,
+}
+
+/// What a settlement became, on disk.
+#[derive(Debug)]
+pub enum Settled {
+    /// It may be deleted now.
+    Sent(Sent),
+    /// Nobody can say whether it arrived.
+    Doubtful(Doubtful),
+    /// It stays in the source.
+    Stays,
+}
+
+/// The proof that a message is safely elsewhere, on disk in the journal: what a delete takes. Only the journal makes it.
+#[derive(Debug)]
+pub struct Sent {
+    pub(super) delivered: Delivered,
+    pub(super) run: i64,
+    /// Whether its deletion was confirmed with another handle.
+    pub(super) confirmed: bool,
+}
+
+impl Sent {
+    /// The message.
+    pub fn id(&self) -> &MessageId {
+        &self.delivered.id
+    }
+
+    /// The newest receipt handle of it that is known.
+    pub fn receipt(&self) -> &ReceiptHandle {
+        &self.delivered.receipt
+    }
+}
+
+/// How a delete ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteEnd {
+    /// The source confirmed it.
+    Confirmed,
+    /// The source would not have the handle: the message comes back, and is deleted then.
+    HandleRefused,
+    /// No answer, or none that counts; the handle may still be good.
+    Unknown,
+}
+
+/// A message in flight with us.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    /// The message.
+    pub id: MessageId,
+    /// The newest receipt handle that is known.
+    pub receipt: ReceiptHandle,
+    /// When it was received.
+    pub received: Timestamp,
+    /// Until when it is surely invisible to others.
+    pub until: Timestamp,
+}
+
+/// Which run to begin or to go on with.
+#[derive(Debug, Clone)]
+pub struct RunSpec {
+    /// The plan's identity.
+    pub name: String,
+    /// The source queue's ARN.
+    pub source_arn: String,
+    /// The SHA-256 of the job's text.
+    pub job_sha256: String,
+    /// The plan document, without its examples.
+    pub plan: String,
+}
+
+/// A run that was begun, with what an earlier session left behind.
+#[derive(Debug)]
+pub struct Begun {
+    /// Whether it had been begun before.
+    pub resumed: bool,
+    /// Whether an earlier process was ended in the midst of it, and may have messages in flight that no journal knows.
+    pub interrupted: bool,
+    /// Sends whose answers were lost with that process.
+    pub in_doubt: u64,
+    /// Messages whose last send may have arrived, with where it went.
+    pub doubtful: Vec<(MessageId, Option<TargetId>)>,
+    /// Messages that are safely elsewhere and still to be deleted, with the handles that are known.
+    pub to_delete: Vec<Sent>,
+    /// Messages in flight that are to be given back at once.
+    pub to_release: Vec<Lease>,
+    /// SQS requests of earlier sessions.
+    pub requests: u64,
+    /// Milliseconds of earlier sessions.
+    pub elapsed_ms: u64,
+}
+
+/// How a session of a run ended.
+#[derive(Debug, Clone)]
+pub struct SessionEnd {
+    /// Whether the run is finished.
+    pub finished: bool,
+    /// The outcome's code.
+    pub outcome: String,
+    /// SQS requests of the run so far.
+    pub requests: u64,
+    /// Milliseconds of the run so far.
+    pub elapsed_ms: u64,
+}

@@ -1,0 +1,116 @@
+//! How a run ends: not before its work is done, not long after it was asked to, and finished where nothing more can be done.
+
+use std::time::Duration;
+
+use redrive::sandbox::{Fault, Rule, Seed};
+
+use crate::end_to_end::{JOB, assert_adds_up, assert_all_in_place, message};
+use crate::support::stage::{Stage, failed};
+
+const FIFO_JOB: &str = r#"
+version = 1
+name = "fifo"
+[source]
+queue = "in.fifo"
+visibility_timeout = "30s"
+[destination.out]
+sqs = { queue = "out.fifo" }
+[unmatched]
+to = "out"
+"#;
+
+/// A FIFO queue with numbered messages in groups, and one to move them to; planned.
+async fn fifo_stage(messages: usize, groups: usize) -> Stage {
+    let stage = Stage::new().await;
+    let fifo = [("FifoQueue", "true"), ("ContentBasedDeduplication", "true")];
+    stage.queue("in.fifo", &fifo);
+    stage.queue("out.fifo", &fifo);
+    let seeds = (0..messages).map(|number| {
+        let mut seed = Seed::new(format!("{number}"));
+        seed.group = Some(format!("group-{}", number % groups));
+        seed.deduplication = Some(format!("d{number}"));
+        seed
+    });
+    stage.sandbox.seed("in.fifo", seeds).expect("seeded");
+    stage.file("job.toml", FIFO_JOB);
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    stage.sandbox.clear_log();
+    stage
+}
+
+fn arrived(stage: &Stage, queue: &str) -> Vec<String> {
+    stage.sandbox.queue(queue).expect("queue").messages.into_iter().map(|message| message.body).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_behind_a_refused_message_of_a_group_stays_and_the_run_is_finished() {
+    let stage = fifo_stage(10, 1).await;
+    let refused = Fault::FailEntry { index: 0, sender_fault: true, code: "Because".to_owned() };
+    // The fourth: three of the group have gone, six wait behind it.
+    stage.sandbox.faults().add(Rule::new(refused).action("SendMessageBatch").nth(4));
+    let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(6).summary();
+    assert_adds_up(&summary);
+    assert_eq!(summary["outcome"], "finished", "{summary}");
+    let figures = ["moved", "failed", "kept", "unfinished"].map(|name| summary[name].as_u64().expect(name));
+    assert_eq!(figures, [3, 1, 6, 0], "{summary}");
+    assert_eq!(arrived(&stage, "out.fifo"), ["0", "1", "2"]);
+    assert_eq!(stage.counts("in.fifo"), (7, 7), "what stays is visible again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_is_not_dry_while_what_is_on_its_way_hides_the_rest_of_its_group() {
+    // One group, so that a receive finds nothing until the ten before have gone, one after the other; and a destination so
+    // slow that there are more empty receives meanwhile than mean a dry source.
+    let stage = fifo_stage(12, 1).await;
+    let slow = Fault::Latency { ms: 1_600, jitter_ms: 0, when: redrive::sandbox::When::Before };
+    stage.sandbox.faults().add(Rule::new(slow).action("SendMessageBatch"));
+    let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(0).summary();
+    assert_eq!((&summary["moved"], &summary["still_visible"]), (&12.into(), &0.into()), "{summary}");
+    assert_eq!(arrived(&stage, "out.fifo"), (0..12).map(|number| number.to_string()).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_does_not_wait_for_the_rate() {
+    let stage = Stage::with_queues().await;
+    stage.sandbox.seed("orders-dlq", (0..120).map(|number| failed(format!("{number}")))).expect("seeded");
+    let job = "version = 1\nname = \"slow\"\n[source]\nqueue = \"orders-dlq\"\n[unmatched]\nto = \"origin\"\n[limits]\nrate = \"1/s\"\n";
+    stage.file("job.toml", job);
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    let child = stage.spawn(&["apply", "plan.json", "--format", "json"]);
+    while stage.requests("SendMessageBatch") == 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let pid = child.id().expect("running").to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
+    // At this rate, what its receivers hold would take two minutes.
+    let output = tokio::time::timeout(Duration::from_secs(30), child.wait_with_output()).await;
+    assert_eq!(output.expect("it ends soon").expect("output").status.code(), Some(3));
+    let (all, visible) = stage.counts("orders-dlq");
+    assert!(all > 0 && all == visible, "the rest is given back: {visible} of {all}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_may_not_keep_messages_invisible_stops_and_says_so() {
+    let stage = Stage::with_queues().await;
+    stage.sandbox.seed("orders-dlq", (0..60).map(message)).expect("seeded");
+    stage.file("job.toml", &format!("{JOB}\n[limits]\nrate = \"2/s\"\n"));
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    stage.sandbox.faults().add(Rule::new(Fault::AccessDenied).action("ChangeMessageVisibilityBatch"));
+    let ran = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(3);
+    let error = ran.summary()["error"].to_string();
+    assert!(error.contains("ChangeMessageVisibilityBatch"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_with_an_older_handle_is_not_the_end_of_a_message() {
+    const TOTAL: usize = 600;
+    let stage = Stage::with_queues().await;
+    stage.sandbox.seed("orders-dlq", (0..TOTAL).map(message)).expect("seeded");
+    stage.file("job.toml", JOB);
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    stage.sandbox.faults().add(Rule::new(Fault::Duplicate).action("ReceiveMessage").probability(0.4).times(40));
+    stage.sandbox.faults().add(Rule::new(Fault::IgnoreStaleHandle).action("DeleteMessageBatch"));
+    let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(0).summary();
+    assert_adds_up(&summary);
+    assert_all_in_place(&stage, TOTAL);
+}

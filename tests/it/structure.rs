@@ -1,0 +1,201 @@
+//! The house's rules, held by reading the sources: which module may import which, how long a file may be, who may print.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// What each module may import, in an order in which each imports only what stands above it: imports run one way.
+const IMPORTS: &[(&str, &[&str])] = &[
+    ("exit", &[]),
+    ("message", &[]),
+    ("job", &[]),
+    ("queue", &[]),
+    ("words", &[]),
+    ("error", &["exit"]),
+    ("md5", &["message"]),
+    ("target", &["job", "queue"]),
+    ("journal", &["error", "message", "target"]),
+    // The seams. A delete takes a proof, and only the journal makes one.
+    ("sqs", &["error", "journal", "message", "queue"]),
+    ("store", &["sqs"]),
+    ("rule", &["job", "message", "sqs", "target"]),
+    ("plan", &["error", "job", "journal", "message", "rule", "sqs", "store", "target", "words"]),
+    ("apply", &["error", "exit", "job", "journal", "message", "plan", "rule", "sqs", "store", "target"]),
+    // Behind the seams.
+    ("aws", &["error", "journal", "md5", "message", "sqs", "store"]),
+    ("sandbox", &["error"]),
+    // The types that plan and apply publish, and what the journal says of a run.
+    ("view", &["apply", "error", "journal", "message", "plan", "sqs", "target", "words"]),
+    ("cli", &[]),
+    (
+        "commands",
+        &[
+            "apply", "aws", "cli", "error", "exit", "job", "journal", "plan", "rule", "sandbox", "sqs", "store",
+            "target", "view",
+        ],
+    ),
+];
+
+/// Crates that only one module knows.
+const KEPT_TO: &[(&str, &str)] = &[
+    ("aws_config", "aws"),
+    ("aws_credential_types", "aws"),
+    ("aws_sdk_s3", "aws"),
+    ("aws_sdk_sqs", "aws"),
+    ("aws_smithy_http_client", "aws"),
+    ("aws_smithy_runtime_api", "aws"),
+    ("aws_smithy_types", "aws"),
+    ("aws_types", "aws"),
+    ("indicatif", "view"),
+    ("rusqlite", "journal"),
+    ("hyper", "sandbox"),
+    ("s3s", "sandbox"),
+    ("s3s_fs", "sandbox"),
+];
+
+const MOST_LINES: usize = 400;
+const MOST_LINES_OF_A_TEST: usize = 600;
+
+struct Source {
+    /// Below the crate's root.
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    /// The module of the crate that the file belongs to.
+    fn module(&self) -> String {
+        let first = self.path.components().nth(1).expect("below src").as_os_str().to_string_lossy().into_owned();
+        first.trim_end_matches(".rs").to_owned()
+    }
+
+    fn is_test(&self) -> bool {
+        self.path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
+    }
+
+    /// The text without comments and without the tests at its end.
+    fn code(&self) -> String {
+        let text = self.text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        text.lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .fold(String::new(), |code, line| code + line + "\n")
+    }
+}
+
+fn sources(folder: &str) -> Vec<Source> {
+    fn collect(root: &Path, folder: &Path, found: &mut Vec<Source>) {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                collect(root, &path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).expect("UTF-8");
+                found.push(Source { path: path.strip_prefix(root).expect("below the root").to_owned(), text });
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    collect(root, &root.join(folder), &mut found);
+    assert!(found.len() > 10, "no sources in {folder}");
+    found
+}
+
+/// The names that follow this prefix, such as the modules after `crate::`, braces included.
+fn names_after<'t>(code: &'t str, prefix: &str) -> BTreeSet<&'t str> {
+    let mut names = BTreeSet::new();
+    for (position, _) in code.match_indices(prefix) {
+        let before = code[..position].chars().next_back();
+        if before.is_some_and(|before| before.is_alphanumeric() || matches!(before, '_' | '$')) {
+            continue;
+        }
+        let rest = &code[position + prefix.len()..];
+        let word = |text: &'t str| {
+            let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+            &text[..end]
+        };
+        if let Some(list) = rest.strip_prefix('{') {
+            // No nested lists at the crate's root: rustfmt's one import a module is the style here.
+            names.extend(list.split('}').next().unwrap_or_default().split(',').map(|name| word(name.trim())));
+        } else {
+            names.insert(word(rest));
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+#[test]
+fn imports_run_one_way() {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources("src").iter().filter(|source| !source.is_test()) {
+        let module = source.module();
+        let code = source.code();
+        let mut names = names_after(&code, "crate::");
+        names.remove(module.as_str());
+        found.entry(module).or_default().extend(names.into_iter().map(str::to_owned));
+    }
+    // They hold the whole together, and import it as anybody would.
+    found.remove("lib");
+    found.remove("main");
+    let listed: BTreeMap<String, BTreeSet<String>> = IMPORTS
+        .iter()
+        .map(|(module, imports)| ((*module).to_owned(), imports.iter().map(|name| (*name).to_owned()).collect()))
+        .collect();
+    assert_eq!(found, listed, "imports that are not in the table, or no longer there");
+    for (position, (module, imports)) in IMPORTS.iter().enumerate() {
+        for import in *imports {
+            let above = IMPORTS[..position].iter().any(|(name, _)| name == import);
+            assert!(above, "{module} imports {import}, which does not stand above it");
+        }
+    }
+}
+
+#[test]
+fn what_belongs_to_one_module_is_known_to_it_alone() {
+    for source in sources("src").iter().filter(|source| !source.is_test()) {
+        let (module, code) = (source.module(), source.code());
+        for (library, home) in KEPT_TO {
+            let known =
+                names_after(&code, &format!("{library}::")).len() + names_after(&code, &format!("use {library}")).len();
+            assert!(
+                known == 0 || module == *home,
+                "{} knows {library}, which is {home}'s alone",
+                source.path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn files_fit_in_the_head() {
+    for (folder, most) in [("src", MOST_LINES), ("tests", MOST_LINES_OF_A_TEST)] {
+        for source in sources(folder) {
+            let lines = source.text.lines().count();
+            assert!(lines <= most, "{} has {lines} lines, {most} are the most", source.path.display());
+        }
+    }
+}
+
+#[test]
+fn every_file_says_first_what_it_is_for() {
+    for source in sources("src").iter().chain(&sources("tests")) {
+        let head = source.text.lines().next().unwrap_or_default();
+        assert!(head.starts_with("//! ") && head.len() > 20, "{} begins with {head:?}", source.path.display());
+    }
+}
+
+#[test]
+fn printing_has_one_place() {
+    for source in sources("src").iter().filter(|source| !source.is_test() && !source.path.ends_with("view/output.rs")) {
+        let code = source.code();
+        for way in ["println!", "print!", "stdout().lock()", "stderr().lock()", "dbg!"] {
+            assert!(!code.contains(way), "{} prints with {way}", source.path.display());
+        }
+    }
+}
+
+#[test]
+fn names_are_found_where_they_are_imported() {
+    let code = "use crate::a::B;\nuse crate::{c::D, e};\nlet x = crate::f::g(); pub(in crate::h) $crate::i; mycrate::j";
+    assert_eq!(names_after(code, "crate::").into_iter().collect::<Vec<_>>(), ["a", "c", "e", "f", "h"]);
+}
