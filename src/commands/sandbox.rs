@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use tokio::process::Command;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::SandboxArgs;
 use crate::error::{Error, Result};
@@ -31,6 +32,7 @@ pub(super) async fn sandbox(args: SandboxArgs) -> Result<Exit> {
     let rules = fault_rules(&args)?;
     let copies = args.load.iter().map(|text| copy(text)).collect::<Result<Vec<_>>>()?;
     let is_open = !args.address.is_loopback();
+    let stop = Stop::listen()?;
     let sandbox = Sandbox::start(options(args)?).await?;
     for rule in rules {
         sandbox.faults().add(rule);
@@ -47,25 +49,31 @@ pub(super) async fn sandbox(args: SandboxArgs) -> Result<Exit> {
     }
     let reach = if is_open { "OPEN TO OTHER MACHINES" } else { "listening on loopback only" };
     output::note(&format!("{reach}; Ctrl-C ends it, and what it holds is gone then"));
-    stopped().await?;
+    stop.told().await;
     sandbox.stop().await;
     Ok(Exit::Done)
 }
 
-/// Waits to be told to end. Buckets in a directory of the sandbox's own go only with an orderly end.
-async fn stopped() -> Result<()> {
-    let failed = |error: std::io::Error| Error::failed(format!("signals cannot be listened for: {error}"));
-    #[cfg(unix)]
-    {
-        let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(failed)?;
+/// Being told to end. Listened for before anything is printed: buckets in a directory of the sandbox's own go only with an
+/// orderly end.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self> {
+        let listen =
+            |kind| signal(kind).map_err(|error| Error::failed(format!("signals cannot be listened for: {error}")));
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn told(mut self) {
         tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted.map_err(failed),
-            _ = terminate.recv() => Ok(()),
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.map_err(failed)
 }
 
 fn fault_rules(args: &SandboxArgs) -> Result<Vec<Rule>> {

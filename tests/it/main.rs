@@ -16,6 +16,7 @@ mod hostile;
 mod judged;
 mod judges;
 mod plan_files;
+mod sandbox;
 mod structure;
 mod support;
 mod trouble;
