@@ -195,8 +195,8 @@ impl Shared {
 
     /// Messages may have been received of which nobody has the handles.
     pub(super) fn expect_orphans(&self) {
-        // A little longer, for the difference between when the receive was asked for and when it was carried out.
-        let grace = self.options.visibility + Duration::from_secs(2);
+        // Longer, for what lies between asking for the receive and its being carried out, and for a server that is late.
+        let grace = self.options.visibility + Duration::from_secs(10);
         let until = Timestamp::now().checked_add(grace).unwrap_or(Timestamp::MAX);
         *self.orphans_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
     }
