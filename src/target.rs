@@ -137,6 +137,8 @@ reasons! {
     DigestMismatch = 41, "digest_mismatch", "the destination's MD5 differs from ours";
     /// An object that is not this message's has its key.
     KeyTaken = 42, "key_taken", "another object has its key";
+    /// It was not finished, and the source no longer has it: it expired, or somebody else deleted or moved it.
+    Gone = 43, "gone", "it is no longer in the source";
 
     // Held: nobody can say whether it arrived.
     /// The answer to its send never came, and the job says `in_doubt = "hold"`.

@@ -142,6 +142,7 @@ async fn is_dry(shared: &Shared) -> bool {
     }
     shared.still_visible.store(counts.visible, Ordering::Relaxed);
     shared.in_flight_elsewhere.store(elsewhere, Ordering::Relaxed);
+    shared.is_dry.store(counts.visible == 0 && counts.delayed == 0 && elsewhere == 0, Ordering::Relaxed);
     true
 }
 

@@ -94,6 +94,10 @@ pub async fn run(apply: Apply) -> Result<Summary> {
     }
     let not_released = lease::release_all(&shared).await;
 
+    // Else a run whose message expired, or was deleted by somebody else, could never be finished.
+    if shared.is_dry.load(Ordering::Relaxed) && !shared.is_halting() {
+        shared.journaled(shared.journal.vanish().await);
+    }
     let tally = shared.journal.tally();
     let halt = shared.take_halt();
     let unfinished = tally.count(|key| summary::is_unfinished(key.state));

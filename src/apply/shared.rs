@@ -130,6 +130,8 @@ pub(super) struct Shared {
     pub(super) in_flight_elsewhere: AtomicU64,
     /// Whether receiving is over for good.
     pub(super) drained: AtomicBool,
+    /// Whether it is over because the source has nothing any more, seen by us or by others.
+    pub(super) is_dry: AtomicBool,
     /// Whether the source stopped answering: nothing more is asked of it, so that the run ends soon.
     pub(super) source_lost: AtomicBool,
     halt: Mutex<Option<Halt>>,
@@ -180,6 +182,7 @@ impl Shared {
             still_visible: AtomicU64::new(0),
             in_flight_elsewhere: AtomicU64::new(0),
             drained: AtomicBool::new(false),
+            is_dry: AtomicBool::new(false),
             source_lost: AtomicBool::new(false),
             halt: Mutex::new(None),
             halted: watch::channel(false).0,

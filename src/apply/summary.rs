@@ -86,7 +86,7 @@ pub struct Figures {
     pub blocked: u64,
     /// In doubt, and left where they were until somebody decides.
     pub held: u64,
-    /// Refused by their destination; left where they were.
+    /// Refused by their destination and left where they were; or not finished, and gone from the source.
     pub failed: u64,
     /// On their way when the run stopped; the same command goes on with them.
     pub unfinished: u64,

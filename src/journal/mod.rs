@@ -140,6 +140,11 @@ impl Journal {
         self.ask(|reply| Command::Unclaim { claims, reply }).await
     }
 
+    /// The source is dry: what is not finished and not in flight with us is gone from it.
+    pub async fn vanish(&self) -> Result<()> {
+        self.ask(|reply| Command::Vanish { reply }).await
+    }
+
     /// How many messages are in flight with us.
     pub async fn lease_count(&self) -> Result<u64> {
         self.ask(|reply| Command::LeaseCount { reply }).await

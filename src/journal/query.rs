@@ -131,7 +131,9 @@ impl Reader {
 
 /// The figures of a run, counted from its rows.
 pub(super) fn tally(connection: &Connection, run: i64) -> rusqlite::Result<Tally> {
-    let mut tally = Tally::default();
+    let of_run = "SELECT deleted_for_others FROM run WHERE id = ?1";
+    let deleted_for_other_runs = connection.query_row(of_run, [run], |row| row.get(0))?;
+    let mut tally = Tally { deleted_for_other_runs, ..Tally::default() };
     let mut statement = connection.prepare(
         "SELECT state, rule, target, exhausted, reason, count(*), sum(doubts > 0) FROM message WHERE run = ?1
          GROUP BY state, rule, target, exhausted, reason",

@@ -35,6 +35,7 @@ CREATE TABLE run (
     outcome TEXT,                   -- how its last session ended
     requests INTEGER NOT NULL DEFAULT 0,
     elapsed_ms INTEGER NOT NULL DEFAULT 0,
+    deleted_for_others INTEGER NOT NULL DEFAULT 0, -- messages that other runs had sent and this one deleted
     in_session INTEGER NOT NULL DEFAULT 0 -- a process is at work on it, or died at it
 );
 -- One row a message and run. The key lets every run find what others did with the same message of the same queue.

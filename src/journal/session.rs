@@ -9,6 +9,7 @@ use super::types::Delivered;
 use super::writer::Writer;
 use super::{Begun, Lease, RunSpec, Sent, SessionEnd};
 use crate::error::Result;
+use crate::target::Reason;
 
 impl Writer {
     pub(super) fn begin(&mut self, spec: &RunSpec) -> Result<Begun> {
@@ -76,6 +77,16 @@ impl Writer {
             }
         }
         Ok((to_delete, to_release))
+    }
+
+    /// What is not finished and not in flight with us, when the source is dry, is gone from it.
+    pub(super) fn vanish(&mut self) -> Result<()> {
+        for id in self.table.unfinished_and_not_leased()? {
+            self.change(&id, Event::Vanish, None, |row| {
+                row.reason = (row.state == State::Failed).then_some(Reason::Gone);
+            })?;
+        }
+        Ok(())
     }
 
     pub(super) fn end(&mut self, end: &SessionEnd) -> Result<()> {

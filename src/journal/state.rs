@@ -23,7 +23,7 @@ pub enum State {
     Kept = 7,
     /// It should move and cannot be sent whole; it stays in the source.
     Blocked = 8,
-    /// Its destination would not have it; it stays in the source.
+    /// Its destination would not have it, and it stays in the source; or it was not finished, and is gone from there.
     Failed = 9,
     /// It was to be sent, was surely not, and goes back to be judged again.
     Returned = 10,
@@ -89,11 +89,13 @@ pub enum Event {
     Drop,
     /// The source confirmed its deletion.
     Delete,
+    /// The source is dry, and it was not met again.
+    Vanish,
 }
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Intend,
         Self::Acknowledge,
         Self::Refuse,
@@ -104,6 +106,7 @@ impl Event {
         Self::Block,
         Self::Drop,
         Self::Delete,
+        Self::Vanish,
     ];
 }
 
@@ -145,6 +148,9 @@ pub fn next(state: Option<State>, event: Event) -> Result<State, Illegal> {
         E::Withdraw if state == Some(S::Resending) => S::InDoubt,
         // On a standard queue a message can reappear after a good delete; deleting it again changes nothing.
         E::Delete if matches!(state, Some(S::Sent | S::Done)) => S::Done,
+        E::Vanish if matches!(state, Some(S::InDoubt | S::Returned)) => S::Failed,
+        // That it is gone is all that was wanted.
+        E::Vanish if state == Some(S::Sent) => S::Done,
         _ => return Err(Illegal { state, event }),
     })
 }
@@ -157,10 +163,25 @@ mod tests {
     fn table(state: Option<State>) -> &'static [(Event, State)] {
         use {Event as E, State as S};
         match state {
-            None | Some(S::Kept | S::Blocked | S::Failed | S::Returned) => {
+            None | Some(S::Kept | S::Blocked | S::Failed) => {
                 &[(E::Intend, S::Sending), (E::Keep, S::Kept), (E::Block, S::Blocked), (E::Drop, S::Sent)]
             }
-            Some(S::InDoubt | S::Held) => &[
+            Some(S::Returned) => &[
+                (E::Intend, S::Sending),
+                (E::Keep, S::Kept),
+                (E::Block, S::Blocked),
+                (E::Drop, S::Sent),
+                (E::Vanish, S::Failed),
+            ],
+            Some(S::InDoubt) => &[
+                (E::Intend, S::Resending),
+                (E::Keep, S::Kept),
+                (E::Block, S::Blocked),
+                (E::Drop, S::Sent),
+                (E::Hold, S::Held),
+                (E::Vanish, S::Failed),
+            ],
+            Some(S::Held) => &[
                 (E::Intend, S::Resending),
                 (E::Keep, S::Kept),
                 (E::Block, S::Blocked),
@@ -179,7 +200,8 @@ mod tests {
                 (E::LoseAnswer, S::InDoubt),
                 (E::Withdraw, S::InDoubt),
             ],
-            Some(S::Sent | S::Done) => &[(E::Delete, S::Done)],
+            Some(S::Sent) => &[(E::Delete, S::Done), (E::Vanish, S::Done)],
+            Some(S::Done) => &[(E::Delete, S::Done)],
         }
     }
 

@@ -257,6 +257,15 @@ impl Table {
         Ok(changed as u64)
     }
 
+    /// Counts deletions for other runs.
+    pub(super) fn add_deleted_for_others(&self, more: u64) -> Result<()> {
+        self.sql(|c| {
+            c.prepare_cached("UPDATE run SET deleted_for_others = deleted_for_others + ?2 WHERE id = ?1")?
+                .execute(params![self.run, more])
+        })?;
+        Ok(())
+    }
+
     /// Whether a send of this run returned this ID.
     pub(super) fn was_sent_by_this_run(&self, id: &MessageId) -> Result<bool> {
         let found = self.sql(|c| {
@@ -273,6 +282,21 @@ impl Table {
             let mut rows = c.prepare("SELECT id FROM message WHERE source = ?1 AND run = ?2 AND state IN (?3, ?4)")?;
             let states = (State::Sending as u8, State::Resending as u8);
             rows.query_map(params![self.source, self.run, states.0, states.1], |row| {
+                Ok(unpack(&row.get::<_, Vec<u8>>(0)?))
+            })?
+            .collect()
+        })
+    }
+
+    /// Messages of this run that are neither done nor at rest, nor in flight with us.
+    pub(super) fn unfinished_and_not_leased(&self) -> Result<Vec<MessageId>> {
+        self.sql(|c| {
+            let mut rows = c.prepare(
+                "SELECT id FROM message WHERE source = ?1 AND run = ?2 AND state IN (?3, ?4, ?5)
+                 AND NOT EXISTS (SELECT 1 FROM lease WHERE source = message.source AND id = message.id)",
+            )?;
+            let states = (State::InDoubt as u8, State::Returned as u8, State::Sent as u8);
+            rows.query_map(params![self.source, self.run, states.0, states.1, states.2], |row| {
                 Ok(unpack(&row.get::<_, Vec<u8>>(0)?))
             })?
             .collect()

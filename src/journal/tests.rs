@@ -99,6 +99,8 @@ async fn what_was_sent_is_deleted_by_whichever_run_meets_it_and_never_sent_again
     assert_eq!(sent.receipt().as_str(), "newer");
     journal.deleted(vec![(sent, DeleteEnd::Confirmed)]).await.expect("deleted");
     assert_eq!(journal.tally().deleted_for_other_runs, 1);
+    let reader = Reader::open(&place.path()).expect("open").expect("there");
+    assert_eq!(reader.tally("second").expect("tally"), journal.tally(), "a later report says the same");
     assert_eq!(journal.tally().received(), 0, "it is no message of the second run");
     // SQS may give it once more after a good delete.
     assert!(matches!(admit(&journal, "a", "latest").await, Admitted::Sent(_)));

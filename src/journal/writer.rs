@@ -39,6 +39,7 @@ pub(super) enum Command {
     Leases { before: Timestamp, most: usize, releasable: bool, reply: Reply<Vec<Lease>> },
     Leased { changes: Vec<(Lease, Option<Timestamp>)>, reply: Reply<()> },
     LeaseCount { reply: Reply<u64> },
+    Vanish { reply: Reply<()> },
     Unclaim { claims: Vec<MessageId>, reply: Reply<()> },
 }
 
@@ -144,6 +145,7 @@ impl Writer {
                 let mut changes = changes.iter();
                 answer!(reply, changes.try_for_each(|(lease, end)| self.table.leased(&lease.id, &lease.receipt, *end)))
             }
+            Command::Vanish { reply } => answer!(reply, self.vanish()),
             Command::LeaseCount { reply } => answer!(reply, self.table.lease_count()),
             Command::Unclaim { claims, reply } => {
                 for id in &claims {
@@ -270,7 +272,9 @@ impl Writer {
         if confirmed && run == self.table.run {
             self.change(&id, Event::Delete, None, |_| {})?;
         } else if confirmed {
-            self.tally.deleted_for_other_runs += self.table.done_by_other_run(&id, run, self.now())?;
+            let changed = self.table.done_by_other_run(&id, run, self.now())?;
+            self.table.add_deleted_for_others(changed)?;
+            self.tally.deleted_for_other_runs += changed;
         }
         Ok(None)
     }

@@ -1,11 +1,10 @@
 //! How a run ends: not before its work is done, not long after it was asked to, and finished where nothing more can be done.
 
-use std::time::Duration;
-
-use redrive::sandbox::{Fault, Rule, Seed};
+use redrive::sandbox::{Fault, Options, Rule, Seed, Signal, When};
 
 use crate::end_to_end::{JOB, assert_adds_up, assert_all_in_place, message};
-use crate::support::stage::{Stage, failed};
+use crate::support::admin::Admin;
+use crate::support::stage::Stage;
 
 const FIFO_JOB: &str = r#"
 version = 1
@@ -62,31 +61,11 @@ async fn a_source_is_not_dry_while_what_is_on_its_way_hides_the_rest_of_its_grou
     // One group, so that a receive finds nothing until the ten before have gone, one after the other; and a destination so
     // slow that there are more empty receives meanwhile than mean a dry source.
     let stage = fifo_stage(12, 1).await;
-    let slow = Fault::Latency { ms: 1_600, jitter_ms: 0, when: redrive::sandbox::When::Before };
+    let slow = Fault::Latency { ms: 1_600, jitter_ms: 0, when: When::Before };
     stage.sandbox.faults().add(Rule::new(slow).action("SendMessageBatch"));
     let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(0).summary();
     assert_eq!((&summary["moved"], &summary["still_visible"]), (&12.into(), &0.into()), "{summary}");
     assert_eq!(arrived(&stage, "out.fifo"), (0..12).map(|number| number.to_string()).collect::<Vec<_>>());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stop_does_not_wait_for_the_rate() {
-    let stage = Stage::with_queues().await;
-    stage.sandbox.seed("orders-dlq", (0..120).map(|number| failed(format!("{number}")))).expect("seeded");
-    let job = "version = 1\nname = \"slow\"\n[source]\nqueue = \"orders-dlq\"\n[unmatched]\nto = \"origin\"\n[limits]\nrate = \"1/s\"\n";
-    stage.file("job.toml", job);
-    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
-    let child = stage.spawn(&["apply", "plan.json", "--format", "json"]);
-    while stage.requests("SendMessageBatch") == 0 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let pid = child.id().expect("running").to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
-    // At this rate, what its receivers hold would take two minutes.
-    let output = tokio::time::timeout(Duration::from_secs(30), child.wait_with_output()).await;
-    assert_eq!(output.expect("it ends soon").expect("output").status.code(), Some(3));
-    let (all, visible) = stage.counts("orders-dlq");
-    assert!(all > 0 && all == visible, "the rest is given back: {visible} of {all}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,4 +92,32 @@ async fn a_delete_with_an_older_handle_is_not_the_end_of_a_message() {
     let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(0).summary();
     assert_adds_up(&summary);
     assert_all_in_place(&stage, TOTAL);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_messages_are_gone_from_the_source_is_finished_and_says_so() {
+    let stage = Stage::with_options(Options { signals: true, ..Options::default() }).await;
+    stage.orders();
+    stage.sandbox.seed("orders-dlq", (0..60).map(message)).expect("seeded");
+    stage.file("job.toml", JOB);
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    let child = stage.spawn(&["apply", "plan.json"]);
+    let pid = child.id().expect("running");
+    let kill = Fault::Kill { pid, signal: Signal::Kill, when: When::After };
+    stage.sandbox.faults().add(Rule::new(kill).action("SendMessageBatch").nth(1));
+    assert_eq!(child.wait_with_output().await.expect("ended").status.code(), None, "it was killed");
+
+    // Somebody else empties the queue meanwhile.
+    let admin = Admin::at(&stage.sandbox.endpoint_url());
+    let url = admin.sqs.get_queue_url().queue_name("orders-dlq").send().await.unwrap().queue_url.unwrap();
+    admin.sqs.purge_queue().queue_url(url).send().await.unwrap();
+
+    let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(6).summary();
+    assert_adds_up(&summary);
+    assert_eq!((&summary["outcome"], &summary["unfinished"]), (&"finished".into(), &0.into()), "{summary}");
+    assert!(summary["failed"].as_u64() > Some(0) && summary["in_doubt"].as_u64() > Some(0), "{summary}");
+    let report = stage.redrive(&["report"]).await.expect(0).stdout;
+    assert!(report.contains("it is no longer in the source") && report.contains("Look for them there"), "{report}");
+    let again = stage.redrive(&["apply", "plan.json"]).await.expect(6);
+    assert!(again.stderr.contains("finished already"), "{}", again.stderr);
 }

@@ -215,12 +215,7 @@ async fn a_stop_finishes_what_is_under_way_and_gives_back_the_rest() {
         let job = format!("{JOB}\n[limits]\nrate = \"100/s\"\n");
         let stage = stage(900, &job).await;
         let child = stage.spawn(&["apply", "plan.json", "--format", "json"]);
-        let under_way = async {
-            while stage.counts("orders").0 + stage.counts("audit").0 < 20 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_mins(2), under_way).await.expect("something arrives");
+        stage.until_requested("DeleteMessageBatch").await;
         let pid = child.id().expect("running").to_string();
         let sent = std::process::Command::new("kill").args([format!("-{signal}"), pid]).status().expect("kill");
         assert!(sent.success());
@@ -407,7 +402,7 @@ async fn a_destination_slower_than_the_visibility_timeout_gets_each_message_once
 async fn a_stop_does_not_wait_for_a_slow_rate() {
     let stage = stage(300, &format!("{JOB}\n[limits]\nrate = \"1/s\"\n")).await;
     let child = stage.spawn(&["apply", "plan.json"]);
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    stage.until_requested("SendMessageBatch").await;
     let pid = child.id().expect("running").to_string();
     assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
     // At the rate, what is already received would take minutes.

@@ -168,6 +168,36 @@ async fn what_waited_behind_a_message_that_stays_is_kept_and_its_doubts_with_it(
 }
 
 #[tokio::test]
+async fn what_is_not_finished_and_no_longer_in_the_source_is_gone() {
+    let place = Place::new();
+    let (journal, _) = place.begin("run").await;
+    let lost = intend(&journal, claim(&journal, "in doubt").await).await;
+    let Settled::Doubtful(doubtful) = settle(&journal, lost, SendEnd::AnswerLost).await else { panic!("doubt") };
+    let returned = intend(&journal, claim(&journal, "returned").await).await;
+    assert!(matches!(settle(&journal, returned, SendEnd::Withdrawn).await, Settled::Stays));
+    let refused = send(&journal, "sent", "s2").await;
+    assert!(journal.deleted(vec![(refused, DeleteEnd::HandleRefused)]).await.expect("deleted").is_empty());
+    let unknown = send(&journal, "in flight", "s3").await;
+    assert!(journal.deleted(vec![(unknown, DeleteEnd::Unknown)]).await.expect("deleted").is_empty());
+    keep(&journal, claim(&journal, "kept").await).await;
+    journal.vanish().await.expect("vanish");
+    let gone = |key: &TallyKey| key.state == State::Failed && key.reason == Some(Reason::Gone);
+    assert_eq!(journal.tally().count(gone), 0, "what is in flight with us is not gone");
+
+    let all = journal.releasable(10).await.expect("leases");
+    journal.leased(all.into_iter().map(|lease| (lease, None)).collect()).await.expect("leased");
+    journal.vanish().await.expect("vanish");
+    let tally = journal.tally();
+    let count = |state| tally.count(|key| key.state == state);
+    assert_eq!((tally.count(gone), count(State::Done), count(State::Sent), count(State::Kept)), (2, 1, 1, 1));
+    assert_eq!(tally.doubted, 1);
+    // Gone too soon, and met again after all: the doubt is still one.
+    journal.unclaim(vec![doubtful.id().clone()]).await.expect("unclaim");
+    assert!(matches!(admit(&journal, "in doubt", "h2").await, Admitted::Doubtful(_)));
+    assert!(matches!(admit(&journal, "returned", "h2").await, Admitted::New(_)));
+}
+
+#[tokio::test]
 async fn the_receive_count_and_the_origin_are_noted() {
     let place = Place::new();
     let (journal, _) = place.begin("run").await;

@@ -20,7 +20,8 @@ pub(in crate::view) fn glance(outcome: &str, figures: &Figures) -> Line {
             .number(figures.held)
             .ours(" held, ")
             .number(figures.failed)
-            .ours(" failed), left in the source. The rest is where the plan wanted it."),
+            .ours(if gone(figures) == 0 { " failed), left in the source." } else { " failed)." })
+            .ours(" The rest is where the plan wanted it."),
         "interrupted" => ours("Stopped because somebody asked for it. ").ours(SAFE),
         "drifted" => ours("Stopped because the queue did not hold what was planned. ").ours(SAFE),
         "guarded" => ours("Halted by a guard. ").ours(SAFE),
@@ -101,15 +102,22 @@ fn became(destined: &Destined, plan: Option<&Plan>) -> Line {
         ("held", _) => why("held: "),
         ("kept", _) => return why("kept: "),
         ("blocked", _) => why("blocked: "),
+        ("failed", _) if destined.reason == Some(Reason::Gone) => why("failed: "),
         ("failed", _) => at("refused by ").ours(": ").ours(destined.reason.map_or("no reason is noted", Reason::text)),
         (other, _) => ours(other),
     };
     if destined.exhausted { line.ours(" (retry count exhausted)") } else { line }
 }
 
+/// How many of the failed are no longer in the source.
+pub(super) fn gone(figures: &Figures) -> u64 {
+    let is_gone = |rule: &&RuleSummary| rule.became.reason == Some(Reason::Gone);
+    figures.rules.iter().filter(is_gone).map(|rule| rule.messages).sum()
+}
+
 /// What is left in the source, and what there is to know of it.
 pub(in crate::view) fn left(figures: &Figures) -> Vec<Block> {
-    let stay = figures.kept + figures.blocked + figures.held + figures.failed;
+    let stay = figures.kept + figures.blocked + figures.held + figures.failed - gone(figures);
     let mut lines = vec![plain(messages(stay)).ours(" met by this run and left there, untouched.")];
     let mut note = |number: u64, line: Line| {
         if number > 0 {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::super::document::{Block, Column, Line, ours, plain, theirs};
 use super::super::units::{grouped, messages};
 use super::Report;
+use super::content::gone;
 use crate::journal::{State, Trouble};
 use crate::target::{Reason, TargetId, TargetKind};
 
@@ -28,6 +29,7 @@ enum Doubt {
     Held,
     Open,
     Stays,
+    Gone,
     PerhapsTwice,
     Deduplicated,
     SamePlace,
@@ -39,6 +41,7 @@ fn doubt(report: &Report, trouble: &Trouble) -> Doubt {
     match trouble.state {
         State::Held => Doubt::Held,
         State::Sending | State::InDoubt | State::Resending | State::Returned => Doubt::Open,
+        State::Failed if trouble.reason == Some(Reason::Gone) => Doubt::Gone,
         State::Kept | State::Blocked | State::Failed => Doubt::Stays,
         State::Sent | State::Done => match target.map(|target| (target.kind, target.queue.as_ref())) {
             Some((TargetKind::S3 | TargetKind::File, _)) => Doubt::SamePlace,
@@ -64,6 +67,9 @@ fn meaning(doubt: Doubt, to: &Line) -> Line {
         ),
         Doubt::Stays => to("A copy of these may have arrived at ").ours(
             " although they stay in the source. Look for it there before they are moved by another plan.",
+        ),
+        Doubt::Gone => to("Nobody can say whether these arrived at ").ours(
+            ", and they are no longer in the source: they expired, or somebody else deleted them. Look for them there.",
         ),
         Doubt::PerhapsTwice => to("Sent again after the answer was lost: these are surely at ").ours(
             ", perhaps twice. Nothing is lost. If its consumer is not idempotent, look for a second copy of each.",
@@ -102,13 +108,21 @@ fn failed(report: &Report, most: usize) -> Vec<Block> {
     if report.figures.failed == 0 {
         return Vec::new();
     }
-    let mut blocks = vec![
-        Block::Heading("Failed"),
-        Block::Paragraph(
-            plain(messages(report.figures.failed))
+    let mut blocks = vec![Block::Heading("Failed")];
+    let gone = gone(&report.figures);
+    let refused = report.figures.failed - gone;
+    if refused > 0 {
+        blocks.push(Block::Paragraph(
+            plain(messages(refused))
                 .ours(" refused for good and left in the source. Correct what the destination says, and plan again."),
-        ),
-    ];
+        ));
+    }
+    if gone > 0 {
+        blocks.push(Block::Paragraph(plain(messages(gone)).ours(
+            " no longer in the source when the run went on: expired, or deleted by somebody else. What of them is not \
+             in doubt was not sent.",
+        )));
+    }
     blocks.extend(by_reason(report, State::Failed, most));
     blocks.extend(beyond(report, report.figures.failed, |trouble| trouble.state == State::Failed));
     blocks

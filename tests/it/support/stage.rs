@@ -5,6 +5,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use redrive::sandbox::{MessageAttribute, Options, Sandbox, Seed};
 use serde_json::Value;
@@ -159,6 +160,16 @@ impl Stage {
     /// How many requests of this action the sandbox answered.
     pub(crate) fn requests(&self, action: &str) -> usize {
         self.sandbox.log().iter().filter(|entry| entry.action == action).count()
+    }
+
+    /// Waits until the sandbox has answered a request of this action.
+    pub(crate) async fn until_requested(&self, action: &str) {
+        let answered = async {
+            while self.requests(action) == 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), answered).await.expect("the request comes");
     }
 
     /// How many SQS requests the sandbox answered.
