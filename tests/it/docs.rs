@@ -277,6 +277,8 @@ fn plain(text: &str) -> String {
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| UTC)", "<time>"),
         (r"\d{4}-\d\d-\d\d", "<date>"),
         (r"\b[\d.]+ (s|ms)\b", "<duration>"),
+        // An archived message holds its time, whose fraction has as many digits as it needs.
+        (r"\b[\d.]+ kB\b", "<size>"),
         (r"[\d,.]+ (messages a second|SQS requests|receives|for each)", "<number> $1"),
     ];
     let words: Vec<&str> = text.split_whitespace().collect();
