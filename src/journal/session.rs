@@ -32,7 +32,7 @@ impl Writer {
         self.load_tally()?;
         let in_doubt = self.recover()?;
         let doubtful = self.table.doubtful()?;
-        let (to_delete, to_release) = self.left_behind()?;
+        let (to_delete, to_release) = self.left_behind(spec.source_arn.ends_with(".fifo"))?;
         Ok(Begun {
             resumed: !fresh,
             interrupted: in_session,
@@ -55,8 +55,9 @@ impl Writer {
     }
 
     /// Leases of an earlier session, of this run or another over the same source: what is safely elsewhere is to be
-    /// deleted with its handle, what stays keeps its lease while that lasts, all else is to be given back.
-    fn left_behind(&mut self) -> Result<(Vec<Sent>, Vec<Lease>)> {
+    /// deleted with its handle, what stays keeps its lease while that lasts, all else is to be given back. Out of a FIFO queue
+    /// what stays is given back too: in flight, it would hide what is before it in its group and is not settled yet.
+    fn left_behind(&mut self, fifo: bool) -> Result<(Vec<Sent>, Vec<Lease>)> {
         let now = self.now();
         let (mut to_delete, mut to_release) = (Vec::new(), Vec::new());
         for lease in self.table.leases(Timestamp::MAX, usize::MAX, false)? {
@@ -72,7 +73,7 @@ impl Writer {
             let row = self.table.row(&lease.id)?;
             let stays =
                 row.is_some_and(|row| matches!(row.state, State::Kept | State::Blocked | State::Failed | State::Held));
-            if !stays || lease.until.as_millisecond() <= now {
+            if fifo || !stays || lease.until.as_millisecond() <= now {
                 to_release.push(lease);
             }
         }

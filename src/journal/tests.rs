@@ -15,11 +15,15 @@ const TARGET: TargetId = TargetId(0);
 
 struct Place {
     directory: tempfile::TempDir,
+    source_arn: &'static str,
 }
 
 impl Place {
     fn new() -> Self {
-        Self { directory: tempfile::tempdir().expect("directory") }
+        Self {
+            directory: tempfile::tempdir().expect("directory"),
+            source_arn: "arn:aws:sqs:eu-west-1:000000000000:dlq",
+        }
     }
 
     fn path(&self) -> PathBuf {
@@ -34,7 +38,7 @@ impl Place {
         let journal = Journal::open(&self.path(), clock).expect("open");
         let spec = RunSpec {
             name: run.to_owned(),
-            source_arn: "arn:aws:sqs:eu-west-1:000000000000:dlq".to_owned(),
+            source_arn: self.source_arn.to_owned(),
             job_sha256: "00".to_owned(),
             plan: "{}".to_owned(),
         };
@@ -176,6 +180,19 @@ async fn leases_of_a_killed_process_are_given_back_but_not_what_is_kept_or_to_be
     assert_eq!(journal.lease_count().await.expect("count"), 3);
     let releasable = journal.releasable(10).await.expect("leases");
     assert_eq!(releasable.len(), 2, "what is to be deleted is not given back");
+}
+
+#[tokio::test]
+async fn what_is_kept_of_a_fifo_queue_is_given_back_too_since_it_hides_what_is_before_it() {
+    let place = Place { source_arn: "arn:aws:sqs:eu-west-1:000000000000:dlq.fifo", ..Place::new() };
+    let (journal, _) = place.begin("run").await;
+    let _ = intend(&journal, claim(&journal, "first of its group").await).await;
+    let decision = Decided::Stay(Stay::Kept(Reason::RuleKeeps));
+    let kept = Judgement { claim: claim(&journal, "second").await, rule: RULE, exhausted: false, decision };
+    journal.judge(vec![kept]).await.expect("kept");
+    drop(journal);
+    let (_, begun) = place.begin("run").await;
+    assert_eq!((begun.in_doubt, begun.to_release.len()), (1, 2));
 }
 
 #[tokio::test]

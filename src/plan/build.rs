@@ -10,6 +10,7 @@ use super::cost::cost;
 use super::document::{FORMAT, JobText, OriginCount, Outcome, OutcomeFigures, Plan, RuleFigures, Sample, TYPE};
 use super::examples::Examples;
 use super::file::sha256;
+use super::groups::Groups;
 use super::hazards::{self, EXPIRES_SOON, Facts, target_of};
 use super::origins::Origins;
 use super::sample::{End, Sampled};
@@ -19,7 +20,7 @@ use crate::job::{Job, KEEP};
 use crate::message::{Message, size};
 use crate::rule::{Decision, Rules, Setting};
 use crate::sqs::QueueAttributes;
-use crate::target::{RuleId, Target};
+use crate::target::{Reason, RuleId, Target};
 
 /// Stands for `{run}` while the plan is made: the run is named after the plan's digest, which is not known before the end. As
 /// long as a real one, so that sizes are right.
@@ -65,8 +66,9 @@ pub(super) fn build(input: Input<'_>) -> Plan {
 
     let mut tallies: BTreeMap<RuleId, Tally> = BTreeMap::new();
     let mut examples = Examples::new(rules);
+    let mut groups = source.fifo.then(Groups::default);
     for message in &sampled.messages {
-        judge(message, rules, &setting, &mut tallies, &mut examples);
+        judge(message, rules, &setting, &mut groups, &mut tallies, &mut examples);
     }
     let figures = figures(job, &tallies, extent);
     let sample = Sample {
@@ -88,6 +90,7 @@ pub(super) fn build(input: Input<'_>) -> Plan {
         rules: &figures,
         sample: &sample,
         seen: &seen,
+        groups: groups.as_ref(),
         end: sampled.end,
         answers_lost: sampled.answers_lost,
         unreachable_origins: &origins.unreachable,
@@ -140,6 +143,7 @@ fn judge(
     message: &Message,
     rules: &Rules,
     setting: &Setting,
+    groups: &mut Option<Groups>,
     tallies: &mut BTreeMap<RuleId, Tally>,
     examples: &mut Examples<'_>,
 ) {
@@ -147,13 +151,19 @@ fn judge(
     let verdict = rules.judge(message.clone(), setting);
     let to = |target| if verdict.exhausted { Outcome::Exhausted(target) } else { Outcome::To(target) };
     let received = size(&message.body, &message.attributes);
-    let (outcome, bytes, outgoing, detail) = match &verdict.decision {
+    let (mut outcome, mut bytes, mut outgoing, detail) = match &verdict.decision {
         Decision::Send { target, outgoing } => (to(*target), outgoing.size(), Some(outgoing), None),
         Decision::Archive { target, envelope, .. } => (to(*target), envelope.len(), None, None),
         Decision::Drop { target } => (to(*target), received, None, None),
         Decision::Keep(reason) => (Outcome::Kept(*reason), received, None, None),
         Decision::Block { reason, detail } => (Outcome::Blocked(*reason), received, None, Some(detail.as_str())),
     };
+    if let Some(groups) = groups {
+        outcome = groups.pass(message, verdict.rule, outcome);
+        if outcome == Outcome::Kept(Reason::GroupStopped) {
+            (bytes, outgoing) = (received, None);
+        }
+    }
     let tally = tallies.entry(verdict.rule).or_default();
     tally.taken += 1;
     let (count, sum) = tally.outcomes.entry(outcome).or_default();

@@ -1,7 +1,7 @@
 //! The plan: a dry run's result that a colleague can approve and apply carries out.
 //!
 //! [`make`] is the story; `sample` receives and `give_back` gives back; `origins` finds the queues that messages came from;
-//! `build` is pure and makes the figures with `stats`, `cost`, `seen`, `hazards` and `examples`; `file` saves, reads and refuses;
+//! `build` is pure and makes the figures with `stats`, `cost`, `seen`, `groups`, `hazards` and `examples`; `file` saves, reads and refuses;
 //! `document` is the saved form.
 //!
 //! Planning writes nothing but the plan file: it needs the seams to receive and to give back, and never sends or deletes.
@@ -14,6 +14,7 @@ mod examples;
 pub(crate) mod fake;
 mod file;
 mod give_back;
+mod groups;
 mod hazards;
 mod make;
 mod origins;

@@ -108,8 +108,12 @@ pub async fn sample(
     }
     let not_given_back = give_back(queue, receipts, options.pause).await;
     let end = ended.map_err(|error| after_failure(error, messages.len(), not_given_back, options.visibility))?;
-    // SQS delivers in any order; the plan must not depend on it.
-    messages.sort_by_cached_key(|message| (message.system.sent_timestamp(), message.id.clone()));
+    // SQS delivers in any order; the plan must not depend on it. In a FIFO queue the sequence number says which of a group is
+    // before which; it has as many digits as it needs.
+    messages.sort_by_cached_key(|message| {
+        let sequence = message.system.get("SequenceNumber").map(|number| (number.len(), number.to_owned()));
+        (message.system.sent_timestamp(), sequence, message.id.clone())
+    });
     Ok(Sampled { messages, end, receives, answers_lost, not_given_back })
 }
 

@@ -11,6 +11,7 @@ mod docs;
 mod end_to_end;
 mod endings;
 mod environment;
+mod fifo;
 mod guarantees;
 mod hostile;
 mod judged;

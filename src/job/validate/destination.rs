@@ -56,6 +56,16 @@ fn sqs(job: &Job, sqs: &SqsDestination, place: &Place, findings: &mut Findings) 
         findings.check(text::not_empty(group, "a message group ID"), &place);
         text::template(group, Placeholder::ALL, &place, findings);
     }
+    if let (Some(queue), Ok(source), None) = (&queue, job.source.queue.parse::<QueueRef>(), &sqs.message_group_id)
+        && queue.is_fifo()
+        && !source.is_fifo()
+    {
+        let message = "a FIFO queue needs a message group ID, and messages of a standard queue have none";
+        let help =
+            "add `message_group_id = \"{message_id}\"`: each message is a group of its own, and waits for no other";
+        let finding = Finding::new(&place.key("queue"), message).help(help);
+        findings.add(finding.also(Place::root().key("source").key("queue"), "a standard queue"));
+    }
     let Some(id) = &sqs.message_deduplication_id else { return };
     let at = place.key("message_deduplication_id");
     let template = text::template(id, Placeholder::ALL, &at, findings);

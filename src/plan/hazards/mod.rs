@@ -11,6 +11,7 @@ mod refusals;
 use jiff::Timestamp;
 
 use super::document::{Estimate, Hazard, Outcome, RuleFigures, Sample};
+use super::groups::Groups;
 use super::sample::End;
 use super::seen::Seen;
 use crate::job::Job;
@@ -30,6 +31,8 @@ pub(super) struct Facts<'a> {
     pub(super) rules: &'a [RuleFigures],
     pub(super) sample: &'a Sample,
     pub(super) seen: &'a Seen,
+    /// The message groups, where the source is a FIFO queue.
+    pub(super) groups: Option<&'a Groups>,
     pub(super) end: End,
     pub(super) answers_lost: u64,
     /// Origin queues that could not be opened, and why.
@@ -47,7 +50,7 @@ pub(super) fn refusals(facts: &Facts) -> Vec<Hazard> {
 
 /// What a reviewer should know, what can lose or double messages first.
 pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
-    let checks: [fn(&Facts) -> Option<Hazard>; 29] = [
+    let checks: [fn(&Facts) -> Option<Hazard>; 30] = [
         messages::dropped,
         queues::consumer_active,
         queues::delayed,
@@ -60,6 +63,7 @@ pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
         queues::origins_not_listed,
         messages::in_doubt_resend,
         queues::deduplication_reused,
+        queues::groups_stop,
         queues::mixed_types,
         queues::encryption_differs,
         queues::many_may_stay,

@@ -4,6 +4,7 @@ use super::refusals::{name_of, room_in_flight, stays_in_flight};
 use super::{Facts, Hazard, are, hazard, list};
 use crate::job::{Destination, ORIGIN};
 use crate::plan::End;
+use crate::target::RuleId;
 use crate::words::{count, duration, thousands};
 
 pub(super) fn consumer_active(facts: &Facts) -> Option<Hazard> {
@@ -156,6 +157,31 @@ pub(super) fn mixed_types(facts: &Facts) -> Option<Hazard> {
     };
     let kind = if source { "standard" } else { "FIFO" };
     hazard(code, format!("{} is {kind}, and the source {} is {meaning}.", list(names), facts.source.name()))
+}
+
+/// Where one message of a group stays, those behind it stay too.
+pub(super) fn groups_stop(facts: &Facts) -> Option<Hazard> {
+    let groups = facts.groups?;
+    let stopped = groups.stopped();
+    let total: u64 = stopped.values().sum();
+    if total == 0 {
+        return None;
+    }
+    let name = |wanted: RuleId| facts.rules.iter().find(|rule| rule.rule == wanted).map_or("?", |rule| &rule.name);
+    let places = stopped.iter().map(|((rule, reason), number)| {
+        format!("{} at a message of \"{}\" ({})", thousands(*number), name(*rule), reason.text())
+    });
+    hazard(
+        "groups_stop",
+        format!(
+            "{} of {} of the sample stop: {}. Of each, what is behind that message stays too, to keep the order: {} of the \
+             sample.",
+            thousands(total),
+            count(groups.count(), "message group"),
+            list(places),
+            count(groups.behind, "message")
+        ),
+    )
 }
 
 pub(super) fn encryption_differs(facts: &Facts) -> Option<Hazard> {

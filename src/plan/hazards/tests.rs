@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::job::ORIGIN;
-use crate::plan::fake::{at, attributes, redrives_to};
+use crate::plan::fake::{at, attributes, message, redrives_to};
 use crate::plan::{Estimate, OriginCount, OutcomeFigures};
 use crate::target::{Reason, RuleId, TargetKind};
 
@@ -14,6 +14,7 @@ struct World {
     rules: Vec<RuleFigures>,
     sample: Sample,
     seen: Seen,
+    groups: Option<Groups>,
     end: End,
     answers_lost: u64,
     unreachable_origins: Vec<(String, String)>,
@@ -78,6 +79,7 @@ impl World {
                 origins: Vec::new(),
             },
             seen: Seen::default(),
+            groups: None,
             end: End::WholeQueue,
             answers_lost: 0,
             unreachable_origins: Vec::new(),
@@ -94,6 +96,7 @@ impl World {
             rules: &self.rules,
             sample: &self.sample,
             seen: &self.seen,
+            groups: self.groups.as_ref(),
             end: self.end,
             answers_lost: self.answers_lost,
             unreachable_origins: &self.unreachable_origins,
@@ -131,6 +134,27 @@ fn a_quiet_world_has_only_what_is_always_so() {
     let world = World::new();
     assert_eq!(world.codes(), ALWAYS);
     assert_eq!(refusals(&world.facts()), []);
+}
+
+/// Of three groups, one stops at its second message, one at its first, and one goes on.
+fn groups() -> Groups {
+    let kept = Outcome::Kept(Reason::RuleKeeps);
+    let blocked = Outcome::Blocked(Reason::NotJson);
+    let mut groups = Groups::default();
+    let mut pass = |group: &str, rule, outcome| {
+        let mut message = message(0, "");
+        message.system.0.insert("MessageGroupId".to_owned(), group.to_owned());
+        groups.pass(&message, rule, outcome)
+    };
+    assert_eq!(pass("a", RuleId(0), TO), TO);
+    assert_eq!(pass("a", RuleId(0), kept), kept);
+    assert_eq!(pass("b", RuleId(0), blocked), blocked);
+    assert_eq!(pass("b", RuleId(0), kept), kept, "stopped already, and it stays for a reason of its own");
+    assert_eq!(pass("c", RuleId(0), TO), TO);
+    for group in ["a", "b"] {
+        assert_eq!(pass(group, RuleId(0), TO), Outcome::Kept(Reason::GroupStopped));
+    }
+    groups
 }
 
 /// What is changed, which hazard appears, and which words it must hold.
@@ -179,6 +203,13 @@ fn each_hazard_appears_where_it_applies() {
         (|w| w.origins_not_listed = Some("denied".to_owned()), "origins_not_listed", "could not be listed (denied)"),
         (|w| w.job.retry = None, "in_doubt_resend", "may arrive twice"),
         (|w| w.make_fifo("{date}"), "deduplication_reused", "within five minutes"),
+        (
+            |w| w.groups = Some(groups()),
+            "groups_stop",
+            "2 of 3 message groups of the sample stop: 1 at a message of \"all\" (the rule keeps it) and 1 at a message of \"all\" \
+             (a transform needs JSON, and the body is not). Of each, what is behind that message stays too, to keep the order: \
+             2 messages of the sample.",
+        ),
         (|w| w.source = attributes("orders-dlq.fifo"), "fifo_to_standard", "order and deduplication end there"),
         (|w| w.targets[0].queue = Some(attributes("o.fifo")), "standard_to_fifo", "orders is FIFO"),
         (|w| w.queue().kms_key = Some("alias/k".to_owned()), "encryption_differs", "with no KMS key, orders (alias/k)"),
