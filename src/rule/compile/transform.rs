@@ -15,12 +15,9 @@ pub(super) fn all(transforms: &[job::Transform], at: &At, problems: &mut Problem
 }
 
 fn single(transform: &job::Transform, at: &At, problems: &mut Problems) -> Option<Transform> {
-    let (kind, subject) = match transform.kinds()[..] {
-        [one] => one,
-        _ => {
-            problems.add(at, "expected exactly one kind of transform", None);
-            return None;
-        }
+    let [(kind, subject)] = transform.kinds()[..] else {
+        problems.add(at, "expected exactly one kind of transform", None);
+        return None;
     };
     match kind {
         TransformKind::Set => set(subject, transform.value.as_ref(), at, problems),
