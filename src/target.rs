@@ -129,6 +129,8 @@ reasons! {
     DuplicateKeys = 30, "duplicate_keys", "an object in the body has two keys of the same name";
     /// A transform made several values, or a value that cannot be placed.
     TransformFailed = 31, "transform_failed", "a transform could not be carried out";
+    /// Something is there already, where a rename leads to.
+    PlaceTaken = 32, "place_taken", "something is already where a rename leads to";
 
     // Failed: the destination would not have it.
     /// The destination refused it for good.

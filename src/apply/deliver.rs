@@ -9,12 +9,12 @@ use tokio::sync::mpsc::Sender;
 use super::limits::Place;
 use super::remove::Removal;
 use super::shared::{Outlet, Shared};
-use super::{Doubt, archive, may_resend, retry};
+use super::{Doubt, archive, retry};
 use crate::error::{Error, Kind};
 use crate::journal::{Decided, Doubtful, Intended, Judged, Judgement, SendEnd, Settled, Settlement, Stay};
 use crate::message::Outgoing;
 use crate::sqs::{CallError, EntryFaultKind, Fault, Queue};
-use crate::target::{Reason, RuleId, TargetId, TargetKind};
+use crate::target::{Reason, RuleId, TargetId};
 
 /// What goes to a target.
 #[derive(Debug)]
@@ -165,9 +165,7 @@ async fn decide_doubts(shared: &Shared, doubtful: Vec<Unanswered>, doubts: u32) 
     }
     let (mut judgements, mut rests, mut left, mut stopped) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (doubt, content, rest) in doubtful {
-        let fifo = matches!(&content, Content::Message(outgoing) if outgoing.message_deduplication_id.is_some());
-        let kind = if matches!(content, Content::Message(_)) { TargetKind::Sqs } else { TargetKind::S3 };
-        let decision = if !may_resend(kind, fifo, Doubt::of(&doubt), shared.options.in_doubt) {
+        let decision = if !shared.may_resend(rest.target, Some(&content), Doubt::of(&doubt)) {
             Decided::Stay(Stay::Held)
         } else if shared.is_halting() {
             // It stays in doubt; the next session meets it as such.

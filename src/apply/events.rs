@@ -40,6 +40,10 @@ pub enum Event {
 pub struct Progress {
     /// The journal's figures.
     pub tally: Tally,
+    /// SQS requests, over all sessions.
+    pub requests: u64,
+    /// Milliseconds, over all sessions.
+    pub elapsed_ms: u64,
 }
 
 /// Where events go.
@@ -67,6 +71,10 @@ pub(super) async fn tick(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(Duration::from_millis(200));
     loop {
         ticks.tick().await;
-        shared.events.send(Event::Progress(Progress { tally: shared.journal.tally() }));
+        shared.events.send(Event::Progress(Progress {
+            tally: shared.journal.tally(),
+            requests: shared.effort.requests(),
+            elapsed_ms: shared.effort.elapsed_ms(),
+        }));
     }
 }

@@ -15,13 +15,13 @@ use super::events::Event;
 use super::gate::Enter;
 use super::limits::{Leave, Place};
 use super::remove::Removal;
-use super::shared::{Halt, Outlet, Shared};
-use super::{Doubt, may_resend, retry};
+use super::shared::{Halt, Shared};
+use super::{Doubt, retry};
 use crate::journal::{Admitted, Claim, Decided, Delivery, Judged, Judgement, SendEnd, Settlement, Stay};
 use crate::message::{Message, Received};
 use crate::rule::Decision;
 use crate::sqs::{Fault, MAX_BATCH, MAX_IN_FLIGHT};
-use crate::target::{Reason, RuleId, TargetId, TargetKind};
+use crate::target::{Reason, RuleId};
 
 /// How long one receive waits for messages. A long poll asks all of SQS's servers, so that an empty answer means something.
 const WAIT: Duration = Duration::from_secs(1);
@@ -256,7 +256,7 @@ fn judge(
         return stay(claim, rule, exhausted, Stay::Kept(Reason::GroupStopped));
     }
     if let Known::Doubtful(doubt) = *known
-        && !resendable(shared, target, content.as_ref(), doubt)
+        && !shared.may_resend(target, content.as_ref(), doubt)
     {
         return stay(claim, rule, exhausted, Stay::Held);
     }
@@ -276,17 +276,6 @@ fn judge(
     }
     let decision = if content.is_some() { Decided::Send(target) } else { Decided::Drop(target) };
     Ok((Judgement { claim, rule, exhausted, decision }, content))
-}
-
-fn resendable(shared: &Shared, target: TargetId, content: Option<&Content>, doubt: Doubt) -> bool {
-    let kind = match shared.outlets.get(usize::from(target.0)) {
-        Some(Outlet::Queue { .. }) | None => TargetKind::Sqs,
-        Some(Outlet::Bucket(_)) => TargetKind::S3,
-        Some(Outlet::File(_)) => TargetKind::File,
-        Some(Outlet::Drop) => TargetKind::Drop,
-    };
-    let fifo = matches!(content, Some(Content::Message(outgoing)) if outgoing.message_deduplication_id.is_some());
-    may_resend(kind, fifo, doubt, shared.options.in_doubt)
 }
 
 /// Puts decisions on disk and hands over what is to be sent or deleted; `None` where the journal has failed.

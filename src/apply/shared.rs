@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
+use super::deliver::Content;
 use super::events::Events;
 use super::files::FileArchive;
 use super::gate::Gate;
 use super::limits::{Budget, RateLimit, Room};
 use super::stop::Stop;
+use super::{Doubt, may_resend};
 use crate::error::Error;
 use crate::job::InDoubt;
 use crate::journal::{Begun, Journal, State};
@@ -21,7 +23,7 @@ use crate::plan::Plan;
 use crate::rule::{Rules, Setting};
 use crate::sqs::Queue;
 use crate::store::Bucket;
-use crate::target::RuleId;
+use crate::target::{RuleId, TargetId, TargetKind};
 
 /// How to go about it: from the job, with its defaults filled in.
 #[derive(Debug, Clone)]
@@ -204,6 +206,18 @@ impl Shared {
     /// Until when such messages are to be waited for; long past where there are none.
     pub(super) fn orphans_until(&self) -> Timestamp {
         *self.orphans_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a message of which a send may have arrived is sent again to this target.
+    pub(super) fn may_resend(&self, target: TargetId, content: Option<&Content>, doubt: Doubt) -> bool {
+        let kind = match self.outlets.get(usize::from(target.0)) {
+            Some(Outlet::Queue { .. }) | None => TargetKind::Sqs,
+            Some(Outlet::Bucket(_)) => TargetKind::S3,
+            Some(Outlet::File(_)) => TargetKind::File,
+            Some(Outlet::Drop) => TargetKind::Drop,
+        };
+        let fifo = matches!(content, Some(Content::Message(outgoing)) if outgoing.message_deduplication_id.is_some());
+        may_resend(kind, fifo, doubt, self.options.in_doubt)
     }
 
     /// Halts the run; the first reason counts.

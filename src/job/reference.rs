@@ -172,8 +172,9 @@ The system attributes are `SentTimestamp`, `ApproximateReceiveCount`, `Approxima
     (
         "Transforms",
         "Transform",
-        r#"A transform has exactly one of `set`, `remove`, `set_attribute` and `remove_attribute`. Transforms are carried out in order. One
-that cannot be carried out makes the message **blocked**: it stays, is counted and is reported; it is never sent half-changed.
+        r#"A transform has exactly one of `set`, `remove`, `rename`, `unwrap`, `set_attribute` and `remove_attribute`. Transforms are
+carried out in order, each on what the one before left. One that cannot be carried out makes the message **blocked**: it stays,
+is counted and is reported; it is never sent half-changed.
 
 ```toml
 [[rule]]
@@ -183,6 +184,7 @@ transform = [
   { set = "$.replayed_by", value = "INC-4711" },
   { set = "$.order.flags", value = { retried = true, tags = ["a", "b"] } },
   { remove = "$.debug" },
+  { rename = "$.order.customer_id", to = "$.order.customerId" },
   { set_attribute = "replayedFrom", value = "{source_queue}" },
   { set_attribute = "priority", value = 5, type = "Number.int" },
   { remove_attribute = "traceId" },

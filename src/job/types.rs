@@ -263,15 +263,76 @@ pub struct Transform {
     pub set: Option<String>,
     /// JSONPath of one place in the body that is removed.
     pub remove: Option<String>,
+    /// JSONPath of one place in the body whose value goes to the place `to`.
+    pub rename: Option<String>,
+    /// JSONPath of one place in the body whose value becomes the body: a string as its text, anything else as it is written.
+    pub unwrap: Option<String>,
     /// Name of a message attribute that becomes `value`, a template.
     pub set_attribute: Option<String>,
     /// Name of a message attribute that is removed.
     pub remove_attribute: Option<String>,
     /// The value of `set` or `set_attribute`.
     pub value: Option<Value>,
+    /// The new place of `rename`, a JSONPath that ends in a new name.
+    pub to: Option<String>,
     /// The data type of `set_attribute`. Default `String`, or `Number` where the value is one.
     #[serde(rename = "type")]
     pub data_type: Option<String>,
+}
+
+/// The kinds of transform, by the keys that a [`Transform`] has exactly one of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransformKind {
+    /// Sets a place in the body.
+    Set,
+    /// Removes a place in the body.
+    Remove,
+    /// Moves a value in the body to another name.
+    Rename,
+    /// Makes a part of the body the body.
+    Unwrap,
+    /// Sets a message attribute.
+    SetAttribute,
+    /// Removes a message attribute.
+    RemoveAttribute,
+}
+
+impl TransformKind {
+    /// All of them, in the order of the reference.
+    pub const ALL: &[Self] =
+        &[Self::Set, Self::Remove, Self::Rename, Self::Unwrap, Self::SetAttribute, Self::RemoveAttribute];
+
+    /// Its key in the job file.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Set => "set",
+            Self::Remove => "remove",
+            Self::Rename => "rename",
+            Self::Unwrap => "unwrap",
+            Self::SetAttribute => "set_attribute",
+            Self::RemoveAttribute => "remove_attribute",
+        }
+    }
+
+    /// Whether its subject is a `JSONPath`.
+    pub fn takes_path(self) -> bool {
+        !matches!(self, Self::SetAttribute | Self::RemoveAttribute)
+    }
+}
+
+impl Transform {
+    /// The kinds that are written here, each with its path, name or program; a valid transform has one.
+    pub fn kinds(&self) -> Vec<(TransformKind, &str)> {
+        let subject = |kind| match kind {
+            TransformKind::Set => &self.set,
+            TransformKind::Remove => &self.remove,
+            TransformKind::Rename => &self.rename,
+            TransformKind::Unwrap => &self.unwrap,
+            TransformKind::SetAttribute => &self.set_attribute,
+            TransformKind::RemoveAttribute => &self.remove_attribute,
+        };
+        TransformKind::ALL.iter().filter_map(|kind| Some((*kind, subject(*kind).as_deref()?))).collect()
+    }
 }
 
 /// What happens to messages that no rule takes.

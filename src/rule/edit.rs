@@ -15,6 +15,18 @@ pub(super) enum Fault {
     NoSuchPlace,
     /// An object on the way has two members of the name, so that it is not one place.
     DuplicateKeys,
+    /// Something is there already, where something is to be moved to.
+    Taken,
+}
+
+/// The value at the place, as it is written.
+pub(super) fn value<'t>(text: &'t str, place: &[Key]) -> Result<&'t str, Fault> {
+    let Some((last, way)) = place.split_last() else {
+        return Ok(text.trim_matches(SPACE));
+    };
+    let container = container(text, way)?;
+    let at = container.find(text, last)?.ok_or(Fault::NoSuchPlace)?;
+    text.get(container.items[at].value.clone()).ok_or(Fault::NoSuchPlace)
 }
 
 /// Puts `value`, a JSON text, at the place. The last name may be new in an object.
@@ -43,6 +55,29 @@ pub(super) fn remove(text: &str, place: &[Key]) -> Result<String, Fault> {
         (None, None) => items[at].start..items[at].value.end,
     };
     splice(text, gone, "")
+}
+
+/// Gives the value at `from` the place `to`, a new name in an object. Within one object the member stays where it stands and
+/// only its key changes; elsewhere it becomes the last member. Both places are meant in the text as it was.
+pub(super) fn rename(text: &str, from: &[Key], to: &[Key]) -> Result<String, Fault> {
+    let (Some((last, way)), Some((new_key @ Key::Name(name), new_way))) = (from.split_last(), to.split_last()) else {
+        return Err(Fault::NoSuchPlace);
+    };
+    let (old, new) = (container(text, way)?, container(text, new_way)?);
+    let item = &old.items[old.find(text, last)?.ok_or(Fault::NoSuchPlace)?];
+    // Into itself: two ways to write an index can hide it from who checks the paths.
+    if item.value.contains(&new.open) || !new.object {
+        return Err(Fault::NoSuchPlace);
+    }
+    if new.find(text, new_key)?.is_some() {
+        return Err(Fault::Taken);
+    }
+    if old.object && old.open == new.open {
+        return splice(text, item.start..item.key_end, &serde_json::Value::from(name.as_str()).to_string());
+    }
+    let value = text.get(item.value.clone()).ok_or(Fault::NoSuchPlace)?;
+    // First there and then gone: what is inserted is a member of an object, and moves no index of `from`.
+    remove(&new.insert(text, name, value)?, from)
 }
 
 fn splice(text: &str, range: Range<usize>, with: &str) -> Result<String, Fault> {
@@ -251,6 +286,43 @@ mod tests {
     }
 
     #[test]
+    fn renames_in_place_or_moves_with_the_value_as_it_is_written() {
+        for (text, from, to, expected) in [
+            (r#"{"a": 1.10 ,"b":2}"#, "$.a", "$.c", r#"{"c": 1.10 ,"b":2}"#),
+            (r#"{"\u0061":1e400}"#, "$.a", r#"$['q"']"#, r#"{"q\"":1e400}"#),
+            (r#"{"a":{"b":[-0, 1]},"c":{}}"#, "$.a.b", "$.c.d", r#"{"a":{},"c":{"d":[-0, 1]}}"#),
+            (r#"{"a":{"b":1}}"#, "$.a.b", "$.b", r#"{"a":{},"b":1}"#),
+            (r#"{"a":1,"b":{"x":0}}"#, "$.a", "$.b.a", r#"{"b":{"x":0,"a":1}}"#),
+            (r#"{"l":[1,{"x":2}],"f":0}"#, "$.l[0]", "$.l[1].y", r#"{"l":[{"x":2,"y":1}],"f":0}"#),
+            (r#"{"l":[1,2]}"#, "$.l[-1]", "$.last", r#"{"l":[1],"last":2}"#),
+        ] {
+            assert_eq!(rename(text, &place(from), &place(to)).as_deref(), Ok(expected), "{text} {from} {to}");
+        }
+        for (text, from, to, fault) in [
+            (r#"{"a":1,"b":2}"#, "$.a", "$.b", Fault::Taken),
+            (r#"{"a":1}"#, "$.b", "$.c", Fault::NoSuchPlace),
+            (r#"{"a":1}"#, "$.a", "$.b.c", Fault::NoSuchPlace),
+            (r#"{"a":1,"b":[]}"#, "$.a", "$.b.c", Fault::NoSuchPlace),
+            (r#"{"l":[{"x":1}]}"#, "$.l[0]", "$.l[-1].y", Fault::NoSuchPlace),
+            (r#"{"a":1,"a":2}"#, "$.a", "$.c", Fault::DuplicateKeys),
+        ] {
+            assert_eq!(rename(text, &place(from), &place(to)), Err(fault), "{text} {from} {to}");
+        }
+    }
+
+    #[test]
+    fn values_as_they_are_written() {
+        for (text, path, expected) in [
+            (" {\"a\": 1 } ", "$", "{\"a\": 1 }"),
+            (r#"{"a": [ 1.10 ] }"#, "$.a", "[ 1.10 ]"),
+            (r#"{"a":["x\n", 1e400]}"#, "$.a[-1]", "1e400"),
+            (r#"{"a":"x\n"}"#, "$.a", r#""x\n""#),
+        ] {
+            assert_eq!(value(text, &place(path)), Ok(expected), "{text} {path}");
+        }
+    }
+
+    #[test]
     fn what_is_not_there_or_not_one_place() {
         for (text, path) in [
             (r#"{"a":1}"#, "$.b.c"),
@@ -279,6 +351,8 @@ mod tests {
             let path = place(["$.a", "$[0]", "$.a[0].a", "$[1].a"][path]);
             let _ = set(&text, &path, "1");
             let _ = remove(&text, &path);
+            let _ = rename(&text, &path, &place("$.b"));
+            let _ = value(&text, &path);
         }
     }
 }

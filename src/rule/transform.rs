@@ -7,6 +7,7 @@
 use super::Blocked;
 use super::context::Context;
 use super::edit::{self, Fault};
+use super::json;
 use super::number::Decimal;
 use super::path::Place;
 use crate::job::Template;
@@ -27,6 +28,16 @@ pub(super) enum Transform {
         place: Place,
         path: String,
     },
+    Rename {
+        from: Place,
+        path: String,
+        to: Place,
+        to_path: String,
+    },
+    Unwrap {
+        place: Place,
+        path: String,
+    },
     SetAttribute {
         name: String,
         data_type: String,
@@ -40,13 +51,16 @@ pub(super) enum Transform {
 impl Transform {
     /// Whether it looks into the body.
     pub(super) fn needs_json(&self) -> bool {
-        matches!(self, Self::Set { .. } | Self::Remove { .. })
+        !matches!(self, Self::SetAttribute { .. } | Self::RemoveAttribute { .. })
     }
 
     /// Which path or attribute it is about.
     pub(super) fn subject(&self) -> &str {
         match self {
-            Self::Set { path, .. } | Self::Remove { path, .. } => path,
+            Self::Set { path, .. }
+            | Self::Remove { path, .. }
+            | Self::Rename { path, .. }
+            | Self::Unwrap { path, .. } => path,
             Self::SetAttribute { name, .. } | Self::RemoveAttribute { name } => name,
         }
     }
@@ -61,17 +75,34 @@ pub(super) fn apply(
     context: &Context<'_>,
 ) -> Result<(Body, Attributes), Blocked> {
     let mut changed: Option<String> = None;
+    // Edits of JSON give JSON; the text of a string can be anything.
+    let mut is_json = Some(body_is_json);
     for transform in transforms {
-        if transform.needs_json() && !body_is_json {
+        let text = changed.as_deref().unwrap_or(&body);
+        if transform.needs_json() && !*is_json.get_or_insert_with(|| json::is_json(text)) {
             return Err(Blocked::new(Reason::NotJson, transform.subject()));
         }
-        let text = changed.as_deref().unwrap_or(&body);
         match transform {
             Transform::Set { place, path, value } => {
                 changed = Some(edit::set(text, &place.keys, value).map_err(|fault| blocked(fault, path))?);
             }
             Transform::Remove { place, path } => {
                 changed = Some(edit::remove(text, &place.keys).map_err(|fault| blocked(fault, path))?);
+            }
+            Transform::Rename { from, path, to, to_path } => {
+                let renamed = edit::rename(text, &from.keys, &to.keys);
+                changed = Some(renamed.map_err(|fault| blocked(fault, &format!("{path} to {to_path}")))?);
+            }
+            Transform::Unwrap { place, path } => {
+                let value = edit::value(text, &place.keys).map_err(|fault| blocked(fault, path))?;
+                let text = value.starts_with('"').then(|| serde_json::from_str::<String>(value));
+                changed = Some(match text {
+                    None => value.to_owned(),
+                    Some(text) => {
+                        is_json = None;
+                        text.map_err(|_| Blocked::new(Reason::TransformFailed, path))?
+                    }
+                });
             }
             Transform::SetAttribute { name, data_type, value } => {
                 let text = value.render(|placeholder| context.value(placeholder));
@@ -100,6 +131,7 @@ fn blocked(fault: Fault, path: &str) -> Blocked {
     let reason = match fault {
         Fault::NoSuchPlace => Reason::NoSuchPath,
         Fault::DuplicateKeys => Reason::DuplicateKeys,
+        Fault::Taken => Reason::PlaceTaken,
     };
     Blocked::new(reason, path)
 }

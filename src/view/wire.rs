@@ -1,5 +1,5 @@
-//! The JSON forms of runs: one flat, versioned object for the end of an apply (`summary`), a `report`, a `status` and a `run`
-//! of the list, so that what reads one reads all. And the one way to JSON text: a line that cannot drive a terminal.
+//! The JSON forms of runs: one flat, versioned object for the end of an apply (`summary`), its `progress`, a `report`, a
+//! `status` and a `run` of the list, so that what reads one reads all. And the one way to JSON text: a line that cannot drive a terminal.
 
 use std::fmt::Write as _;
 
@@ -30,6 +30,8 @@ pub(super) struct RunObject<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pace: Option<PaceObject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     started: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended: Option<Timestamp>,
@@ -55,6 +57,16 @@ pub(super) struct RunObject<'a> {
     rules: Vec<RuleObject<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     troubles: Option<Vec<TroubleObject<'a>>>,
+}
+
+/// How a run that goes on gets along.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct PaceObject {
+    /// How many messages the plan expects to leave the source.
+    pub(super) expected: u64,
+    /// How many left it in each of the last seconds.
+    pub(super) messages_per_second: Option<u64>,
+    pub(super) seconds_left: Option<u64>,
 }
 
 /// What of the plan belongs to a report.
@@ -123,6 +135,11 @@ impl<'a> RunObject<'a> {
         Self { error: Some(error.to_owned()), hint: hint.map(str::to_owned), ..self }
     }
 
+    /// The same with how it gets along.
+    pub(super) fn with_pace(self, pace: PaceObject) -> Self {
+        Self { pace: Some(pace), ..self }
+    }
+
     /// An object of this type from the figures alone.
     pub(super) fn new(kind: &'static str, outcome: &'a str, figures: &'a Figures) -> Self {
         let Figures { run, job, source, received, moved, archived, dropped, kept, blocked, held, failed, .. } = figures;
@@ -146,6 +163,7 @@ impl<'a> RunObject<'a> {
             outcome,
             error: None,
             hint: None,
+            pace: None,
             started: None,
             ended: None,
             plan: None,

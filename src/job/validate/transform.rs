@@ -4,61 +4,58 @@ use std::borrow::Cow;
 
 use serde_json::{Number, Value};
 
-use crate::job::finding::{Finding, Place};
+use crate::job::finding::{Finding, Place, one_of};
 use crate::job::template::Placeholder;
-use crate::job::types::Transform;
+use crate::job::types::{Transform, TransformKind};
 
 use super::{Findings, text};
 
 /// Checks a transform. `counter` is the attribute that `[retry]` counts in.
 pub(super) fn check(transform: &Transform, counter: Option<&str>, place: &Place, findings: &mut Findings) {
-    let kinds = [
-        ("set", transform.set.is_some()),
-        ("remove", transform.remove.is_some()),
-        ("set_attribute", transform.set_attribute.is_some()),
-        ("remove_attribute", transform.remove_attribute.is_some()),
-    ];
-    let mut kinds = kinds.into_iter().filter(|(_, there)| *there).map(|(name, _)| name);
-    let Some(kind) = kinds.next() else {
-        let message = "a transform needs one of `set`, `remove`, `set_attribute` or `remove_attribute`";
-        findings.add(Finding::new(place, message).needs(place.clone()));
-        return;
-    };
-    if let Some(second) = kinds.next() {
-        let message = format!("a transform is one change, and this one has `{kind}` already");
-        let help = "write two transforms; they are carried out in their order";
-        findings.add(Finding::new(&place.key(second), message).on_key().help(help));
-        return;
-    }
-    match (kind, &transform.value) {
-        ("set" | "set_attribute", None) => {
-            let message = format!("`{kind}` needs a `value`");
+    let (kind, subject) = match transform.kinds()[..] {
+        [one] => one,
+        [] => {
+            let message =
+                format!("a transform needs one of {}", one_of(TransformKind::ALL.iter().map(|kind| kind.key())));
             findings.add(Finding::new(place, message).needs(place.clone()));
+            return;
         }
-        ("remove" | "remove_attribute", Some(_)) => {
-            findings.add(Finding::new(&place.key("value"), format!("`{kind}` takes no `value`")).on_key());
+        [(first, _), (second, _), ..] => {
+            let message = format!("a transform is one change, and this one has `{}` already", first.key());
+            let help = "write two transforms; they are carried out in their order";
+            findings.add(Finding::new(&place.key(second.key()), message).on_key().help(help));
+            return;
         }
-        _ => {}
+    };
+    let takes_value = matches!(kind, TransformKind::Set | TransformKind::SetAttribute);
+    let is_rename = kind == TransformKind::Rename;
+    for (key, there, takes) in
+        [("value", transform.value.is_some(), takes_value), ("to", transform.to.is_some(), is_rename)]
+    {
+        if takes && !there {
+            let message = format!("`{}` needs a `{key}`", kind.key());
+            findings.add(Finding::new(place, message).needs(place.clone()));
+        } else if there && !takes {
+            findings.add(Finding::new(&place.key(key), format!("`{}` takes no `{key}`", kind.key())).on_key());
+        }
     }
-    if transform.data_type.is_some() && kind != "set_attribute" {
-        let message = format!("only `set_attribute` has a `type`; this is `{kind}`");
+    if transform.data_type.is_some() && kind != TransformKind::SetAttribute {
+        let message = format!("only `set_attribute` has a `type`; this is `{}`", kind.key());
         findings.add(Finding::new(&place.key("type"), message).on_key());
     }
-    for (key, path) in [("set", &transform.set), ("remove", &transform.remove)] {
-        if let Some(path) = path {
-            findings.check(text::not_empty(path, "a JSONPath"), &place.key(key));
-        }
-    }
-    for (key, name) in [("set_attribute", &transform.set_attribute), ("remove_attribute", &transform.remove_attribute)]
-    {
-        let Some(name) = name else { continue };
-        let at = place.key(key);
-        findings.check(text::attribute_name(name), &at);
-        if Some(name.as_str()) == counter {
+    let at = place.key(kind.key());
+    if kind.takes_path() {
+        findings.check(text::not_empty(subject, "a JSONPath"), &at);
+    } else {
+        findings.check(text::attribute_name(subject), &at);
+        if Some(subject) == counter {
             let message =
-                format!("`{name}` is the retry counter: redrive raises it, and changing it would undo the cap");
+                format!("`{subject}` is the retry counter: redrive raises it, and changing it would undo the cap");
             findings.add(Finding::new(&at, message).also(Place::root().key("retry").key("attribute"), "counted here"));
         }
+    }
+    if let (true, Some(to)) = (is_rename, &transform.to) {
+        findings.check(text::not_empty(to, "a JSONPath"), &place.key("to"));
     }
     if let (Some(_), Some(value)) = (&transform.set_attribute, &transform.value) {
         attribute_value(value, transform.data_type.as_deref(), place, findings);
@@ -115,6 +112,8 @@ mod tests {
             "set = '$.a'\nvalue = { x = [1, 'y'] }",
             "set = '$.a'\nvalue = ''",
             "remove = '$.a'",
+            "rename = '$.a'\nto = '$.b'",
+            "unwrap = '$.a'",
             "set_attribute = 'a'\nvalue = '{source_queue}/{rule}'",
             "set_attribute = 'a'\nvalue = 3",
             "set_attribute = 'a'\nvalue = '{sent_timestamp}'\ntype = 'Number.millis'",
@@ -136,6 +135,11 @@ mod tests {
             ("set = '$.a'\nremove = '$.b'\nvalue = 1", "`set` already"),
             ("set = '$.a'\nvalue = 1\ntype = 'Number'", "only `set_attribute`"),
             ("set = ''\nvalue = 1", "not empty"),
+            ("unwrap = ''", "not empty"),
+            ("unwrap = '$.a'\nto = '$.b'", "takes no `to`"),
+            ("rename = '$.a'", "needs a `to`"),
+            ("rename = '$.a'\nto = ''", "not empty"),
+            ("rename = '$.a'\nto = '$.b'\nvalue = 1", "takes no `value`"),
             ("set_attribute = 'AWS.a'\nvalue = 1", "AWS's own"),
             ("set_attribute = 'retryCount'\nvalue = 0", "the retry counter"),
             ("remove_attribute = 'retryCount'", "the retry counter"),

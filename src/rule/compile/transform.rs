@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::super::number::Decimal;
-use super::super::path::Place;
+use super::super::path::{Key, Place};
 use super::super::transform::Transform;
 use super::{At, Problems, literal};
-use crate::job;
+use crate::job::{self, TransformKind};
 
 /// Compiles a list of transforms. What cannot be compiled is reported and left out.
 pub(super) fn all(transforms: &[job::Transform], at: &At, problems: &mut Problems) -> Vec<Transform> {
@@ -15,16 +15,20 @@ pub(super) fn all(transforms: &[job::Transform], at: &At, problems: &mut Problem
 }
 
 fn single(transform: &job::Transform, at: &At, problems: &mut Problems) -> Option<Transform> {
-    match (&transform.set, &transform.remove, &transform.set_attribute, &transform.remove_attribute) {
-        (Some(path), None, None, None) => set(path, transform.value.as_ref(), at, problems),
-        (None, Some(path), None, None) => remove(path, at, problems),
-        (None, None, Some(name), None) => set_attribute(name, transform, at, problems),
-        (None, None, None, Some(name)) => Some(Transform::RemoveAttribute { name: name.clone() }),
-        _ => {
-            let message = "expected exactly one of set, remove, set_attribute and remove_attribute";
-            problems.add(at, message, None);
-            None
+    let [(kind, subject)] = transform.kinds()[..] else {
+        problems.add(at, "expected exactly one kind of transform", None);
+        return None;
+    };
+    match kind {
+        TransformKind::Set => set(subject, transform.value.as_ref(), at, problems),
+        TransformKind::Remove => remove(subject, at, problems),
+        TransformKind::Rename => rename(subject, transform.to.as_deref(), at, problems),
+        TransformKind::Unwrap => {
+            let place = place(subject, &at.key(kind.key()), problems)?;
+            Some(Transform::Unwrap { place, path: subject.to_owned() })
         }
+        TransformKind::SetAttribute => set_attribute(subject, transform, at, problems),
+        TransformKind::RemoveAttribute => Some(Transform::RemoveAttribute { name: subject.to_owned() }),
     }
 }
 
@@ -50,6 +54,27 @@ fn remove(path: &str, at: &At, problems: &mut Problems) -> Option<Transform> {
         return None;
     }
     Some(Transform::Remove { place, path: path.to_owned() })
+}
+
+fn rename(path: &str, to: Option<&str>, at: &At, problems: &mut Problems) -> Option<Transform> {
+    let Some(to_path) = to else {
+        problems.add(at, "rename needs a to", None);
+        return None;
+    };
+    let from = place(path, &at.key("rename"), problems);
+    let to_at = at.key("to");
+    let to = place(to_path, &to_at, problems)?;
+    let from = from?;
+    let message = match (&from.keys[..], &to.keys[..]) {
+        ([], _) => "the body itself cannot be renamed",
+        (_, [] | [.., Key::Index(_)]) => "expected a path that ends in a name: the new one",
+        (from, to) if to.starts_with(from) => "a value cannot be moved into itself",
+        (from, to) if from.starts_with(to) => "a value cannot take the place of what holds it",
+        _ => return Some(Transform::Rename { from, path: path.to_owned(), to, to_path: to_path.to_owned() }),
+    };
+    let at = if from.keys.is_empty() { at.key("rename") } else { to_at };
+    problems.add(&at, message, Some("the value of \"$.a\" becomes that of \"$.b\", or of \"$.other.b\""));
+    None
 }
 
 fn set_attribute(name: &str, transform: &job::Transform, at: &At, problems: &mut Problems) -> Option<Transform> {

@@ -48,6 +48,12 @@ fn a_transform_that_cannot_be_carried_out_blocks_the_message() {
         (r#"{ set = "$.a.b", value = 1 }"#, "{}", "block: no_such_path ($.a.b)"),
         (r#"{ remove = "$.a" }"#, "{}", "block: no_such_path ($.a)"),
         (r#"{ set = "$[0]", value = 1 }"#, "[]", "block: no_such_path ($[0])"),
+        (r#"{ rename = "$.a", to = "$.b" }"#, r#"{"a":1,"b":2}"#, "block: place_taken ($.a to $.b)"),
+        (r#"{ rename = "$.b", to = "$.a" }"#, r#"{"a":1}"#, "block: no_such_path ($.b to $.a)"),
+        (r#"{ rename = "$.a", to = "$.b" }"#, "x", "block: not_json ($.a)"),
+        (r#"{ unwrap = "$.a" }"#, r#"{"b":1}"#, "block: no_such_path ($.a)"),
+        (r#"{ unwrap = "$.a" }"#, r#"{"a":""}"#, "block: empty_body ()"),
+        (r#"{ unwrap = "$.a" }, { set = "$.b", value = 1 }"#, r#"{"a":"text"}"#, "block: not_json ($.b)"),
         (r#"{ set = "$.b", value = 1 }, { remove = "$.a" }"#, "{}", "block: no_such_path ($.a)"),
         (r#"{ set = "$.a", value = 1 }"#, r#"{"a":1,"a":2}"#, "block: duplicate_keys ($.a)"),
         (r#"{ set = "$.a", value = 1 }"#, r#"{"b":1,"b":2}"#, "send to 4"),
@@ -60,6 +66,20 @@ fn a_transform_that_cannot_be_carried_out_blocks_the_message() {
         ),
     ] {
         assert_eq!(words(&transformed(transforms, message(body))), expected, "{transforms} {body}");
+    }
+}
+
+#[test]
+fn what_is_unwrapped_comes_out_whole() {
+    for (transforms, body, expected) in [
+        (r#"{ unwrap = "$.Message" }"#, r#"{"Message":"{\"a\": 1.10}\n\u00e9","b":1}"#, "{\"a\": 1.10}\né"),
+        (r#"{ unwrap = "$.requestPayload" }"#, r#"{"requestPayload": { "n" : 1e400 }, "x":1}"#, r#"{ "n" : 1e400 }"#),
+        (r#"{ unwrap = "$.m" }, { set = "$.a", value = 2 }"#, r#"{"m":"{\"a\": 1}"}"#, r#"{"a": 2}"#),
+        (r#"{ unwrap = "$" }"#, r#" "text" "#, "text"),
+        (r#"{ unwrap = "$.a[0]" }, { unwrap = "$.b" }"#, r#"{"a":["{\"b\":-0}"]}"#, "-0"),
+        (r#"{ rename = "$.a", to = "$.b.c" }, { unwrap = "$.b" }"#, r#"{"a":1,"b":{ }}"#, r#"{"c":1 }"#),
+    ] {
+        assert_eq!(sent(transformed(transforms, message(body))).body.as_str(), expected, "{transforms} {body}");
     }
 }
 

@@ -75,6 +75,14 @@ transform = [
   { set_attribute = "a", value = "x", type = "Number" },
   { set_attribute = "a", value = "x", type = "Binary" },
   { set_attribute = "a", value = "é{mesage_id}" },
+  { rename = "$.a" },
+  { rename = "$", to = "$.a" },
+  { rename = "$..a", to = "b" },
+  { rename = "$.a", to = "$.b[0]" },
+  { rename = "$.a", to = "$.a" },
+  { rename = "$.a", to = "$.a.b" },
+  { rename = "$.a.b", to = "$.a" },
+  { unwrap = "$.*" },
 ]
 to = "keep"
 "#;
@@ -109,14 +117,23 @@ fn all_problems_with_their_places() {
     .rule[1].transform[3].value None: expected a text, a number or a boolean, found a date or time
     .rule[1].transform[4].remove None: the body itself cannot be removed
     .rule[1].transform[5].remove None: the path must denote one place: only names and indexes, such as "$.order.items[0].sku"
-    .rule[1].transform[6] None: expected exactly one of set, remove, set_attribute and remove_attribute
-    .rule[1].transform[7] None: expected exactly one of set, remove, set_attribute and remove_attribute
+    .rule[1].transform[6] None: expected exactly one kind of transform
+    .rule[1].transform[7] None: expected exactly one kind of transform
     .rule[1].transform[8] None: set_attribute needs a value
     .rule[1].transform[9].value None: expected a text or a number
     .rule[1].transform[10].value None: an attribute cannot be empty
     .rule[1].transform[11].value None: the attribute is a Number, and this is no number
     .rule[1].transform[12].type None: expected String or Number, with or without a label such as Number.int
     .rule[1].transform[13].value Some(2..13): no placeholder is called `{mesage_id}`; did you mean `{message_id}`?
+    .rule[1].transform[14] None: rename needs a to
+    .rule[1].transform[15].rename None: the body itself cannot be renamed
+    .rule[1].transform[16].rename None: the path must denote one place: only names and indexes, such as "$.order.items[0].sku"
+    .rule[1].transform[16].to None: a JSONPath begins with "$"
+    .rule[1].transform[17].to None: expected a path that ends in a name: the new one
+    .rule[1].transform[18].to None: a value cannot be moved into itself
+    .rule[1].transform[19].to None: a value cannot be moved into itself
+    .rule[1].transform[20].to None: a value cannot take the place of what holds it
+    .rule[1].transform[21].unwrap None: the path must denote one place: only names and indexes, such as "$.order.items[0].sku"
     .origin.fallback None: there is no destination "neither"
     .retry.exhausted None: there is no destination "nowhere"
     .report.redact[1] None: a JSONPath begins with "$"

@@ -1,13 +1,9 @@
 //! Delivery: which messages a receive gets, the move to the dead-letter queue of what was received too often, and the share of a
 //! move task. The part of [`Queue`] that takes messages out of their order; the same rules hold as there.
 
-use std::sync::Arc;
-
-use uuid::Uuid;
-
 use super::failure::Failure;
 use super::handle::Handle;
-use super::message::{Attributes, Extra, Millis, State, Stored};
+use super::message::{Millis, State, Stored};
 use super::order::Place;
 use super::queue::{Order, Queue};
 
@@ -25,17 +21,10 @@ pub(crate) struct Ask {
     pub(crate) duplicate: bool,
 }
 
-/// A message that was received.
+/// A message that was received, as it was kept then.
 pub(crate) struct Delivery {
     pub(crate) handle: String,
-    pub(crate) id: Uuid,
-    pub(crate) body: Arc<str>,
-    pub(crate) body_md5: [u8; 16],
-    pub(crate) attributes: Option<Arc<Attributes>>,
-    pub(crate) extra: Option<Arc<Extra>>,
-    pub(crate) sent: Millis,
-    pub(crate) first_received: Millis,
-    pub(crate) receive_count: u32,
+    pub(crate) message: Stored,
 }
 
 /// What a receive did.
@@ -121,14 +110,7 @@ impl Queue {
         let place = Place { slot, arrival: stored.arrival };
         received.deliveries.push(Delivery {
             handle: Handle { place, receipt: stored.receipt }.encode(&self.secret),
-            id: stored.id,
-            body: Arc::clone(&stored.body),
-            body_md5: stored.body_md5,
-            attributes: stored.attributes.clone(),
-            extra: stored.extra.clone(),
-            sent: stored.sent,
-            first_received: stored.first_received,
-            receive_count: stored.receive_count,
+            message: Stored::clone(stored),
         });
         if ask.duplicate {
             if let Order::Standard(shards) = &mut self.order {

@@ -99,6 +99,7 @@ pub(crate) enum State {
 }
 
 /// A message in a queue.
+#[derive(Clone)]
 pub(crate) struct Stored {
     pub(crate) id: Uuid,
     pub(crate) body: Arc<str>,

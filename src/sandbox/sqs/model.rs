@@ -206,19 +206,20 @@ fn receive(
     }
     let until = model.now + Millis::from(visibility) * 1000;
     for delivery in &received.deliveries {
-        prop_assert!(available.contains(&delivery.id), "a message that could not be received was delivered");
-        let kept = model.at(delivery.id).ok_or_else(|| TestCaseError::fail("delivered twice in one receive"))?;
+        prop_assert!(available.contains(&delivery.message.id), "a message that could not be received was delivered");
+        let kept =
+            model.at(delivery.message.id).ok_or_else(|| TestCaseError::fail("delivered twice in one receive"))?;
         prop_assert!(kept.place == Place::Visible && kept.count < MAX_RECEIVES);
         kept.count += 1;
         kept.place = Place::InFlight(until);
         kept.newest.clone_from(&delivery.handle);
-        prop_assert_eq!(kept.count, delivery.receive_count);
+        prop_assert_eq!(kept.count, delivery.message.receive_count);
         if model.fifo {
-            let group = model.list.iter().find(|kept| kept.id == delivery.id).map(|kept| kept.group.clone());
+            let group = model.list.iter().find(|kept| kept.id == delivery.message.id).map(|kept| kept.group.clone());
             let order = by_group.get_mut(&group.unwrap_or_default());
-            prop_assert_eq!(order.map(|order| order.remove(0)), Some(delivery.id), "out of order in its group");
+            prop_assert_eq!(order.map(|order| order.remove(0)), Some(delivery.message.id), "out of order in its group");
         }
-        model.handles.push((delivery.id, delivery.handle.clone()));
+        model.handles.push((delivery.message.id, delivery.handle.clone()));
     }
     if thorough || model.fifo {
         // SQS may give fewer than it could, but a message that was given up is the only reason here.

@@ -11,7 +11,7 @@ use super::account::{Account, Cell};
 use super::call::ReceiveMessage;
 use super::deliver::{Ask, Delivery};
 use super::failure::Failure;
-use super::message::{Attribute, Extra, WireAttribute, hex, md5_of_attributes};
+use super::message::{Attribute, Extra, Stored, WireAttribute, hex, md5_of_attributes};
 use super::{Outcome, Tamper, Touched};
 
 /// The system attributes that a receive can ask for.
@@ -155,36 +155,38 @@ impl Account {
 }
 
 fn answer(deliveries: Vec<Delivery>, request: &ReceiveMessage, tamper: &Tamper) -> Outcome {
-    let touched =
-        deliveries.iter().map(|delivery| Touched { id: delivery.id, body_md5: Some(delivery.body_md5) }).collect();
+    let touched = deliveries
+        .iter()
+        .map(|delivery| Touched { id: delivery.message.id, body_md5: Some(delivery.message.body_md5) })
+        .collect();
     let entries = deliveries.len();
     let messages = deliveries.into_iter().map(|delivery| show(delivery, request, tamper.corrupt_md5)).collect();
     Outcome { entries, touched, ..Outcome::json(&Answer { messages }) }
 }
 
-fn show(delivery: Delivery, request: &ReceiveMessage, corrupt_md5: bool) -> Shown {
-    let chosen: Vec<(&str, &Attribute)> = delivery
+fn show(Delivery { handle, message }: Delivery, request: &ReceiveMessage, corrupt_md5: bool) -> Shown {
+    let chosen: Vec<(&str, &Attribute)> = message
         .attributes
         .iter()
         .flat_map(|attributes| attributes.iter())
         .map(|(name, attribute)| (name.as_ref(), attribute))
         .filter(|(name, _)| request.message_attribute_names.iter().any(|pattern| matches_name(pattern, name)))
         .collect();
-    let mut md5 = delivery.body_md5;
+    let mut md5 = message.body_md5;
     if corrupt_md5 {
         md5[0] ^= 1;
     }
     Shown {
-        message_id: delivery.id.to_string(),
+        message_id: message.id.to_string(),
         md5_of_body: hex(&md5),
-        attributes: system_attributes(&delivery, |name| {
+        attributes: system_attributes(&message, |name| {
             let asked = request.attribute_names.iter().chain(&request.message_system_attribute_names);
             asked.into_iter().any(|pattern| pattern == "All" || pattern == name)
         }),
         md5_of_attributes: (!chosen.is_empty()).then(|| hex(&md5_of_attributes(chosen.iter().copied()))),
         message_attributes: chosen.into_iter().map(|(name, attribute)| (name.to_owned(), attribute.wire())).collect(),
-        receipt_handle: delivery.handle,
-        body: SharedText(delivery.body),
+        receipt_handle: handle,
+        body: SharedText(message.body),
     }
 }
 
@@ -199,9 +201,9 @@ fn matches_name(pattern: &str, name: &str) -> bool {
     }
 }
 
-fn system_attributes(delivery: &Delivery, wanted: impl Fn(&str) -> bool) -> BTreeMap<&'static str, String> {
+fn system_attributes(message: &Stored, wanted: impl Fn(&str) -> bool) -> BTreeMap<&'static str, String> {
     let none = Extra::default();
-    let extra = delivery.extra.as_deref().unwrap_or(&none);
+    let extra = message.extra.as_deref().unwrap_or(&none);
     let mut shown = BTreeMap::new();
     let mut put = |name: &'static str, value: Option<String>| {
         if let Some(value) = value.filter(|_| wanted(name)) {
@@ -209,9 +211,9 @@ fn system_attributes(delivery: &Delivery, wanted: impl Fn(&str) -> bool) -> BTre
         }
     };
     put("SenderId", Some("AIDASANDBOXSANDBOXSAN".to_owned()));
-    put("SentTimestamp", Some(delivery.sent.to_string()));
-    put("ApproximateReceiveCount", Some(delivery.receive_count.to_string()));
-    put("ApproximateFirstReceiveTimestamp", Some(delivery.first_received.to_string()));
+    put("SentTimestamp", Some(message.sent.to_string()));
+    put("ApproximateReceiveCount", Some(message.receive_count.to_string()));
+    put("ApproximateFirstReceiveTimestamp", Some(message.first_received.to_string()));
     put("MessageGroupId", extra.group.as_deref().map(str::to_owned));
     put("MessageDeduplicationId", extra.deduplication.as_deref().map(str::to_owned));
     put("SequenceNumber", (extra.sequence > 0).then(|| extra.sequence.to_string()));

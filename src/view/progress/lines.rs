@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::units::{duration, grouped, messages, per_second, time};
-use super::super::wire::{self, VERSION};
+use super::super::wire::{self, PaceObject, RunObject, VERSION};
 use super::pace::Pace;
 use super::{expected_in_all, gone};
-use crate::apply::{Event, Figures, Totals};
+use crate::apply::{Event, Figures, Progress, Totals};
 use crate::journal::{State, Tally};
 use crate::plan::Plan;
 
@@ -140,26 +140,6 @@ pub(super) struct Json {
 }
 
 #[derive(Serialize)]
-struct ProgressObject<'a> {
-    r#type: &'static str,
-    version: u32,
-    run: &'a str,
-    expected: u64,
-    received: u64,
-    moved: u64,
-    archived: u64,
-    dropped: u64,
-    kept: u64,
-    blocked: u64,
-    held: u64,
-    failed: u64,
-    unfinished: u64,
-    in_doubt: u64,
-    messages_per_second: Option<u64>,
-    seconds_left: Option<u64>,
-}
-
-#[derive(Serialize)]
 struct ResumedObject<'a> {
     r#type: &'static str,
     version: u32,
@@ -191,7 +171,19 @@ impl Json {
         match event {
             Event::Progress(progress) => {
                 self.pace.note(now, gone(&progress.tally));
-                self.progress.is_due(now).then(|| wire::line(&self.progress_object(&progress.tally)))
+                self.progress.is_due(now).then(|| {
+                    let Progress { requests, elapsed_ms, .. } = *progress;
+                    let totals = Totals { requests, elapsed_ms, ..Totals::default() };
+                    let figures = Figures::new(&self.plan, &progress.tally, totals);
+                    let (expected, measure) = (self.expected, self.pace.measure());
+                    let pace = PaceObject {
+                        expected,
+                        messages_per_second: measure
+                            .and_then(|(moved, millis)| moved.saturating_mul(1000).checked_div(millis)),
+                        seconds_left: self.pace.millis_left(expected).map(|millis| millis / 1000),
+                    };
+                    wire::line(&RunObject::new("progress", "running", &figures).with_pace(pace))
+                })
             }
             Event::WaitingForOrphans { messages, until } => self.waiting.is_due(now).then(|| {
                 wire::line(&WaitingObject {
@@ -211,30 +203,6 @@ impl Json {
                 to_delete: *to_delete,
                 to_release: *to_release,
             })),
-        }
-    }
-
-    fn progress_object(&self, tally: &Tally) -> ProgressObject<'_> {
-        // The job's name is not part of this object; the figures are those of the summary to come.
-        let figures = Figures::new(&self.plan, tally, Totals::default());
-        let rate = self.pace.measure().and_then(|(moved, millis)| moved.saturating_mul(1000).checked_div(millis));
-        ProgressObject {
-            r#type: "progress",
-            version: VERSION,
-            run: self.plan.id(),
-            expected: self.expected,
-            received: figures.received,
-            moved: figures.moved,
-            archived: figures.archived,
-            dropped: figures.dropped,
-            kept: figures.kept,
-            blocked: figures.blocked,
-            held: figures.held,
-            failed: figures.failed,
-            unfinished: figures.unfinished,
-            in_doubt: figures.in_doubt,
-            messages_per_second: rate,
-            seconds_left: self.pace.millis_left(self.expected).map(|millis| millis / 1000),
         }
     }
 }

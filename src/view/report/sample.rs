@@ -120,7 +120,15 @@ pub(in crate::view) fn tally() -> Tally {
 }
 
 pub(in crate::view) fn progress(tally: Tally) -> Event {
-    Event::Progress(Progress { tally })
+    Event::Progress(Progress { tally, requests: 3100, elapsed_ms: 95_300 })
+}
+
+/// A report of a run that did not finish, and how it stopped last.
+pub(in crate::view) fn stopped(outcome: &str) -> Report {
+    let mut report = report();
+    report.record.outcome = Some(outcome.to_owned());
+    report.record.ended = None;
+    report
 }
 
 pub(in crate::view) fn trouble(id: &str, state: State, target: Option<TargetId>, doubts: u32) -> Trouble {

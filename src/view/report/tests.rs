@@ -3,15 +3,12 @@
 mod hostile;
 mod summary;
 
-use super::sample::report;
+use super::sample::{report, stopped};
 use super::*;
-use crate::apply::Totals;
+use crate::apply::{Outcome, Summary, Totals};
 
-fn stopped(outcome: &str) -> Report {
-    let mut report = report();
-    report.record.outcome = Some(outcome.to_owned());
-    report.record.ended = None;
-    report
+fn summary(outcome: Outcome) -> Summary {
+    Summary { outcome, figures: report().figures }
 }
 
 #[test]

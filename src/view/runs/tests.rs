@@ -1,6 +1,6 @@
 //! The list and the status as people get them.
 
-use super::super::report::sample::{hostile, report};
+use super::super::report::sample::{hostile, report, stopped};
 use super::*;
 
 #[test]
@@ -31,9 +31,7 @@ fn the_list_for_a_program_is_a_line_each() {
 
 #[test]
 fn the_status() {
-    let mut run = report();
-    run.record.outcome = Some("drifted".to_owned());
-    run.record.ended = None;
+    let run = stopped("drifted");
     insta::assert_snapshot!(status_text(&run), @"
     Run 3f2a9c0d1e4b of job orders-dlq: drifted
       Stopped because the queue did not hold what was planned. Nothing is lost: the journal knows where

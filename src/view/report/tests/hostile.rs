@@ -1,8 +1,7 @@
 //! What a hostile queue could make of a report: nothing.
 
-use super::super::sample::{hostile, report};
-use super::{stopped, *};
-use crate::apply::{Outcome, Summary};
+use super::super::sample::hostile;
+use super::*;
 use crate::error::Error;
 
 /// Nothing that drives a terminal, hides or reorders; line ends are the form's own.

@@ -1,13 +1,8 @@
 //! The end of an apply, as people and programs get it.
 
-use super::super::sample::report;
-use super::{stopped, *};
-use crate::apply::{Outcome, Summary};
+use super::*;
 use crate::error::Error;
 
-fn summary(outcome: Outcome) -> Summary {
-    Summary { outcome, figures: report().figures }
-}
 #[test]
 fn the_end_of_an_apply_as_text() {
     insta::assert_snapshot!(summary_text(&summary(Outcome::Interrupted), "redrive apply plan.json"), @"
