@@ -32,7 +32,7 @@ impl Writer {
         self.load_tally()?;
         let in_doubt = self.recover()?;
         let doubtful = self.table.doubtful()?;
-        let (to_delete, to_release) = self.left_behind(spec.source_arn.ends_with(".fifo"))?;
+        let (to_delete, to_release) = self.left_behind(spec.source_arn.strip_suffix(".fifo").is_some())?;
         Ok(Begun {
             resumed: !fresh,
             interrupted: in_session,
