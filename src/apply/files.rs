@@ -215,6 +215,16 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_synced_is_no_acknowledgement() {
+        // Takes every write, and has no disk to sync to.
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("a.jsonl");
+        std::os::unix::fs::symlink("/dev/null", &path).expect("link");
+        let archive = FileArchive::open(&path, false, &HashSet::new()).expect("open");
+        archive.append(&[line("one")]).expect_err("not synced");
+    }
+
+    #[test]
     fn a_torn_file_of_somebody_else_is_left_alone() {
         let directory = tempfile::tempdir().expect("directory");
         let path = directory.path().join("a.jsonl");
