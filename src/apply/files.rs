@@ -207,6 +207,8 @@ mod tests {
             for cut in usize::try_from(safe).expect("length")..=whole.len() {
                 std::fs::write(&path, &whole[..cut]).expect("cut");
                 let archive = FileArchive::open(&path, true, &doubtful).expect("open again");
+                assert!(read(&path).len() < 5 && std::fs::metadata(&path).expect("metadata").len() <= cut as u64);
+                assert!(name != "a.jsonl" || std::fs::read(&path).expect("read").ends_with(b"\n"), "cut at {cut}");
                 archive.append(&[line("three"), line("four")]).expect("append again");
                 let expected: Vec<String> = ["one", "two", "three", "four"].map(|id| line(id).1).into();
                 assert_eq!(read(&path), expected, "{name} cut at {cut}");

@@ -18,9 +18,11 @@ use crate::support::stage::each_of;
 /// One schedule.
 struct Schedule {
     setting: Setting,
-    /// Session by session: what comes, at which request, and where the process is ended.
-    sessions: Vec<(Vec<(Trouble, u64)>, Option<Crash>)>,
+    sessions: Vec<Session>,
 }
+
+/// What comes, at which request, and where the process is ended.
+type Session = (Vec<(Trouble, u64)>, Option<Crash>);
 
 impl Schedule {
     /// All that is random comes from the seed, and is drawn before anything runs.
@@ -41,7 +43,7 @@ impl Schedule {
 
     /// In words, for a failure.
     fn told(&self) -> String {
-        let session = |(troubles, crash): &(Vec<(Trouble, u64)>, Option<Crash>)| {
+        let session = |(troubles, crash): &Session| {
             let troubles: Vec<_> = troubles.iter().map(|(trouble, nth)| format!("{} at {nth}", trouble.name)).collect();
             format!("[{}; {crash:?}]", troubles.join(", "))
         };

@@ -48,7 +48,7 @@ async fn a_fifo_queue_is_sent_to_again_only_while_it_knows_the_deduplication_id(
         let ran = stage.redrive(&["apply", "plan.json", "--format", "json"]).await;
         let summary = ran.expect(if holds { 6 } else { 0 }).summary();
         let at = format!("down for {minutes} min, {policy}: {summary}");
-        let in_doubt = summary["in_doubt"].as_u64().expect("in_doubt") as usize;
+        let in_doubt = usize::try_from(summary["in_doubt"].as_u64().expect("in_doubt")).expect("small");
         assert!(in_doubt >= sent, "{at}");
         assert_eq!(summary["held"], if holds { in_doubt } else { 0 }, "{at}");
         let expected = match (minutes, policy) {
