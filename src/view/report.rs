@@ -18,6 +18,7 @@ pub use summary::{summary_json, summary_text};
 
 pub(super) use content::{command, head, resume, sum, table};
 pub(super) use text::render as render_text;
+pub(super) use troubles::doubts;
 
 use super::document::{Block, ours, theirs};
 use super::units;

@@ -29,8 +29,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "apply", "aws", "cli", "error", "exit", "job", "journal", "plan", "rule", "sandbox", "sqs", "store",
-            "target", "view",
+            "apply", "aws", "cli", "error", "exit", "job", "journal", "message", "plan", "rule", "sandbox", "sqs",
+            "store", "target", "view",
         ],
     ),
 ];
