@@ -13,6 +13,7 @@ mod end_to_end;
 mod endings;
 mod environment;
 mod fifo;
+mod fire;
 mod guarantees;
 mod hostile;
 mod judged;
