@@ -69,6 +69,6 @@ fn ssh_keygen(arguments: &[&OsStr], input: &[u8]) -> Result<Output> {
 fn said(output: &Output) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr);
     let stdout = String::from_utf8_lossy(&output.stdout);
-    let last = stderr.lines().chain(stdout.lines()).map(str::trim).filter(|line| !line.is_empty()).next_back();
+    let last = stderr.lines().chain(stdout.lines()).map(str::trim).rfind(|line| !line.is_empty());
     last.unwrap_or("it says nothing").to_owned()
 }

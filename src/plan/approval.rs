@@ -140,10 +140,11 @@ impl Approval {
 /// hold is made recognisable and kept apart from others by its digest.
 pub fn approval_file(plan: &Path, by: &str) -> std::path::PathBuf {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_@+.".contains(c);
-    let plain: String = by.to_lowercase().chars().map(|c| if is_plain(c) { c } else { '-' }).take(60).collect();
-    let plain = if plain == by { plain } else { format!("{plain}-{}", &sha256(same_name(by).as_bytes())[..8]) };
+    let readable: String = by.to_lowercase().chars().map(|c| if is_plain(c) { c } else { '-' }).take(60).collect();
+    let readable =
+        if readable == by { readable } else { format!("{readable}-{}", &sha256(same_name(by).as_bytes())[..8]) };
     let mut name: OsString = plan.as_os_str().to_owned();
-    name.push(format!(".{plain}{ENDING}"));
+    name.push(format!(".{readable}{ENDING}"));
     name.into()
 }
 

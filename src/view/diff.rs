@@ -50,15 +50,23 @@ impl Line {
 
     /// For a terminal. It reads without colour.
     pub(super) fn painted(&self, style: Style) -> String {
-        let (mark, plain, strong): (_, fn(Style, &str) -> String, fn(Style, &str) -> String) = match self.kind {
-            Kind::Same => ("  ", |_, text| text.to_owned(), |_, text| text.to_owned()),
-            Kind::Removed => ("- ", |s, text| s.red(text).into_owned(), |s, text| s.red_strong(text).into_owned()),
-            Kind::Added => ("+ ", |s, text| s.green(text).into_owned(), |s, text| s.green_strong(text).into_owned()),
-            Kind::Gap => ("@ ", |s, text| s.dim(text).into_owned(), |s, text| s.dim(text).into_owned()),
+        let paint = |text: &str, differs: bool| match (self.kind, differs) {
+            (Kind::Same, _) => text.to_owned(),
+            (Kind::Removed, false) => style.red(text).into_owned(),
+            (Kind::Removed, true) => style.red_strong(text).into_owned(),
+            (Kind::Added, false) => style.green(text).into_owned(),
+            (Kind::Added, true) => style.green_strong(text).into_owned(),
+            (Kind::Gap, _) => style.dim(text).into_owned(),
         };
-        let mut painted = plain(style, mark);
+        let mark = match self.kind {
+            Kind::Same => "  ",
+            Kind::Removed => "- ",
+            Kind::Added => "+ ",
+            Kind::Gap => "@ ",
+        };
+        let mut painted = paint(mark, false);
         for (text, differs) in &self.pieces {
-            painted.push_str(&if *differs { strong(style, text) } else { plain(style, text) });
+            painted.push_str(&paint(text, *differs));
         }
         painted
     }
