@@ -118,6 +118,7 @@ async fn approvals_are_listed_noted_with_the_run_and_in_its_report() {
 }
 
 /// A key without a passphrase; `None` where there is no OpenSSH to make one.
+#[expect(clippy::print_stderr, reason = "what is not tested is to be seen")]
 fn key(stage: &Stage, name: &str) -> Option<String> {
     let made = Command::new("ssh-keygen")
         .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
