@@ -72,7 +72,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 fn run(name: &str) -> RunSpec {
     let (source_arn, job_sha256) = (SOURCE.to_owned(), "0".repeat(64));
-    RunSpec { name: name.to_owned(), source_arn, job_sha256, plan: "{}".to_owned() }
+    RunSpec { name: name.to_owned(), source_arn, job_sha256, plan: "{}".to_owned(), approvals: "[]".to_owned() }
 }
 
 /// As random as SQS's: a UUID out of a number.

@@ -2,6 +2,7 @@
 //! plan, apply, and the views.
 
 mod apply;
+mod approve;
 mod check;
 mod generate;
 mod job;
@@ -12,6 +13,7 @@ mod runs;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod show;
+mod signature;
 mod wiring;
 
 use std::fs::File;
@@ -47,6 +49,7 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Check(args) => check::check(&args),
         Command::Plan(args) => plan::plan(args).await,
         Command::Show(args) => show::show(&args),
+        Command::Approve(args) => approve::approve(&args),
         Command::Apply(args) => Box::pin(apply::apply(args, &journal)).await,
         Command::Resolve(args) => resolve::resolve(args, &journal).await,
         Command::Runs(RunsArgs { command: Some(RunsCommand::Prune(args)), .. }) => prune::prune(&args, &journal),

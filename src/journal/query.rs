@@ -45,6 +45,8 @@ pub struct RunRecord {
     pub elapsed_ms: u64,
     /// Who gave it up, when and why; `None` where nobody did.
     pub given_up: Option<Resolved>,
+    /// Who had approved the plan, as JSON.
+    pub approvals: String,
 }
 
 /// A message that somebody should look at: blocked, held, failed, or once in doubt.
@@ -73,7 +75,7 @@ pub struct Trouble {
 }
 
 const RUN: &str = "SELECT decision, at, who, reason, run.name, queue.arn, run.job_sha256, run.plan, run.started,
-    run.ended, run.outcome, run.requests, run.elapsed_ms FROM run JOIN queue ON queue.id = run.source
+    run.ended, run.outcome, run.requests, run.elapsed_ms, run.approvals FROM run JOIN queue ON queue.id = run.source
     LEFT JOIN resolution ON resolution.run = run.id AND resolution.id = x''";
 
 const TROUBLE: &str = "SELECT decision, resolution.at, who, resolution.reason, message.id, state, rule, target,
@@ -180,6 +182,7 @@ fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
         outcome: row.get(10)?,
         requests: row.get(11)?,
         elapsed_ms: row.get(12)?,
+        approvals: row.get(13)?,
     })
 }
 

@@ -89,6 +89,8 @@ CREATE TABLE lease (
 CREATE INDEX lease_id ON lease (source, id);
 CREATE INDEX lease_until ON lease (until);
 ", "
+ALTER TABLE run ADD COLUMN approvals TEXT NOT NULL DEFAULT '[]'; -- who approved the plan, as JSON
+", "
 -- What somebody decided about a message in doubt, or about a whole run.
 CREATE TABLE resolution (
     run INTEGER NOT NULL,
@@ -284,7 +286,7 @@ mod tests {
                  (1, 'done', 1, 3, 0, 0, 0, 7), (1, 'lost', 1, 4, 0, 0, 1, 7);"
             ))
             .expect("rows");
-            if version >= 3 {
+            if version >= 4 {
                 old.execute_batch(
                     "INSERT INTO tally SELECT 1, state, 0, -1, 0, 0, 1 FROM message; UPDATE run SET doubted = 1",
                 )

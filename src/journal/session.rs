@@ -27,7 +27,10 @@ impl Writer {
         self.take_up(&spec.name)?;
         let (requests, elapsed_ms): (u64, u64) = self.table.sql(|c| {
             c.execute("UPDATE run SET in_session = (id = ?2) WHERE source = ?1", [self.table.source, self.table.run])?;
-            c.execute("UPDATE run SET ended = NULL, outcome = NULL WHERE id = ?1", [self.table.run])?;
+            c.execute(
+                "UPDATE run SET ended = NULL, outcome = NULL, approvals = ?2 WHERE id = ?1",
+                params![self.table.run, spec.approvals],
+            )?;
             c.query_row("SELECT requests, elapsed_ms FROM run WHERE id = ?1", [self.table.run], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })

@@ -50,6 +50,7 @@ fn spec(run: &str) -> RunSpec {
         source_arn: "arn:aws:sqs:eu-west-1:000000000000:dlq".to_owned(),
         job_sha256: "00".to_owned(),
         plan: "{}".to_owned(),
+        approvals: "[]".to_owned(),
     }
 }
 

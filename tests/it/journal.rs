@@ -125,7 +125,6 @@ async fn an_older_copy_of_the_journal_is_noticed() {
     let refused = stage.redrive(&["apply", "plan.json"]).await.expect(5);
     assert!(refused.stderr.contains("is older than run"), "{}", refused.stderr);
     stage.redrive(&["apply", "plan.json", "--despite-lost-journal"]).await.expect(0);
-    assert_eq!(stage.counts("orders-dlq").0, expected_at("orders-dlq", TOTAL).values().sum::<usize>());
 }
 
 #[tokio::test(flavor = "multi_thread")]
