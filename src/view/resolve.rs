@@ -39,7 +39,7 @@ pub fn text(report: &Report) -> String {
 
 /// The same for a program: one line, one object of type `doubts`.
 pub fn json(report: &Report) -> String {
-    wire::line(&RunObject::of("doubts", report).with_plan(&report.plan).with_troubles(report))
+    wire::line(&RunObject::of("doubts", report).with_plan(report).with_troubles(report))
 }
 
 /// What was decided, for a person. The report is that of the run as it is now.
