@@ -237,6 +237,7 @@ pub struct ResolveArgs {
 /// What `redrive resolve` can decide.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line, of which one is given")]
 pub struct DecisionArgs {
     /// Judge them again and send them at the next apply, whatever the job's `in_doubt` says.
     #[arg(long)]

@@ -19,10 +19,7 @@ impl Writer {
         self.take_up(&resolve.run)?;
         // What was under way when its process was killed is in doubt; nobody is at work on it now, since the lock is ours.
         self.recover()?;
-        let (event, reason) = match resolution_event(resolve.resolution) {
-            Some(event) => event,
-            None => return self.abandon(resolve),
-        };
+        let Some((event, reason)) = resolution_event(resolve.resolution) else { return self.abandon(resolve) };
         let ids = match &resolve.messages {
             Some(ids) => ids.clone(),
             None => self.table.in_doubt()?,

@@ -78,7 +78,7 @@ async fn one_plan_on_two_machines_moves_each_message_once_as_long_as_sqs_gives_i
     let (one, other) =
         tokio::join!(stage.redrive(&["apply", "plan.json", "--format", "json"]), on_another_machine(&stage));
     let sum = moved(&one.expect(0).summary()) + moved(&other.expect(0).summary());
-    assert_eq!(sum as usize, stage.counts("orders").0 + stage.counts("audit").0, "each says what it did");
+    assert_eq!(sum, (stage.counts("orders").0 + stage.counts("audit").0) as u64, "each says what it did");
     let bodies = everywhere(&stage);
     assert_eq!(bodies.len(), TOTAL, "nothing is lost");
     assert!(bodies.values().all(|number| *number == 1), "nothing is there twice");
@@ -91,7 +91,7 @@ async fn one_plan_on_two_machines_moves_no_message_more_often_than_sqs_gives_it_
     let (one, other) =
         tokio::join!(stage.redrive(&["apply", "plan.json", "--format", "json"]), on_another_machine(&stage));
     let sum = moved(&one.expect(0).summary()) + moved(&other.expect(0).summary());
-    assert_eq!(sum as usize, stage.counts("orders").0 + stage.counts("audit").0, "each says what it did");
+    assert_eq!(sum, (stage.counts("orders").0 + stage.counts("audit").0) as u64, "each says what it did");
     let bodies = everywhere(&stage);
     assert_eq!(bodies.len(), TOTAL, "nothing is lost");
     assert!(bodies.values().all(|number| *number <= 2), "once a machine at the most");
