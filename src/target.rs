@@ -131,6 +131,8 @@ reasons! {
     TransformFailed = 31, "transform_failed", "a transform could not be carried out";
     /// Something is there already, where a rename leads to.
     PlaceTaken = 32, "place_taken", "something is already where a rename leads to";
+    /// The body is not in the envelope that an `unwrap` takes off.
+    NotWrapped = 33, "not_wrapped", "it is not in the envelope that a transform takes off";
 
     // Failed: the destination would not have it.
     /// The destination refused it for good.

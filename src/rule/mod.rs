@@ -5,7 +5,7 @@
 //! rule looks into it.
 //!
 //! `compile` makes the rules; `filter` asks conditions, with `path` and `query` for `JSONPath` and `number` for exact numbers;
-//! `transform` and `edit` change a message; `cap` counts how often it went round; `check` knows what SQS would refuse;
+//! `transform` and `edit` change a message, with `wrapping` for AWS's envelopes; `cap` counts how often it went round; `check` knows what SQS would refuse;
 //! `envelope` is the archived form; `redact` hides what reports must not show.
 
 mod cap;
@@ -24,6 +24,7 @@ mod redact;
 #[cfg(test)]
 mod tests;
 mod transform;
+mod wrapping;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,6 +4,7 @@ mod conditions;
 mod decisions;
 mod fidelity;
 mod problems;
+mod wrappings;
 
 use std::collections::BTreeMap;
 

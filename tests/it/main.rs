@@ -5,11 +5,13 @@
 mod boto3;
 mod commands;
 mod conformance;
+mod corpus;
 mod crash;
 mod diagnostics;
 mod docs;
 mod end_to_end;
 mod endings;
+mod envelopes;
 mod environment;
 mod fifo;
 mod guarantees;
