@@ -102,6 +102,7 @@ fn message(number: u64) -> Message {
         body,
         attributes: Attributes::from([("tenant".to_owned(), Attribute::string("eu-1"))]),
         system: SystemAttributes(system.map(|(name, value)| (name.to_owned(), value.to_owned())).into()),
+        payload: None,
     }
 }
 

@@ -107,6 +107,7 @@ pub(crate) fn message(data: &[u8]) {
         body: body.clone(),
         attributes,
         system: SystemAttributes(system.map(|(name, value)| (name.to_owned(), value)).into()),
+        payload: None,
     };
     let _ = rules.redact_body(&body);
     if let Decision::Send { outgoing, .. } = rules.judge(message, setting).decision {

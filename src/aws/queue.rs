@@ -210,6 +210,7 @@ mod tests {
             message_group_id: None,
             message_deduplication_id: None,
             trace_header: None,
+            payload: None,
         }
     }
 

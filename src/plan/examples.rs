@@ -36,18 +36,25 @@ impl<'a> Examples<'a> {
     }
 
     /// Offers a message. `outgoing` is what would be sent, where it goes to a queue.
-    pub(super) fn offer(
+    pub(super) fn offer<'o>(
         &mut self,
         rule: RuleId,
         outcome: Outcome,
-        before: &Message,
-        outgoing: Option<&Outgoing>,
+        before: &'o Message,
+        outgoing: Option<&'o Outgoing>,
         detail: Option<&str>,
     ) {
+        // Of a pointer, what it leads to.
+        let was = before.meant().unwrap_or(&before.body);
         let changed =
             outgoing.filter(|after| after.body.as_str() != before.body || after.attributes != before.attributes);
+        let becomes = |after: &'o Outgoing| match &after.payload {
+            Some(payload) => payload.text.as_str(),
+            None if after.body.as_str() == before.body => was,
+            None => after.body.as_str(),
+        };
         let room = if changed.is_some() { CHANGED } else { UNCHANGED };
-        let whole = before.body.len() <= MAX_BODY && changed.is_none_or(|after| after.body.as_str().len() <= MAX_BODY);
+        let whole = was.len() <= MAX_BODY && changed.is_none_or(|after| becomes(after).len() <= MAX_BODY);
         let kept = self.taken.entry((rule, outcome)).or_default();
         let worst = kept.iter().rposition(|(whole, _)| !whole);
         match (kept.len() < room, worst) {
@@ -62,8 +69,8 @@ impl<'a> Examples<'a> {
             outcome,
             message_id: before.id.to_string(),
             sent: before.system.sent_timestamp(),
-            before: shown(self.rules, &before.body, &before.attributes),
-            after: changed.map(|after| shown(self.rules, after.body.as_str(), &after.attributes)),
+            before: shown(self.rules, was, &before.attributes),
+            after: changed.map(|after| shown(self.rules, becomes(after), &after.attributes)),
             detail: detail.map(|detail| shorten(detail.to_owned(), MAX_DETAIL)),
         };
         kept.push((whole, example));

@@ -3,6 +3,7 @@
 mod conditions;
 mod decisions;
 mod fidelity;
+mod pointers;
 mod problems;
 mod wrappings;
 
@@ -103,6 +104,7 @@ fn message(body: &str) -> Message {
         body: body.to_owned(),
         attributes: Attributes::new(),
         system: SystemAttributes(BTreeMap::from(system.map(|(name, value)| (name.to_owned(), value)))),
+        payload: None,
     }
 }
 
