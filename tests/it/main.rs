@@ -14,6 +14,7 @@ mod endings;
 mod envelopes;
 mod environment;
 mod fifo;
+mod fire;
 mod guarantees;
 mod hostile;
 mod judged;
