@@ -93,12 +93,12 @@ impl Payloads {
     async fn read(&self, pointer: &Pointer) -> Result<Payload> {
         let _hand = self.hands.acquire().await;
         let at = format!("s3://{}/{}", pointer.bucket, pointer.key);
-        let Ok(bucket) = self.bucket(&pointer.bucket).await else {
-            return Ok(Payload::Unreadable(format!("{at}: no bucket can have this name")));
-        };
+        let bucket = self.bucket(&pointer.bucket).await?;
+        // Some clients give the length in characters.
+        let most = pointer.size.saturating_mul(4).min(MAX_PAYLOAD);
         let mut tries = 1;
         loop {
-            match bucket.get(&pointer.key, pointer.size).await {
+            match bucket.get(&pointer.key, most).await {
                 Ok(Some(content)) => {
                     let no_text = |_| Payload::Unreadable(format!("{at} is not UTF-8"));
                     return Ok(String::from_utf8(content).map_or_else(no_text, Payload::Fetched));
@@ -108,7 +108,7 @@ impl Payloads {
                     tokio::time::sleep(PAUSE * 2_u32.pow(tries - 1)).await;
                     tries += 1;
                 }
-                Err(error) => return unreadable(&at, pointer.size, error),
+                Err(error) => return unreadable(&at, most, error),
             }
         }
     }
@@ -121,7 +121,7 @@ fn unreadable(at: &str, most: usize, error: CallError) -> Result<Payload> {
             Ok(Payload::Unreadable(format!("{at} is longer than {MAX_PAYLOAD} bytes, the most that is read")))
         }
         Fault::TooLong => {
-            Ok(Payload::Unreadable(format!("{at} is longer than the {most} bytes that its message says")))
+            Ok(Payload::Unreadable(format!("{at} is longer than {most} bytes, and so not what its message says")))
         }
         Fault::NotFound | Fault::Denied | Fault::Refused | Fault::OverLimit => {
             Ok(Payload::Unreadable(format!("{at}: {error}")))

@@ -312,7 +312,7 @@ mod tests {
                 content_type: "application/json",
                 metadata: BTreeMap::new(),
             };
-            assert!(bucket.check().await.is_err() && bucket.get("k").await.is_err());
+            assert!(bucket.check().await.is_err() && bucket.get("k", 1).await.is_err());
             assert!(bucket.put_new(&object).await.is_err());
             assert_eq!(aws.requests().s3, 3);
         }

@@ -70,8 +70,7 @@ pub struct Source {
     pub sent_before: Option<Bound>,
     /// Only messages sent after this: RFC 3339 or an age such as `"6h"`.
     pub sent_after: Option<Bound>,
-    /// Follow the pointers of the SQS Extended Client: conditions and transforms are about the body in S3, and a changed body
-    /// becomes a new object.
+    /// Follow the SQS Extended Client's pointers: rules see the body in S3, and a changed body becomes a new object.
     #[serde(default)]
     pub extended_client: bool,
     /// For how long a received message stays invisible before it is extended, `"10s"` to `"12h"`.

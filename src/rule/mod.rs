@@ -180,7 +180,11 @@ impl Rules {
     }
 
     /// Judges one message.
-    pub fn judge(&self, message: Message, setting: &Setting) -> Verdict {
+    pub fn judge(&self, mut message: Message, setting: &Setting) -> Verdict {
+        if message.payload.is_none() && self.pointer(&message).is_some() {
+            // A pointer is never judged as if it were the body.
+            message.payload = Some(Payload::Unreadable("its body in S3 was not asked for".to_owned()));
+        }
         if let Some(reason) = setting.out_of_scope(&message) {
             return Verdict { rule: RuleId::OUT_OF_SCOPE, exhausted: false, decision: Decision::Keep(reason) };
         }

@@ -86,7 +86,7 @@ when = [{ body = "$.error", equals = "Other" }]
 to = "out"
 [[rule]]
 name = "for the archive"
-when = [{ message = "text", contains = "old" }]
+when = [{ message = "text", contains = "news" }]
 to = "archive"
 "#;
 

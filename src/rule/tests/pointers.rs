@@ -95,6 +95,8 @@ fn what_cannot_be_read_or_changed_is_blocked_by_the_rule_that_needs_it() {
     let verdict = judge(pointing(POINTER, SIZE, unreadable()));
     assert_eq!(words(&verdict), "block: payload_unreadable (s3://bodies/in/1f2e is not there)");
     assert_eq!(verdict.rule, RuleId(1));
+    let verdict = judge(pointing(POINTER, SIZE, None));
+    assert_eq!(words(&verdict), "block: payload_unreadable (its body in S3 was not asked for)");
     let changed = judge(pointing(POINTER, SIZE, fetched("{\"a\":1}")));
     assert!(
         words(&changed).starts_with("block: transform_failed (an archive takes the pointer"),
