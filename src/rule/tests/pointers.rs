@@ -73,7 +73,7 @@ fn rules_see_the_body_and_the_pointer_goes() {
     let outgoing = sent(judge(pointing(POINTER, SIZE, fetched("{\"error\": \"Timeout\"}"))));
     let key = "in/1f2e.redrive-0123456789ab-5fea7756-0ea4-451a-a703-a558b933e274";
     assert_eq!(outgoing.body, Body::Changed(POINTER.replace("in/1f2e", key)));
-    assert_eq!(outgoing.attributes[SIZE].text(), Some("35"));
+    assert_eq!(outgoing.attributes[SIZE].text(), Some("34"));
     assert_eq!(outgoing.attributes["by"].text(), Some("us"));
     let payload = outgoing.payload.expect("a new object");
     assert_eq!((payload.bucket.as_str(), payload.key.as_str()), ("bodies", key));
