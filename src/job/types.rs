@@ -268,9 +268,7 @@ pub struct Transform {
     pub remove: Option<String>,
     /// JSONPath of one place in the body whose value goes to the place `to`.
     pub rename: Option<String>,
-    /// JSONPath of one place in the body whose value becomes the body: a string as its text, anything else as it is written.
-    /// Or the envelope to take off, by name: `"sns"` (`$.Message`, with the attributes of the notification),
-    /// `"lambda-destination"` (`$.requestPayload`), `"eventbridge"` (`$.detail`).
+    /// JSONPath whose value becomes the body, a string as its text; or an envelope: `sns`, `lambda-destination`, `eventbridge`.
     pub unwrap: Option<String>,
     /// Name of a message attribute that becomes `value`, a template.
     pub set_attribute: Option<String>,
