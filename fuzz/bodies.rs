@@ -49,12 +49,12 @@ fn stand() -> &'static Stand {
             "version = 1\nname = 'fuzz'\nsource = { queue = 'in' }\n[destination.out]\nsqs = { queue = 'out' }\n\
                         [retry]\nattribute = 'count'\nmax = 3\nexhausted = 'keep'\n[report]\nredact = ['$..b']\n"
                 .to_owned();
-        for (number, (when, transform)) in RULES.iter().enumerate() {
-            text += &format!(
+        text.extend(RULES.iter().enumerate().map(|(number, (when, transform))| {
+            format!(
                 "[[rule]]\nname = 'r{number}'\nwhen = [{{ system = 'SenderId', equals = 'r{number}' }}, {when}]\n\
                  transform = [{transform}]\nto = 'out'\n"
-            );
-        }
+            )
+        }));
         let job = job::load("fuzz.toml", &text).unwrap_or_else(|errors| panic!("{errors}"));
         let rules = Rules::compile(&job.job).unwrap_or_else(|problems| panic!("{problems:?}"));
         let now = "2026-11-22T00:00:00Z".parse().expect("a time");

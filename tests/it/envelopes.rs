@@ -16,7 +16,7 @@ fn text(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 fn from_lambda(body: &str, code: u32, message: &str) -> Seed {
     Seed::new(body)
         .attribute("RequestID", MessageAttribute::string("e4b46cbf-b738-4880-8880-a18cdf61200e"))
-        .attribute("ErrorCode", MessageAttribute::number(&code.to_string()))
+        .attribute("ErrorCode", MessageAttribute::number(code.to_string()))
         .attribute("ErrorMessage", MessageAttribute::string(message))
 }
 
