@@ -207,6 +207,11 @@ impl Message {
             Some(Payload::Unreadable(_)) => None,
         }
     }
+
+    /// The body to show to people: of a pointer, what it leads to, where that was read.
+    pub fn shown(&self) -> &str {
+        self.meant().unwrap_or(&self.body)
+    }
 }
 
 impl fmt::Debug for Payload {
@@ -302,5 +307,14 @@ impl Outgoing {
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html>
     pub fn size(&self) -> usize {
         size(self.body.as_str(), &self.attributes)
+    }
+
+    /// The body to show to people, of what was made of this message: of a pointer, what it leads to.
+    pub fn shown<'a>(&'a self, before: &'a Message) -> &'a str {
+        match &self.payload {
+            Some(payload) => &payload.text,
+            None if self.body.as_str() == before.body => before.shown(),
+            None => self.body.as_str(),
+        }
     }
 }

@@ -33,25 +33,19 @@ impl<'a> Examples<'a> {
     }
 
     /// Offers a message. `outgoing` is what would be sent, where it goes to a queue.
-    pub(super) fn offer<'o>(
+    pub(super) fn offer(
         &mut self,
         rule: RuleId,
         outcome: Outcome,
-        before: &'o Message,
-        outgoing: Option<&'o Outgoing>,
+        before: &Message,
+        outgoing: Option<&Outgoing>,
         detail: Option<&str>,
     ) {
-        // Of a pointer, what it leads to.
-        let was = before.meant().unwrap_or(&before.body);
         let changed =
             outgoing.filter(|after| after.body.as_str() != before.body || after.attributes != before.attributes);
-        let becomes = |after: &'o Outgoing| match &after.payload {
-            Some(payload) => payload.text.as_str(),
-            None if after.body.as_str() == before.body => was,
-            None => after.body.as_str(),
-        };
         let room = if changed.is_some() { CHANGED } else { UNCHANGED };
-        let whole = was.len() <= MAX_BODY && changed.is_none_or(|after| becomes(after).len() <= MAX_BODY);
+        let fits = |body: &str| body.len() <= MAX_BODY;
+        let whole = fits(before.shown()) && changed.is_none_or(|after| fits(after.shown(before)));
         let kept = self.taken.entry((rule, outcome)).or_default();
         let worst = kept.iter().rposition(|(whole, _)| !whole);
         match (kept.len() < room, worst) {
@@ -67,13 +61,8 @@ impl<'a> Examples<'a> {
             outcome,
             message_id: before.id.to_string(),
             sent: before.system.sent_timestamp(),
-<<<<<<< HEAD
-            before: shown(self.rules, was, &before.attributes),
-            after: changed.map(|after| shown(self.rules, becomes(after), &after.attributes)),
-=======
             before: shown,
             after,
->>>>>>> main
             detail: detail.map(|detail| shorten(detail.to_owned(), MAX_DETAIL)),
         };
         kept.push((whole, example));
@@ -88,8 +77,8 @@ impl<'a> Examples<'a> {
 impl Shown {
     /// A message before and after, as both may be shown: redacted as the job says, and shortened.
     pub fn of(rules: &Rules, before: &Message, after: Option<&Outgoing>) -> (Self, Option<Self>) {
-        let after = after.map(|after| (after.body.as_str(), &after.attributes));
-        let before = (before.body.as_str(), &before.attributes);
+        let after = after.map(|after| (after.shown(before), &after.attributes));
+        let before = (before.shown(), &before.attributes);
         let veil = rules.veil([before].into_iter().chain(after));
         let shown = |(body, attributes): (&str, &Attributes)| Self {
             body: shorten(veil.body(body), MAX_BODY),

@@ -42,11 +42,7 @@ use self::redact::Redaction;
 pub use self::redact::Veil;
 use self::transform::Transform;
 use crate::job::{DROP, Job, ORIGIN, Placeholder, Problem, Template};
-<<<<<<< HEAD
-use crate::message::{Message, Outgoing, Payload};
-=======
-use crate::message::{Attributes, Message, Outgoing};
->>>>>>> main
+use crate::message::{Attributes, Message, Outgoing, Payload};
 use crate::target::{Reason, RuleId, Target, TargetId};
 
 /// A job's rules, cap and templates, compiled.
