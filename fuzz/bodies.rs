@@ -109,7 +109,7 @@ pub(crate) fn message(data: &[u8]) {
         system: SystemAttributes(system.map(|(name, value)| (name.to_owned(), value)).into()),
         payload: None,
     };
-    let _ = rules.veil([(body.as_str(), &message.attributes)].into_iter()).body(&body);
+    let _ = rules.veil([(body.as_str(), &message.attributes)]).body(&body);
     if let Decision::Send { outgoing, .. } = rules.judge(message, setting).decision {
         match &outgoing.body {
             Body::Untouched(text) => assert_eq!(*text, body),
