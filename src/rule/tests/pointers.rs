@@ -38,6 +38,7 @@ fn pointing(body: &str, size: &str, payload: Option<Payload>) -> Message {
     Message { payload, ..with_attribute(message(body), size, "Number", "20") }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the value of a field that may be empty")]
 fn fetched(text: &str) -> Option<Payload> {
     Some(Payload::Fetched(text.to_owned()))
 }
@@ -80,7 +81,7 @@ fn rules_see_the_body_and_the_pointer_goes() {
     assert_eq!(payload.text, "{\"error\": \"Timeout\", \"again\": true}");
     match judge(pointing(POINTER, SIZE, fetched("archive me"))).decision {
         Decision::Archive { envelope, .. } => {
-            assert!(envelope.contains("s3BucketName") && !envelope.contains("archive me"))
+            assert!(envelope.contains("s3BucketName") && !envelope.contains("archive me"));
         }
         other => panic!("{other:?}"),
     }
