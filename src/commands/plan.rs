@@ -1,5 +1,7 @@
 //! `redrive plan`: looks at a sample of the source, and shows and saves what a job would do.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
 use super::job::{self, Compiled};
@@ -18,21 +20,22 @@ pub(super) async fn plan(args: PlanArgs) -> Result<Exit> {
     let reach = wiring::Reach::new(&args.reach).await?;
     let stop = Stop::default();
     apply::listen_for_signals(&stop)?;
-    let plan = make(&reach.aws, &compiled, &file, &text, &args.sample, &stop).await?;
+    let plan = make(&reach.aws, &compiled, &file, &text, args.author.as_deref(), &args.sample, &stop).await?;
     if let Some(out) = &args.out {
         plan::write(&plan, out)?;
     }
     let saved = args.out.as_ref().map(|out| out.display().to_string());
-    show::show_plan(&plan, args.format, saved.as_deref())?;
+    show::show_plan(&plan, args.format, saved.as_deref(), &[])?;
     Ok(if args.detailed_exitcode && would_move(&plan) { Exit::WouldMove } else { Exit::Done })
 }
 
 /// Plans a job. What is received is given back, on a stop too.
 pub(super) async fn make(
-    aws: &Aws,
+    aws: &Arc<Aws>,
     compiled: &Compiled,
     file: &str,
     text: &str,
+    author: Option<&str>,
     sample: &SampleArgs,
     stop: &Stop,
 ) -> Result<Plan> {
@@ -55,6 +58,7 @@ pub(super) async fn make(
         rules,
         file,
         text,
+        author,
         source,
         destinations,
         opener: &opener,
@@ -64,6 +68,7 @@ pub(super) async fn make(
             ..SampleOptions::default()
         },
         sample_anyway: sample.sample_despite_redrive_policy,
+        payloads: wiring::payloads(aws, job, rules),
         cancel: cancelled,
     })
     .await;

@@ -3,11 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use super::document::{Example, Outcome, Shown};
-use crate::message::{Attribute, AttributeValue, Attributes, Message, Outgoing};
+use crate::message::{Attributes, Message, Outgoing};
 use crate::rule::Rules;
 use crate::target::RuleId;
 
@@ -47,7 +44,8 @@ impl<'a> Examples<'a> {
         let changed =
             outgoing.filter(|after| after.body.as_str() != before.body || after.attributes != before.attributes);
         let room = if changed.is_some() { CHANGED } else { UNCHANGED };
-        let whole = before.body.len() <= MAX_BODY && changed.is_none_or(|after| after.body.as_str().len() <= MAX_BODY);
+        let fits = |body: &str| body.len() <= MAX_BODY;
+        let whole = fits(before.shown()) && changed.is_none_or(|after| fits(after.shown(before)));
         let kept = self.taken.entry((rule, outcome)).or_default();
         let worst = kept.iter().rposition(|(whole, _)| !whole);
         match (kept.len() < room, worst) {
@@ -57,13 +55,14 @@ impl<'a> Examples<'a> {
             }
             (false, _) => return,
         }
+        let (shown, after) = Shown::of(self.rules, before, changed);
         let example = Example {
             rule,
             outcome,
             message_id: before.id.to_string(),
             sent: before.system.sent_timestamp(),
-            before: shown(self.rules, &before.body, &before.attributes),
-            after: changed.map(|after| shown(self.rules, after.body.as_str(), &after.attributes)),
+            before: shown,
+            after,
             detail: detail.map(|detail| shorten(detail.to_owned(), MAX_DETAIL)),
         };
         kept.push((whole, example));
@@ -75,19 +74,24 @@ impl<'a> Examples<'a> {
     }
 }
 
-fn shown(rules: &Rules, body: &str, attributes: &Attributes) -> Shown {
-    let attribute = |(name, attribute): (&String, &Attribute)| {
-        let value = if rules.redacts_attribute(name) {
-            "[redacted]".to_owned()
-        } else {
-            match &attribute.value {
-                AttributeValue::Text(text) => shorten(text.clone(), MAX_VALUE),
-                AttributeValue::Binary(bytes) => shorten(STANDARD.encode(bytes), MAX_VALUE),
-            }
+impl Shown {
+    /// A message before and after, as both may be shown: redacted as the job says, and shortened.
+    pub fn of(rules: &Rules, before: &Message, after: Option<&Outgoing>) -> (Self, Option<Self>) {
+        let after = after.map(|after| (after.shown(before), &after.attributes));
+        let before = (before.shown(), &before.attributes);
+        let veil = rules.veil([before].into_iter().chain(after));
+        let shown = |(body, attributes): (&str, &Attributes)| Self {
+            body: shorten(veil.body(body), MAX_BODY),
+            attributes: attributes
+                .iter()
+                .map(|(name, attribute)| {
+                    let value = shorten(veil.attribute(name, &attribute.value), MAX_VALUE);
+                    format!("{name} ({}) = {value}", attribute.data_type)
+                })
+                .collect(),
         };
-        format!("{name} ({}) = {value}", attribute.data_type)
-    };
-    Shown { body: shorten(rules.redact_body(body), MAX_BODY), attributes: attributes.iter().map(attribute).collect() }
+        (shown(before), after.map(shown))
+    }
 }
 
 /// Cuts a text off at the end and says how much is missing.

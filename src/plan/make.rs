@@ -12,9 +12,10 @@ use super::build::{Input, build};
 use super::document::Plan;
 use super::hazards::sampling_refusal;
 use super::origins::{Opener, Origins, resolve};
-use super::sample::{SampleOptions, sample};
+use super::sample::{End, SampleOptions, sample};
 use crate::error::{Error, Result};
 use crate::job::{DROP, Destination, Job, ORIGIN};
+use crate::payload::Payloads;
 use crate::rule::Rules;
 use crate::sqs::{Queue, QueueAttributes};
 use crate::store::Bucket;
@@ -22,6 +23,9 @@ use crate::target::{Target, TargetKind};
 
 /// For how long a received message stays invisible where the job does not say.
 const VISIBILITY: Duration = Duration::from_mins(5);
+
+/// Bytes of bodies in S3 that a plan holds in memory at most.
+const PAYLOAD_BYTES: usize = 256 << 20;
 
 /// A destination of the job, opened.
 #[derive(Debug, Clone)]
@@ -44,6 +48,8 @@ pub struct Request<'a> {
     pub file: &'a str,
     /// The job file's text.
     pub text: &'a str,
+    /// Who makes the plan, where that is known.
+    pub author: Option<&'a str>,
     /// The source queue.
     pub source: Arc<dyn Queue>,
     /// The job's destinations by name, in the job's order.
@@ -56,6 +62,8 @@ pub struct Request<'a> {
     pub sample: SampleOptions,
     /// Sample even where that could move messages.
     pub sample_anyway: bool,
+    /// Where bodies are read from that the Extended Client keeps in S3, for a job that follows its pointers.
+    pub payloads: Option<Arc<Payloads>>,
     /// Becomes true when planning is to end early.
     pub cancel: watch::Receiver<bool>,
 }
@@ -68,7 +76,8 @@ impl fmt::Debug for Request<'_> {
 
 /// Makes a plan and seals it. Whatever happens, what was received is given back.
 pub async fn make(request: Request<'_>) -> Result<Plan> {
-    let Request { job, rules, file, text, source, destinations, opener, clock, sample: mut options, .. } = request;
+    let Request { job, rules, file, text, author, source, destinations, opener, clock, sample: mut options, .. } =
+        request;
     let attributes = source.attributes().await.map_err(|error| untouched(error.into()))?;
     check_arn(&job.source.queue, &attributes)?;
     let mut targets = Vec::with_capacity(destinations.len());
@@ -90,7 +99,15 @@ pub async fn make(request: Request<'_>) -> Result<Plan> {
     // Before sampling: what is sent from here on is not part of what was planned.
     let now = clock();
     options.visibility = visibility_of(job);
-    let sampled = sample(&source, &attributes, &options, request.cancel).await?;
+    let mut sampled = sample(&source, &attributes, &options, request.cancel).await?;
+    if let Some(payloads) = request.payloads {
+        let fetched = payloads.fetch_sample(rules, &mut sampled.messages, PAYLOAD_BYTES).await;
+        let whole =
+            fetched.map_err(|error| error.and_hint("the sampled messages were given back, and no plan was written"))?;
+        if !whole {
+            sampled.end = End::Memory;
+        }
+    }
     let mut origins = Origins::default();
     if rules.uses_origin() {
         let given_back = match sampled.not_given_back {
@@ -105,7 +122,8 @@ pub async fn make(request: Request<'_>) -> Result<Plan> {
         targets.push(Target { destination: DROP.to_owned(), kind: TargetKind::Drop, queue: None, location: None });
     }
     let tool_version = env!("CARGO_PKG_VERSION");
-    let input = Input { job, rules, file, text, tool_version, now, source: attributes, targets, origins, sampled };
+    let input =
+        Input { job, rules, file, text, author, tool_version, now, source: attributes, targets, origins, sampled };
     Ok(build(input).seal())
 }
 

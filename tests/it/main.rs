@@ -2,14 +2,17 @@
 //! the real SDK: the embedded sandbox, and independent servers as judges.
 #![expect(clippy::unwrap_used, reason = "in a test, what fails says where")]
 
+mod approve;
 mod boto3;
 mod commands;
 mod conformance;
+mod corpus;
 mod crash;
 mod diagnostics;
 mod docs;
 mod end_to_end;
 mod endings;
+mod envelopes;
 mod environment;
 mod fifo;
 mod fire;
