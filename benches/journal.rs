@@ -24,7 +24,7 @@ const SOURCE: &str = "arn:aws:sqs:eu-west-1:123456789012:orders-dlq";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let messages = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(MESSAGES);
+    let messages = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(MESSAGES);
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("journal.db");
 

@@ -161,7 +161,7 @@ async fn carry_out(
         match marks.begin(plan.id(), source.url(), journal_path, begun.requests) {
             Ok(mark) => journal.follow(mark),
             Err(error) => {
-                output::note(&format!("a journal that gets lost will not be noticed: no mark can be left: {error}"))
+                output::note(&format!("a journal that gets lost will not be noticed: no mark can be left: {error}"));
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::message::{MessageId, ReceiptHandle};
 use crate::target::{Reason, RuleId, TargetId};
 
-/// The messages of a run (`?1`) that are neither done nor settled, by their index: without it SQLite could read all of them.
+/// The messages of a run (`?1`) that are neither done nor settled, by their index: without it all of them could be read.
 const OPEN: &str = "message INDEXED BY message_open WHERE run = ?1 AND state IN (1, 2, 4, 5, 6, 10)";
 
 /// The row of a message in this run.
