@@ -78,7 +78,7 @@ fn rules_see_the_body_and_the_pointer_goes() {
     assert_eq!(outgoing.attributes["by"].text(), Some("us"));
     let payload = outgoing.payload.expect("a new object");
     assert_eq!((payload.bucket.as_str(), payload.key.as_str()), ("bodies", key));
-    assert_eq!(payload.text, "{\"error\": \"Timeout\", \"again\": true}");
+    assert_eq!(payload.text, "{\"error\": \"Timeout\",\"again\": true}");
     match judge(pointing(POINTER, SIZE, fetched("archive me"))).decision {
         Decision::Archive { envelope, .. } => {
             assert!(envelope.contains("s3BucketName") && !envelope.contains("archive me"));
