@@ -106,6 +106,10 @@ pub struct SampleArgs {
     /// How many messages to look at, at the most.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub sample: u64,
+    /// Look at every message once, and pin the plan to them: apply moves these and no others. For up to about 120,000
+    /// messages, which are held in flight while they are looked at.
+    #[arg(long, conflicts_with = "sample")]
+    pub exact: bool,
     /// Sample although the source has a redrive policy of its own, so that receiving may move messages to its
     /// dead-letter queue.
     #[arg(long)]
@@ -135,6 +139,9 @@ pub struct PlanArgs {
     /// How to print.
     #[arg(long, value_enum, default_value = "text")]
     pub format: PlanFormat,
+    /// Show what changed since this older plan, instead of the plan itself.
+    #[arg(long, value_name = "OLDPLAN")]
+    pub diff: Option<PathBuf>,
     /// Exit with 7 where something would move, with 0 where nothing would.
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -151,6 +158,9 @@ pub struct PlanArgs {
 pub struct ShowArgs {
     /// The plan file.
     pub plan: PathBuf,
+    /// Show what changed since this older plan, instead of the plan itself.
+    #[arg(long, value_name = "OLDPLAN")]
+    pub diff: Option<PathBuf>,
     /// List only approvals whose signatures this file vouches for, as `ssh-keygen` has it.
     #[arg(long, value_name = "FILE")]
     pub allowed_signers: Option<PathBuf>,

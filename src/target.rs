@@ -106,6 +106,11 @@ reasons! {
     /// It was in doubt, and somebody decided that it stays.
     Released = 9, "released", "it was in doubt, and somebody decided that it stays";
 
+    /// The plan is pinned to other messages.
+    NotInPlan = 12, "not_in_plan", "it is not in the plan";
+    /// The plan is pinned to a message of its ID with another content.
+    ChangedSincePlan = 13, "changed_since_plan", "it is not what it was when the plan was made";
+
     // Blocked: the job wants it moved, but it cannot be done whole.
     /// A transform needs JSON and the body is not.
     NotJson = 20, "not_json", "a transform needs JSON, and the body is not";
@@ -154,6 +159,11 @@ reasons! {
 }
 
 impl Reason {
+    /// Whether a message stays because of what it is and what the job says of it, and not because of others, or of the run.
+    pub fn is_verdict(self) -> bool {
+        matches!(self as u8, 20..40) || matches!(self, Self::RuleKeeps | Self::Unmatched | Self::ExhaustedKept)
+    }
+
     /// The reason with this number in the journal.
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.iter().copied().find(|reason| *reason as u8 == number)

@@ -55,8 +55,7 @@ pub(super) async fn receive(shared: Arc<Shared>, number: usize, lanes: Vec<Sende
         let Some(messages) = receive_once(&shared).await else { break };
         if messages.is_empty() {
             if number == 0 && is_dry(&shared).await {
-                shared.drained.store(true, Ordering::Release);
-                shared.refilled.notify_waiters();
+                shared.drain();
             } else if number > 0 {
                 shared.empty_receives.fetch_max(1, Ordering::AcqRel);
             }
@@ -226,6 +225,7 @@ async fn handle(
     }
     shared.journaled(shared.journal.unclaim(unclaimed).await)?;
     dispatch(shared, pending, lanes, removals).await?;
+    shared.look_at_what_came();
     for group in stopped_groups {
         shared.gate.stop(&group);
     }
@@ -254,6 +254,9 @@ fn judge(
     if matches!(known, Known::Bounced) {
         return stay(claim, RuleId::OUT_OF_SCOPE, false, Stay::Kept(Reason::Bounced));
     }
+    if let Some(Err(reason)) = shared.pinned.as_ref().map(|pinned| pinned.meet(&message)) {
+        return stay(claim, RuleId::OUT_OF_SCOPE, false, Stay::Kept(reason));
+    }
     let verdict = shared.rules.judge(message, &shared.setting);
     let (rule, exhausted) = (verdict.rule, verdict.exhausted);
     let (target, content) = match verdict.decision {
@@ -274,8 +277,7 @@ fn judge(
     match shared.budget.leave(rule) {
         Leave::Granted => {}
         Leave::LimitReached => {
-            shared.drained.store(true, Ordering::Release);
-            shared.refilled.notify_waiters();
+            shared.drain();
             return stay(claim, rule, exhausted, Stay::Kept(Reason::LimitReached));
         }
         Leave::Drift(bound) => {

@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::target::RuleId;
+use crate::journal::{State, Tally};
+use crate::plan::RuleFigures;
+use crate::target::{Reason, RuleId};
 
 /// Bytes are counted in these, so that their sum fits a semaphore's permits.
 const UNIT: usize = 1024;
@@ -100,10 +102,24 @@ impl RateLimit {
     }
 }
 
-/// How many messages may still leave: by rule within the plan's bounds, and in all within `max_messages`.
+/// How many messages of a rule may leave, and how many may stay.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    leaving: u64,
+    staying: Option<u64>,
+}
+
+impl Bounds {
+    /// The plan's bounds of a rule.
+    pub(super) fn of(rule: &RuleFigures) -> Self {
+        Self { leaving: rule.bound, staying: rule.bound_staying }
+    }
+}
+
+/// How many messages may still leave: by rule within the plan's bounds, and in all within `max_messages`. And how many may stay.
 #[derive(Debug)]
 pub(super) struct Budget {
-    bounds: HashMap<RuleId, u64>,
+    bounds: HashMap<RuleId, Bounds>,
     max_messages: Option<u64>,
     allow_drift: bool,
     left: Mutex<HashMap<RuleId, u64>>,
@@ -123,7 +139,7 @@ pub(super) enum Leave {
 impl Budget {
     pub(super) fn new(
         left: HashMap<RuleId, u64>,
-        bounds: HashMap<RuleId, u64>,
+        bounds: HashMap<RuleId, Bounds>,
         max_messages: Option<u64>,
         allow_drift: bool,
     ) -> Self {
@@ -136,13 +152,30 @@ impl Budget {
         if self.max_messages.is_some_and(|most| left.values().sum::<u64>() >= most) {
             return Leave::LimitReached;
         }
-        let bound = self.bounds.get(&rule).copied().unwrap_or(0);
+        let bound = self.bounds.get(&rule).map_or(0, |bounds| bounds.leaving);
         let count = left.entry(rule).or_default();
         if *count >= bound && !self.allow_drift {
             return Leave::Drift(bound);
         }
         *count += 1;
         Leave::Granted
+    }
+
+    /// A rule of which more messages stay, by its verdict, than its bound, which comes with it. Nothing is harmed by them; but
+    /// what the run meets is not what was planned.
+    pub(super) fn too_many_stay(&self, tally: &Tally) -> Option<(RuleId, u64)> {
+        let mut staying: HashMap<RuleId, u64> = HashMap::new();
+        for (key, count) in &tally.counts {
+            let stays = matches!(key.state, State::Kept | State::Blocked);
+            if stays && key.reason.is_some_and(Reason::is_verdict) {
+                *staying.entry(key.rule).or_default() += count;
+            }
+        }
+        let passed = staying.into_iter().filter_map(|(rule, count)| {
+            let bound = self.bounds.get(&rule)?.staying?;
+            (count > bound).then_some((rule, bound))
+        });
+        passed.min().filter(|_| !self.allow_drift)
     }
 
     /// Gives back what was granted to a message that did not leave after all.
@@ -156,6 +189,7 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::TallyKey;
 
     const RULE: RuleId = RuleId(0);
 
@@ -209,12 +243,34 @@ mod tests {
 
     #[test]
     fn the_bound_of_a_rule_is_kept_to_the_message() {
-        let budget = Budget::new(HashMap::from([(RULE, 3)]), HashMap::from([(RULE, 5)]), None, false);
+        let bounds = Bounds { leaving: 5, staying: None };
+        let budget = Budget::new(HashMap::from([(RULE, 3)]), HashMap::from([(RULE, bounds)]), None, false);
         assert_eq!([budget.leave(RULE), budget.leave(RULE)], [Leave::Granted, Leave::Granted]);
         assert_eq!(budget.leave(RULE), Leave::Drift(5));
         budget.stayed(RULE);
         assert_eq!(budget.leave(RULE), Leave::Granted);
         assert_eq!(budget.leave(RuleId(1)), Leave::Drift(0), "a rule the plan does not know");
+    }
+
+    #[test]
+    fn the_bound_of_what_stays_is_kept_to_the_message_too() {
+        let budget = |allow| {
+            let bounds = Bounds { leaving: 0, staying: Some(5) };
+            Budget::new(HashMap::new(), HashMap::from([(RULE, bounds)]), None, allow)
+        };
+        let key = |state, reason| TallyKey { state, rule: RULE, target: None, exhausted: false, reason: Some(reason) };
+        let tally = |blocked| {
+            let mut tally = Tally::default();
+            tally.counts.insert(key(State::Kept, Reason::Unmatched), 3);
+            tally.counts.insert(key(State::Blocked, Reason::NotJson), blocked);
+            // Not for what they are, so not counted.
+            tally.counts.insert(key(State::Kept, Reason::GroupStopped), 100);
+            tally.counts.insert(key(State::Failed, Reason::Refused), 100);
+            tally
+        };
+        assert_eq!(budget(false).too_many_stay(&tally(2)), None);
+        assert_eq!(budget(false).too_many_stay(&tally(3)), Some((RULE, 5)));
+        assert_eq!(budget(true).too_many_stay(&tally(3)), None);
     }
 
     #[test]

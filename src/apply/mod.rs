@@ -18,6 +18,7 @@ mod lane;
 mod lease;
 mod limits;
 mod offload;
+mod pinned;
 mod remove;
 mod retry;
 mod shared;
@@ -36,7 +37,7 @@ pub use events::{Event, Events, Progress};
 pub use files::FileArchive;
 pub use shared::{Options, Outlet};
 pub use stop::{Signal, Stop};
-pub use summary::{Destined, Figures, Outcome, RuleSummary, Summary, Totals};
+pub use summary::{Destined, Figures, Outcome, PinnedFigures, RuleSummary, Summary, Totals};
 
 use crate::error::Result;
 use crate::job::InDoubt;
@@ -84,6 +85,8 @@ pub async fn run(apply: Apply) -> Result<Summary> {
 
     recover(&shared, begun).await;
     let ticker = tokio::spawn(events::tick(Arc::clone(&shared)));
+    // A run that goes on may have nothing left to look for.
+    shared.look_at_what_came();
     let (moved, over) = oneshot::channel();
     let keeper = tokio::spawn(lease::keep(Arc::clone(&shared), over));
     move_messages(&shared).await;

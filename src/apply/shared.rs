@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,8 @@ use super::deliver::Content;
 use super::events::Events;
 use super::files::FileArchive;
 use super::gate::Gate;
-use super::limits::{Budget, RateLimit, Room};
+use super::limits::{Bounds, Budget, RateLimit, Room};
+use super::pinned::PinnedMessages;
 use super::retry::Retries;
 use super::stop::Stop;
 use super::{Doubt, may_resend};
@@ -124,6 +125,8 @@ pub(super) struct Shared {
     pub(super) gate: Gate,
     pub(super) retries: Retries,
     pub(super) effort: Effort,
+    /// The messages that the plan is pinned to, where it is.
+    pub(super) pinned: Option<PinnedMessages>,
     /// Empty receives in a row, over all receivers.
     pub(super) empty_receives: AtomicU64,
     /// Wakes receivers that rest because the source seemed dry.
@@ -167,7 +170,8 @@ impl Shared {
                 *left.entry(key.rule).or_default() += count;
             }
         }
-        let bounds = plan.rules.iter().map(|rule| (rule.rule, rule.bound)).collect();
+        let done = tally.count(|key| key.state == State::Done);
+        let bounds = plan.rules.iter().map(|rule| (rule.rule, Bounds::of(rule))).collect();
         let shared = Self {
             setting: plan.setting(),
             rules,
@@ -178,6 +182,7 @@ impl Shared {
             rate: RateLimit::new(options.rate),
             budget: Budget::new(left, bounds, options.max_messages, options.allow_drift),
             gate: Gate::default(),
+            pinned: plan.pins.clone().map(|pins| PinnedMessages::new(pins, done)),
             retries: Retries::new(Arc::clone(&effort.requests)),
             effort,
             journal,
@@ -229,6 +234,25 @@ impl Shared {
         };
         let fifo = matches!(content, Some(Content::Message(outgoing)) if outgoing.message_deduplication_id.is_some());
         may_resend(kind, fifo, doubt, self.options.in_doubt)
+    }
+
+    /// Nothing more is received: there is nothing more, or nothing more that this run is about.
+    pub(super) fn drain(&self) {
+        self.drained.store(true, Ordering::Release);
+        self.refilled.notify_waiters();
+    }
+
+    /// Ends the receiving where what came shows that it is over, and halts where it shows that it is not what was planned.
+    pub(super) fn look_at_what_came(&self) {
+        if self.pinned.as_ref().is_some_and(PinnedMessages::all_met) {
+            self.drain();
+        }
+        if let Some((rule, bound)) = self.budget.too_many_stay(&self.journal.tally()) {
+            let name = self.rules.rule_name(rule);
+            self.halt(Halt::Drift(format!(
+                "rule {name:?} leaves more messages in the source, kept or blocked, than the {bound} that the plan allows"
+            )));
+        }
     }
 
     /// Halts the run; the first reason counts.

@@ -94,6 +94,8 @@ pub struct Figures {
     pub in_doubt: u64,
     /// Of the kept, messages that this run had sent itself.
     pub bounced: u64,
+    /// Where the plan is pinned to messages, what became of these.
+    pub pinned: Option<PinnedFigures>,
     /// Beside all these, messages that an earlier run had sent and this one deleted.
     pub deleted_for_other_runs: u64,
     /// SQS requests.
@@ -108,6 +110,19 @@ pub struct Figures {
     pub in_flight_elsewhere: u64,
     /// The same by rule and by what became of them.
     pub rules: Vec<RuleSummary>,
+}
+
+/// What a run met of the messages that its plan is pinned to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PinnedFigures {
+    /// How many the plan names.
+    pub planned: u64,
+    /// Of these, not met: no longer in the source, once the run is finished; till then perhaps still to come.
+    pub gone: u64,
+    /// Of these, met with another content; left where they were.
+    pub changed: u64,
+    /// Beside these, met and left where they were, because the plan does not name them.
+    pub others: u64,
 }
 
 /// What became of the messages of one rule.
@@ -175,6 +190,7 @@ impl Figures {
             unfinished: tally.count(|key| is_unfinished(key.state)),
             in_doubt: tally.doubted,
             bounced: tally.count(|key| key.reason == Some(Reason::Bounced)),
+            pinned: plan.pins.as_ref().map(|pins| pinned(pins.len() as u64, tally)),
             deleted_for_other_runs: tally.deleted_for_other_runs,
             requests: totals.requests,
             elapsed_ms: totals.elapsed_ms,
@@ -190,6 +206,14 @@ impl Figures {
         let parts = [self.moved, self.archived, self.dropped, self.kept, self.blocked, self.held, self.failed];
         self.received == parts.iter().sum::<u64>() + self.unfinished
     }
+}
+
+fn pinned(planned: u64, tally: &Tally) -> PinnedFigures {
+    let with = |reason| tally.count(|key| key.reason == Some(reason));
+    let others = with(Reason::NotInPlan);
+    // What came back has an ID that no plan knows.
+    let met = tally.received() - others - with(Reason::Bounced);
+    PinnedFigures { planned, gone: planned.saturating_sub(met), changed: with(Reason::ChangedSincePlan), others }
 }
 
 /// Whether a message in this state is still on its way.

@@ -47,7 +47,7 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
     let journal = cli.journal;
     match cli.command {
         Command::Check(args) => check::check(&args),
-        Command::Plan(args) => plan::plan(args).await,
+        Command::Plan(args) => Box::pin(plan::plan(args)).await,
         Command::Show(args) => show::show(&args),
         Command::Approve(args) => approve::approve(&args),
         Command::Apply(args) => Box::pin(apply::apply(args, &journal)).await,

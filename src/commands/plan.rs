@@ -17,6 +17,7 @@ pub(super) async fn plan(args: PlanArgs) -> Result<Exit> {
     let file = args.job.display().to_string();
     let text = read_text(&args.job)?;
     let compiled = job::compile_or_show(&file, &text)?;
+    let older = args.diff.as_deref().map(show::read).transpose()?;
     let reach = wiring::Reach::new(&args.reach).await?;
     let stop = Stop::default();
     apply::listen_for_signals(&stop)?;
@@ -25,7 +26,10 @@ pub(super) async fn plan(args: PlanArgs) -> Result<Exit> {
         plan::write(&plan, out)?;
     }
     let saved = args.out.as_ref().map(|out| out.display().to_string());
-    show::show_plan(&plan, args.format, saved.as_deref(), &[])?;
+    match older {
+        Some(older) => show::show_changes(&older, &plan, args.format)?,
+        None => show::show_plan(&plan, args.format, saved.as_deref(), &[])?,
+    }
     Ok(if args.detailed_exitcode && would_move(&plan) { Exit::WouldMove } else { Exit::Done })
 }
 
@@ -65,6 +69,7 @@ pub(super) async fn make(
         clock: &clock,
         sample: SampleOptions {
             messages: usize::try_from(sample.sample).unwrap_or(usize::MAX),
+            exact: sample.exact,
             ..SampleOptions::default()
         },
         sample_anyway: sample.sample_despite_redrive_policy,

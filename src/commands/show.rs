@@ -1,5 +1,7 @@
 //! `redrive show`: a saved plan, as text, JSON or Markdown.
 
+use std::path::Path;
+
 use super::approve;
 use crate::cli::{PlanFormat, ShowArgs};
 use crate::error::Result;
@@ -9,14 +11,33 @@ use crate::view::output;
 use crate::view::text::Style;
 
 pub(super) fn show(args: &ShowArgs) -> Result<Exit> {
+    let plan = read(&args.plan)?;
+    if let Some(older) = &args.diff {
+        show_changes(&read(older)?, &plan, args.format)?;
+        return Ok(Exit::Done);
+    }
     let name = args.plan.display().to_string();
-    let plan = plan::parse(&super::read_bytes(&args.plan)?, &name)?;
     let found = approve::found(&args.plan, &plan, args.allowed_signers.as_deref())?;
     for why in &found.others {
         output::note(&format!("an approval that does not count: {why}"));
     }
     show_plan(&plan, args.format, Some(&name), &found.approvers)?;
     Ok(Exit::Done)
+}
+
+/// Reads a saved plan.
+pub(super) fn read(file: &Path) -> Result<Plan> {
+    plan::parse(&super::read_bytes(file)?, &file.display().to_string())
+}
+
+/// Shows what changed between two plans.
+pub(super) fn show_changes(older: &Plan, plan: &Plan, format: PlanFormat) -> Result<()> {
+    let comparison = plan::compare(older, plan);
+    output::out(&match format {
+        PlanFormat::Text => crate::view::compare::text(&comparison),
+        PlanFormat::Json => crate::view::compare::json(&comparison),
+        PlanFormat::Markdown => crate::view::compare::markdown(&comparison),
+    })
 }
 
 /// Shows a plan; `file` is where it is saved, for the words on how to apply it. The JSON is the plan alone, as it was saved.

@@ -106,7 +106,7 @@ impl Approval {
             return Err("it was altered since it was made: its digest is not that of its content".to_owned());
         }
         if approval.plan != plan.digest {
-            return Err(format!("it approves another plan, {}", super::document::short(&approval.plan)));
+            return Err(format!("it approves another plan, {}", super::document::short_digest(&approval.plan)));
         }
         Ok(approval)
     }

@@ -1,4 +1,4 @@
-//! From sampled messages to a plan: judges each with the code that apply uses, counts, projects, and writes down what it means.
+//! From what was looked at to a plan: projects it on the queue, and writes down what it means.
 //! Pure: the same input makes the same plan, to the byte.
 
 use std::collections::BTreeMap;
@@ -8,76 +8,49 @@ use jiff::Timestamp;
 
 use super::cost::cost;
 use super::document::{FORMAT, JobText, OriginCount, Outcome, OutcomeFigures, Plan, RuleFigures, Sample, TYPE};
-use super::examples::Examples;
+use super::exact::Pins;
 use super::file::sha256;
-use super::groups::Groups;
-use super::hazards::{self, EXPIRES_SOON, Facts, target_of};
+use super::hazards::{self, Facts, target_of};
+use super::look::{Look, Tally};
 use super::origins::Origins;
-use super::sample::{End, Sampled};
-use super::seen::Seen;
+use super::sample::{End, Scanned};
 use super::stats::{DEFAULT_TOLERANCE, Size, bound, estimate};
 use crate::job::{Job, KEEP};
-use crate::message::{Message, size};
-use crate::rule::{Decision, Rules, Setting};
+use crate::rule::Setting;
 use crate::sqs::QueueAttributes;
-use crate::target::{Reason, RuleId, Target};
-
-/// Stands for `{run}` while the plan is made: the run is named after the plan's digest, which is not known before the end. As
-/// long as a real one, so that sizes are right.
-const RUN_TO_BE: &str = "<the-run-id>";
+use crate::target::RuleId;
 
 /// For how long a plan may be applied where the job does not say.
 const EXPIRES_AFTER: Duration = Duration::from_hours(24);
 
-/// The smallest size limit that any SQS queue has had as its maximum, in bytes: for jobs without a queue as destination.
-const SIZE_LIMIT: u64 = 1024 * 1024;
-
 /// Everything a plan is made of.
 pub(super) struct Input<'a> {
     pub(super) job: &'a Job,
-    pub(super) rules: &'a Rules,
     pub(super) file: &'a str,
     pub(super) text: &'a str,
     pub(super) author: Option<&'a str>,
     pub(super) tool_version: &'a str,
-    pub(super) now: Timestamp,
     pub(super) source: QueueAttributes,
-    pub(super) targets: Vec<Target>,
     pub(super) origins: Origins,
-    pub(super) sampled: Sampled,
-}
-
-/// Figures of one rule while they are counted.
-#[derive(Default)]
-struct Tally {
-    taken: u64,
-    outcomes: BTreeMap<Outcome, (u64, u64)>,
+    pub(super) look: Look<'a>,
+    pub(super) scanned: Scanned,
 }
 
 /// Makes the plan. It is not sealed yet.
 pub(super) fn build(input: Input<'_>) -> Plan {
-    let Input { job, rules, source, targets, origins, sampled, now, .. } = input;
-    let sent_before = job.source.sent_before.map_or(now, |bound| bound.resolve(now));
-    let sent_after = job.source.sent_after.map(|bound| bound.resolve(now));
-    let setting =
-        Setting { now, sent_before, sent_after, run: RUN_TO_BE.to_owned(), source_arn: source.arn.clone(), targets };
-    let seen = Seen::look(&sampled.messages, size_limit(&setting.targets), expiry_edge(&source, now), now);
-    let (messages, whole_queue) = (sampled.messages.len() as u64, sampled.end == End::WholeQueue);
-    let extent = Size::new(messages, if whole_queue { messages } else { source.counts.visible });
-
-    let mut tallies: BTreeMap<RuleId, Tally> = BTreeMap::new();
-    let mut examples = Examples::new(rules);
-    let mut groups = source.fifo.then(Groups::default);
-    for message in &sampled.messages {
-        judge(message, rules, &setting, &mut groups, &mut tallies, &mut examples);
-    }
-    let figures = figures(job, &tallies, extent);
+    let Input { job, source, origins, look, scanned, .. } = input;
+    let Look { setting, messages, seen, tallies, groups, examples, pins, .. } = look;
+    let Setting { now, sent_before, sent_after, .. } = setting;
+    let whole_queue = scanned.end == End::WholeQueue;
+    // Of a plan that is pinned, what it saw is all that it is about.
+    let extent = Size::new(messages, if whole_queue || pins.is_some() { messages } else { source.counts.visible });
+    let figures = figures(job, &tallies, extent, source.fifo);
     let sample = Sample {
         messages,
         whole_queue,
         population: extent.population(),
-        receives: sampled.receives,
-        not_given_back: sampled.not_given_back,
+        receives: scanned.receives,
+        not_given_back: scanned.not_given_back,
         oldest: seen.oldest,
         newest: seen.newest,
         ages: seen.ages(),
@@ -93,8 +66,9 @@ pub(super) fn build(input: Input<'_>) -> Plan {
         sample: &sample,
         seen: &seen,
         groups: groups.as_ref(),
-        end: sampled.end,
-        answers_lost: sampled.answers_lost,
+        exact: pins.is_some(),
+        end: scanned.end,
+        answers_lost: scanned.answers_lost,
         unreachable_origins: &origins.unreachable,
         origins_not_listed: origins.not_listed.as_deref(),
     };
@@ -121,6 +95,7 @@ pub(super) fn build(input: Input<'_>) -> Plan {
         source,
         targets: setting.targets,
         sample,
+        pins: pins.map(Pins::new),
         rules: figures,
         cost,
         refusals,
@@ -130,53 +105,16 @@ pub(super) fn build(input: Input<'_>) -> Plan {
     }
 }
 
-/// The smallest size that a destination queue takes.
-fn size_limit(targets: &[Target]) -> u64 {
-    let sizes = targets.iter().filter_map(|target| target.queue.as_ref()).map(|queue| queue.maximum_message_size);
-    sizes.fold(SIZE_LIMIT, u64::min)
-}
-
-/// What was sent before this expires soon.
-fn expiry_edge(source: &QueueAttributes, now: Timestamp) -> Timestamp {
-    let keeps = Duration::from_secs(source.message_retention_seconds.saturating_sub(EXPIRES_SOON));
-    now.checked_sub(keeps).unwrap_or(Timestamp::MIN)
-}
-
-fn judge(
-    message: &Message,
-    rules: &Rules,
-    setting: &Setting,
-    groups: &mut Option<Groups>,
-    tallies: &mut BTreeMap<RuleId, Tally>,
-    examples: &mut Examples<'_>,
-) {
-    // Judging takes the message, as apply gives it; the example needs it as it was.
-    let verdict = rules.judge(message.clone(), setting);
-    let to = |target| if verdict.exhausted { Outcome::Exhausted(target) } else { Outcome::To(target) };
-    let received = size(&message.body, &message.attributes);
-    let (mut outcome, mut bytes, mut outgoing, detail) = match &verdict.decision {
-        Decision::Send { target, outgoing } => (to(*target), outgoing.size(), Some(outgoing), None),
-        Decision::Archive { target, envelope, .. } => (to(*target), envelope.len(), None, None),
-        Decision::Drop { target } => (to(*target), received, None, None),
-        Decision::Keep(reason) => (Outcome::Kept(*reason), received, None, None),
-        Decision::Block { reason, detail } => (Outcome::Blocked(*reason), received, None, Some(detail.as_str())),
-    };
-    if let Some(groups) = groups {
-        outcome = groups.pass(message, verdict.rule, outcome);
-        if outcome == Outcome::Kept(Reason::GroupStopped) {
-            (bytes, outgoing) = (received, None);
-        }
+/// Whether messages of this outcome stay because of what they are and what the job says of them, and not because of others.
+fn stays_by_verdict(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Kept(reason) | Outcome::Blocked(reason) => reason.is_verdict(),
+        Outcome::To(_) | Outcome::Exhausted(_) => false,
     }
-    let tally = tallies.entry(verdict.rule).or_default();
-    tally.taken += 1;
-    let (count, sum) = tally.outcomes.entry(outcome).or_default();
-    *count += 1;
-    *sum += bytes as u64;
-    examples.offer(verdict.rule, outcome, message, outgoing, detail);
 }
 
 /// The figures of every rule of the job, also of one that took nothing, and of the two that are none.
-fn figures(job: &Job, tallies: &BTreeMap<RuleId, Tally>, extent: Size) -> Vec<RuleFigures> {
+fn figures(job: &Job, tallies: &BTreeMap<RuleId, Tally>, extent: Size, fifo: bool) -> Vec<RuleFigures> {
     let tolerance = job.plan.tolerance.unwrap_or(DEFAULT_TOLERANCE);
     let rules =
         (0..RuleId::OUT_OF_SCOPE.0).zip(&job.rule).map(|(id, rule)| (RuleId(id), rule.name.as_str(), rule.to.as_str()));
@@ -193,14 +131,19 @@ fn figures(job: &Job, tallies: &BTreeMap<RuleId, Tally>, extent: Size) -> Vec<Ru
                 .iter()
                 .map(|(&outcome, &(count, bytes))| OutcomeFigures { outcome, estimate: estimate(count, extent), bytes })
                 .collect();
-            let leaving =
-                outcomes.iter().filter(|of| target_of(of.outcome).is_some()).map(|of| of.estimate.sampled).sum();
+            let sampled = |wanted: fn(Outcome) -> bool| {
+                outcomes.iter().filter(|of| wanted(of.outcome)).map(|of| of.estimate.sampled).sum()
+            };
+            let leaving = sampled(|outcome| target_of(outcome).is_some());
+            // The sample of a FIFO queue is not a random one: from it nothing follows about how many stay.
+            let is_bounded = rule != RuleId::OUT_OF_SCOPE && (!fifo || extent.is_exact());
             RuleFigures {
                 rule,
                 name: name.to_owned(),
                 estimate: estimate(tally.taken, extent),
                 // By a rule that keeps nothing can leave, whatever the sample did not show.
                 bound: if to == KEEP { 0 } else { bound(leaving, extent, tolerance) },
+                bound_staying: is_bounded.then(|| bound(sampled(stays_by_verdict), extent, tolerance)),
                 outcomes,
             }
         })

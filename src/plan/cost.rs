@@ -149,7 +149,14 @@ mod tests {
             .iter()
             .map(|&(outcome, count, bytes)| OutcomeFigures { outcome, estimate: estimate(count), bytes })
             .collect();
-        vec![RuleFigures { rule: RuleId(0), name: String::new(), estimate: estimate(0), bound: 0, outcomes }]
+        vec![RuleFigures {
+            rule: RuleId(0),
+            name: String::new(),
+            estimate: estimate(0),
+            bound: 0,
+            bound_staying: None,
+            outcomes,
+        }]
     }
 
     const TO_FIRST: Outcome = Outcome::To(TargetId(0));

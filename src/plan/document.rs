@@ -4,8 +4,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::exact::Pins;
 use crate::sqs::QueueAttributes;
-use crate::target::{Reason, RuleId, Target, TargetId};
+use crate::target::{Reason, RuleId, Target, TargetId, TargetKind};
 
 /// The version of the plan format that this program reads and writes.
 pub const FORMAT: u32 = 1;
@@ -44,6 +45,8 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// What the sampling looked at, and what it did.
     pub sample: Sample,
+    /// The messages that the plan is pinned to, where it is exact: apply moves these and no others.
+    pub pins: Option<Pins>,
     /// The rules in the job's order, then what no rule took.
     pub rules: Vec<RuleFigures>,
     /// What apply costs.
@@ -135,6 +138,8 @@ pub struct RuleFigures {
     pub estimate: Estimate,
     /// No more than this many may leave the source by this rule; passing it is drift.
     pub bound: u64,
+    /// No more than this many may stay by this rule, kept or blocked; passing it is drift, too. `None`: however many.
+    pub bound_staying: Option<u64>,
     /// The same by outcome.
     pub outcomes: Vec<OutcomeFigures>,
 }
@@ -234,19 +239,33 @@ pub struct Shown {
 }
 
 /// The first twelve digits of a digest.
-pub(super) fn short(digest: &str) -> &str {
+pub fn short_digest(digest: &str) -> &str {
     digest.strip_prefix("sha256:").and_then(|digits| digits.get(..12)).unwrap_or(digest)
 }
 
 impl Plan {
     /// The identity of the plan and of its run: the first twelve digits of the digest.
     pub fn id(&self) -> &str {
-        short(&self.digest)
+        short_digest(&self.digest)
     }
 
     /// The target with this ID.
     pub fn target(&self, id: TargetId) -> Option<&Target> {
         self.targets.get(usize::from(id.0))
+    }
+
+    /// What happens to messages, in a few words. Not neutralised: a name from the job may be in it.
+    pub fn words_of(&self, outcome: Outcome) -> String {
+        let target = |target| self.target(target).map_or_else(|| "an unknown target".to_owned(), Target::label);
+        match outcome {
+            Outcome::To(id) if self.target(id).is_some_and(|target| target.kind == TargetKind::Drop) => {
+                "dropped".to_owned()
+            }
+            Outcome::To(id) => format!("to {}", target(id)),
+            Outcome::Exhausted(id) => format!("cap reached, to {}", target(id)),
+            Outcome::Kept(reason) => format!("stays: {reason}"),
+            Outcome::Blocked(reason) => format!("blocked: {reason}"),
+        }
     }
 
     /// What judging needs to know.

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::document::{Example, Outcome, Shown};
-use crate::message::{Attributes, Message, Outgoing};
+use crate::message::{Attributes, Message, MessageId, Outgoing};
 use crate::rule::Rules;
 use crate::target::RuleId;
 
@@ -21,10 +23,14 @@ const MAX_DETAIL: usize = 256;
 const CHANGED: usize = 3;
 const UNCHANGED: usize = 2;
 
-/// Collects examples; the first of each rule and outcome win, but a message that is shown whole is better than one that is cut.
+/// What makes one message a better example than another: it is shown whole; it is older. So the same messages give the same
+/// examples, in whatever order they come.
+type Rank = (bool, Option<Timestamp>, MessageId);
+
+/// Collects examples: the best of each rule and outcome.
 pub(super) struct Examples<'a> {
     rules: &'a Rules,
-    taken: BTreeMap<(RuleId, Outcome), Vec<(bool, Example)>>,
+    taken: BTreeMap<(RuleId, Outcome), Vec<(Rank, Example)>>,
 }
 
 impl<'a> Examples<'a> {
@@ -43,17 +49,13 @@ impl<'a> Examples<'a> {
     ) {
         let changed =
             outgoing.filter(|after| after.body.as_str() != before.body || after.attributes != before.attributes);
-        let room = if changed.is_some() { CHANGED } else { UNCHANGED };
         let fits = |body: &str| body.len() <= MAX_BODY;
-        let whole = fits(before.shown()) && changed.is_none_or(|after| fits(after.shown(before)));
+        let is_whole = fits(before.shown()) && changed.is_none_or(|after| fits(after.shown(before)));
+        let rank: Rank = (!is_whole, before.system.sent_timestamp(), before.id.clone());
         let kept = self.taken.entry((rule, outcome)).or_default();
-        let worst = kept.iter().rposition(|(whole, _)| !whole);
-        match (kept.len() < room, worst) {
-            (true, _) => {}
-            (false, Some(worst)) if whole => {
-                kept.remove(worst);
-            }
-            (false, _) => return,
+        let position = kept.partition_point(|(better, _)| *better < rank);
+        if position >= CHANGED {
+            return;
         }
         let (shown, after) = Shown::of(self.rules, before, changed);
         let example = Example {
@@ -65,12 +67,19 @@ impl<'a> Examples<'a> {
             after,
             detail: detail.map(|detail| shorten(detail.to_owned(), MAX_DETAIL)),
         };
-        kept.push((whole, example));
+        kept.insert(position, (rank, example));
+        kept.truncate(CHANGED);
     }
 
     /// The examples in the order of the rules.
     pub(super) fn finish(self) -> Vec<Example> {
-        self.taken.into_values().flatten().map(|(_, example)| example).collect()
+        let few = |mut kept: Vec<(Rank, Example)>| {
+            if kept.iter().all(|(_, example)| example.after.is_none()) {
+                kept.truncate(UNCHANGED);
+            }
+            kept
+        };
+        self.taken.into_values().flat_map(few).map(|(_, example)| example).collect()
     }
 }
 

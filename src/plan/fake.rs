@@ -310,12 +310,14 @@ pub(crate) fn plan() -> Plan {
                 OriginCount { arn: String::new(), messages: 10 },
             ],
         },
+        pins: None,
         rules: vec![
             RuleFigures {
                 rule: RuleId(0),
                 name: "gateway timeouts".to_owned(),
                 estimate: estimate(600),
                 bound: bound(590, size, 5),
+                bound_staying: Some(bound(10, size, 5)),
                 outcomes: vec![
                     OutcomeFigures { outcome: Outcome::To(TargetId(1)), estimate: estimate(540), bytes: 330_000 },
                     OutcomeFigures { outcome: Outcome::Exhausted(TargetId(0)), estimate: estimate(50), bytes: 31_000 },
@@ -331,6 +333,7 @@ pub(crate) fn plan() -> Plan {
                 name: "unmatched".to_owned(),
                 estimate: estimate(400),
                 bound: 0,
+                bound_staying: Some(bound(400, size, 5)),
                 outcomes: vec![OutcomeFigures {
                     outcome: Outcome::Kept(Reason::Unmatched),
                     estimate: estimate(400),

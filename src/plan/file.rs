@@ -213,15 +213,7 @@ pub fn check_time(plan: &Plan, now: Timestamp) -> Result<()> {
 
 /// Refuses when a queue is not the one that was planned with, and names what differs.
 pub fn check_fingerprint(planned: &QueueAttributes, now: &QueueAttributes) -> Result<()> {
-    let found = now.fingerprint();
-    let differences: Vec<String> = planned
-        .fingerprint()
-        .into_iter()
-        .filter_map(|(name, before)| {
-            let after = found.get(name).cloned().unwrap_or_default();
-            (before != after).then(|| difference(name, &before, &after))
-        })
-        .collect();
+    let differences = fingerprint_differences(planned, now);
     if differences.is_empty() {
         return Ok(());
     }
@@ -231,6 +223,16 @@ pub fn check_fingerprint(planned: &QueueAttributes, now: &QueueAttributes) -> Re
         differences.join("; ")
     ))
     .hint(MAKE_ANEW))
+}
+
+/// What differs between a queue as it was and as it is, in words.
+pub(super) fn fingerprint_differences(planned: &QueueAttributes, now: &QueueAttributes) -> Vec<String> {
+    let found = now.fingerprint();
+    let differing = planned.fingerprint().into_iter().filter_map(|(name, before)| {
+        let after = found.get(name).cloned().unwrap_or_default();
+        (before != after).then(|| difference(name, &before, &after))
+    });
+    differing.collect()
 }
 
 fn difference(name: &str, before: &str, after: &str) -> String {

@@ -1,5 +1,6 @@
-//! Giving sampled messages back: visibility timeout 0 for every receipt handle, whatever happened before. It never fails; it
-//! counts what it could not give back, for SQS shows those again by itself when their visibility timeout ends.
+//! Giving sampled messages back: visibility timeout 0 for every receipt handle, whatever happened before; or, in the midst of a
+//! long scan, holding them for longer. It never fails; it counts what it could not give back, for SQS shows those again by
+//! itself when their visibility timeout ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,17 +15,23 @@ use crate::sqs::{EntryFaultKind, MAX_BATCH, Queue};
 const ATTEMPTS: u32 = 6;
 
 /// Batches under way at once.
-const CONCURRENCY: usize = 4;
+const CONCURRENCY: usize = 16;
 
-/// Gives every message back and returns how many could not be given back. `pause` is the first wait before a retry.
-pub(super) async fn give_back(queue: &Arc<dyn Queue>, receipts: Vec<ReceiptHandle>, pause: Duration) -> u64 {
+/// Makes every message visible after `timeout`, zero being at once, and returns of how many that failed. `pause` is the first
+/// wait before a retry.
+pub(super) async fn give_back(
+    queue: &Arc<dyn Queue>,
+    receipts: Vec<ReceiptHandle>,
+    timeout: Duration,
+    pause: Duration,
+) -> u64 {
     let mut not_given_back = 0;
     let mut batches = JoinSet::new();
     for batch in receipts.chunks(MAX_BATCH) {
         if batches.len() == CONCURRENCY {
             not_given_back += joined(batches.join_next().await);
         }
-        batches.spawn(give_back_batch(Arc::clone(queue), batch.to_vec(), pause));
+        batches.spawn(give_back_batch(Arc::clone(queue), batch.to_vec(), timeout, pause));
     }
     while !batches.is_empty() {
         not_given_back += joined(batches.join_next().await);
@@ -37,13 +44,18 @@ fn joined(batch: Option<Result<u64, tokio::task::JoinError>>) -> u64 {
     batch.map_or(0, |count| count.unwrap_or(MAX_BATCH as u64))
 }
 
-async fn give_back_batch(queue: Arc<dyn Queue>, mut left: Vec<ReceiptHandle>, pause: Duration) -> u64 {
+async fn give_back_batch(
+    queue: Arc<dyn Queue>,
+    mut left: Vec<ReceiptHandle>,
+    timeout: Duration,
+    pause: Duration,
+) -> u64 {
     let mut refused = 0;
     for attempt in 0..ATTEMPTS {
         if attempt > 0 {
             tokio::time::sleep(backoff(pause, attempt - 1)).await;
         }
-        match queue.change_visibility(&left, Duration::ZERO).await {
+        match queue.change_visibility(&left, timeout).await {
             Ok(answers) => {
                 // An entry without an answer is as open as one the service failed on.
                 let mut again = left.split_off(answers.len().min(left.len()));
@@ -58,7 +70,7 @@ async fn give_back_batch(queue: Arc<dyn Queue>, mut left: Vec<ReceiptHandle>, pa
                 }
                 left = again;
             }
-            // Setting a timeout to zero twice does no harm, so a lost answer may be tried again too.
+            // Setting a timeout twice does no harm, so a lost answer may be tried again too.
             Err(error) if error.fault.is_transient() => {}
             Err(_) => break,
         }
@@ -87,7 +99,7 @@ mod tests {
 
     async fn give(fake: &Arc<FakeQueue>, receipts: Vec<ReceiptHandle>) -> u64 {
         let queue: Arc<dyn Queue> = Arc::clone(fake) as Arc<dyn Queue>;
-        give_back(&queue, receipts, Duration::ZERO).await
+        give_back(&queue, receipts, Duration::ZERO, Duration::ZERO).await
     }
 
     #[tokio::test]

@@ -10,14 +10,17 @@ use tokio::sync::watch;
 
 use super::build::{Input, build};
 use super::document::Plan;
+use super::exact::{room_to_look, saw_enough};
 use super::hazards::sampling_refusal;
+use super::look::Look;
 use super::origins::{Opener, Origins, resolve};
-use super::sample::{End, SampleOptions, sample};
+use super::sample::{End, SampleOptions, Sampled, Scanned, sample, scan};
 use crate::error::{Error, Result};
 use crate::job::{DROP, Destination, Job, ORIGIN};
+use crate::message::Message;
 use crate::payload::Payloads;
 use crate::rule::Rules;
-use crate::sqs::{Queue, QueueAttributes};
+use crate::sqs::{MAX_BATCH, Queue, QueueAttributes};
 use crate::store::Bucket;
 use crate::target::{Target, TargetKind};
 
@@ -99,32 +102,105 @@ pub async fn make(request: Request<'_>) -> Result<Plan> {
     // Before sampling: what is sent from here on is not part of what was planned.
     let now = clock();
     options.visibility = visibility_of(job);
-    let mut sampled = sample(&source, &attributes, &options, request.cancel).await?;
-    if let Some(payloads) = request.payloads {
-        let fetched = payloads.fetch_sample(rules, &mut sampled.messages, PAYLOAD_BYTES).await;
+    let view =
+        View { job, rules, source: &source, attributes: &attributes, opener, now, payloads: request.payloads.as_ref() };
+    let (look, origins, scanned) = if options.exact {
+        every_message(&view, targets, options, request.cancel).await?
+    } else {
+        a_sample(&view, targets, &options, request.cancel).await?
+    };
+    let tool_version = env!("CARGO_PKG_VERSION");
+    let input = Input { job, file, text, author, tool_version, source: attributes.clone(), origins, look, scanned };
+    Ok(build(input).seal())
+}
+
+/// What there is to look with.
+struct View<'a> {
+    job: &'a Job,
+    rules: &'a Rules,
+    source: &'a Arc<dyn Queue>,
+    attributes: &'a QueueAttributes,
+    opener: &'a dyn Opener,
+    now: Timestamp,
+    payloads: Option<&'a Arc<Payloads>>,
+}
+
+type Looked<'a> = (Look<'a>, Origins, Scanned);
+
+/// Looks at some messages: all of them are at hand when they are judged, so that their origins are known.
+async fn a_sample<'a>(
+    view: &View<'a>,
+    mut targets: Vec<Target>,
+    options: &SampleOptions,
+    cancel: watch::Receiver<bool>,
+) -> Result<Looked<'a>> {
+    let mut sampled = sample(view.source, view.attributes, options, cancel).await?;
+    if let Some(payloads) = view.payloads {
+        let fetched = payloads.fetch_sample(view.rules, &mut sampled.messages, PAYLOAD_BYTES).await;
         let whole =
             fetched.map_err(|error| error.and_hint("the sampled messages were given back, and no plan was written"))?;
         if !whole {
             sampled.end = End::Memory;
         }
     }
+    let Sampled { messages, end, receives, answers_lost, not_given_back } = sampled;
     let mut origins = Origins::default();
-    if rules.uses_origin() {
-        let given_back = match sampled.not_given_back {
+    if view.rules.uses_origin() {
+        let given_back = match not_given_back {
             0 => "every sampled message was given back, and no plan was written",
             _ => "some sampled messages come back by themselves, and no plan was written",
         };
-        let resolved = resolve(&source, opener, &sampled.messages).await;
+        let resolved = resolve(view.source, view.opener, &messages).await;
         origins = resolved.map_err(|error| error.and_hint(given_back))?;
         targets.append(&mut origins.targets);
     }
-    if job.allow_drop {
-        targets.push(Target { destination: DROP.to_owned(), kind: TargetKind::Drop, queue: None, location: None });
+    targets.extend(drop_target(view.job));
+    let mut look = Look::new(view.job, view.rules, view.attributes, targets, view.now, false);
+    look.take(&messages);
+    Ok((look, origins, Scanned { end, receives, answers_lost, not_given_back }))
+}
+
+/// Looks at every message, and keeps none: an origin that nobody listed is opened when the first message from it comes.
+async fn every_message<'a>(
+    view: &View<'a>,
+    mut targets: Vec<Target>,
+    options: SampleOptions,
+    cancel: watch::Receiver<bool>,
+) -> Result<Looked<'a>> {
+    let room = room_to_look(view.attributes)?;
+    let mut origins = Origins::default();
+    if view.rules.uses_origin() {
+        origins = resolve(view.source, view.opener, &[]).await.map_err(untouched)?;
+        targets.append(&mut origins.targets);
     }
-    let tool_version = env!("CARGO_PKG_VERSION");
-    let input =
-        Input { job, rules, file, text, author, tool_version, now, source: attributes, targets, origins, sampled };
-    Ok(build(input).seal())
+    targets.extend(drop_target(view.job));
+    let mut look = Look::new(view.job, view.rules, view.attributes, targets, view.now, true);
+    let options = SampleOptions { messages: usize::try_from(room).unwrap_or(usize::MAX), bytes: usize::MAX, ..options };
+    let looking = async |mut messages: Vec<Message>| {
+        if view.rules.uses_origin() {
+            let more = origins.learn(view.opener, &messages, &look.setting.targets).await;
+            look.setting.targets.extend(more);
+        }
+        // What the Extended Client keeps in S3 is large: ten bodies at a time, as apply has them in a batch.
+        for ten in messages.chunks_mut(MAX_BATCH) {
+            if let Some(payloads) = view.payloads {
+                payloads.fetch(view.rules, ten.iter_mut()).await?;
+            }
+            look.take(ten);
+            for message in ten {
+                message.payload = None;
+            }
+        }
+        Ok(())
+    };
+    let scanned = scan(view.source, view.attributes, &options, cancel, looking).await?;
+    saw_enough(view.attributes, &look, scanned.end)?;
+    Ok((look, origins, scanned))
+}
+
+fn drop_target(job: &Job) -> Option<Target> {
+    let target = Target { destination: DROP.to_owned(), kind: TargetKind::Drop, queue: None, location: None };
+    job.allow_drop.then_some(target)
 }
 
 /// A queue that the job names by ARN is that one and no other. AWS keeps to this; a server behind an endpoint that somebody

@@ -1,15 +1,19 @@
 //! The plan: a dry run's result that a colleague can approve and apply carries out.
 //!
 //! [`make`] is the story; `sample` receives and `give_back` gives back; `origins` finds the queues that messages came from;
-//! `build` is pure and makes the figures with `stats`, `cost`, `seen`, `groups`, `hazards` and `examples`; `file` saves, reads and
-//! refuses; `document` is the saved form; `approval` is who said yes to it.
+//! `look` judges and counts them one by one, with `seen`, `groups` and `examples`; `build` is pure and makes the plan of that,
+//! with `stats`, `cost` and `hazards`; `exact` pins a plan to messages; `file` saves, reads and refuses; `document` is the saved
+//! form; `approval` is who said yes to it; `compare`
+//! says what is different in a later plan.
 //!
 //! Planning writes nothing but the plan file: it needs the seams to receive and to give back, and never sends or deletes.
 
 mod approval;
 mod build;
+mod compare;
 mod cost;
 mod document;
+mod exact;
 mod examples;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -17,6 +21,7 @@ mod file;
 mod give_back;
 mod groups;
 mod hazards;
+mod look;
 mod make;
 mod origins;
 mod sample;
@@ -28,7 +33,9 @@ pub use approval::{
     Approval, Approver, MAX_APPROVAL_BYTES, approval_file, is_approval_file, require as require_approvals,
     write_approval,
 };
+pub use compare::{Comparison, Figure, Limit, compare};
 pub use document::*;
+pub use exact::{Pinned, Pins};
 pub use file::{MAX_BYTES, check_fingerprint, check_time, parse, parse_kept, sha256, to_kept_text, to_text, write};
 pub use hazards::sampling_refusal;
 pub use make::{Place, Request, make};

@@ -52,31 +52,42 @@ pub(super) async fn resolve(source: &Arc<dyn Queue>, opener: &dyn Opener, messag
         }
         Err(error) => return Err(error.into()),
     }
-    let named: BTreeSet<&str> =
-        messages.iter().filter_map(|message| message.system.dead_letter_queue_source_arn()).collect();
-    for arn in named {
-        if found.iter().any(|queue| queue.arn == arn) {
-            continue;
-        }
-        match attributes(opener.queue_by_arn(arn).await).await {
-            // A server that answers with another queue than it was asked for is not believed.
-            Ok(queue) if queue.arn == arn => found.push(queue),
-            Ok(queue) => origins.unreachable.push((arn.to_owned(), format!("{} was found instead", queue.arn))),
-            Err(why) => origins.unreachable.push((arn.to_owned(), why)),
-        }
-    }
-    found.sort_by(|one, other| one.arn.cmp(&other.arn));
-    found.dedup_by(|one, other| one.arn == other.arn);
-    origins.targets = found
-        .into_iter()
-        .map(|queue| Target {
-            destination: ORIGIN.to_owned(),
-            kind: TargetKind::Sqs,
-            queue: Some(queue),
-            location: None,
-        })
-        .collect();
+    origins.targets = found.into_iter().map(target).collect();
+    let named = origins.learn(opener, messages, &origins.targets.clone()).await;
+    origins.targets.extend(named);
+    let arn = |target: &Target| target.queue.as_ref().map(|queue| queue.arn.clone());
+    origins.targets.sort_by_key(arn);
+    origins.targets.dedup_by_key(|target| arn(target));
     Ok(origins)
+}
+
+impl Origins {
+    /// Opens the queues that these messages name and that are not among those known already. What cannot be opened is noted.
+    pub(super) async fn learn(&mut self, opener: &dyn Opener, messages: &[Message], known: &[Target]) -> Vec<Target> {
+        let is_known = |arn: &str| {
+            let mut origins = known.iter().filter(|target| target.destination == ORIGIN);
+            origins.any(|target| target.queue.as_ref().is_some_and(|queue| queue.arn == arn))
+        };
+        let named: BTreeSet<&str> =
+            messages.iter().filter_map(|message| message.system.dead_letter_queue_source_arn()).collect();
+        let mut found = Vec::new();
+        for arn in named {
+            if is_known(arn) || self.unreachable.iter().any(|(queue, _)| queue == arn) {
+                continue;
+            }
+            match attributes(opener.queue_by_arn(arn).await).await {
+                // A server that answers with another queue than it was asked for is not believed.
+                Ok(queue) if queue.arn == arn => found.push(target(queue)),
+                Ok(queue) => self.unreachable.push((arn.to_owned(), format!("{} was found instead", queue.arn))),
+                Err(why) => self.unreachable.push((arn.to_owned(), why)),
+            }
+        }
+        found
+    }
+}
+
+fn target(queue: QueueAttributes) -> Target {
+    Target { destination: ORIGIN.to_owned(), kind: TargetKind::Sqs, queue: Some(queue), location: None }
 }
 
 async fn attributes(opened: Result<Arc<dyn Queue>>) -> Result<QueueAttributes, String> {

@@ -5,7 +5,6 @@
 //! what the sampling did is part of its result.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +18,9 @@ use crate::job::Age;
 use crate::message::{Message, MessageId, ReceiptHandle, Received};
 use crate::sqs::{CallError, Fault, MAX_BATCH, Queue, QueueAttributes};
 
-/// Long polls under way at once.
+/// Long polls under way at once, for a sample and for a whole queue.
 const CONCURRENCY: usize = 4;
+const EXACT_CONCURRENCY: usize = 16;
 
 /// Rounds without a new message after which an approximate count of zero is believed.
 const QUIET_ROUNDS: u32 = 3;
@@ -44,6 +44,8 @@ pub struct SampleOptions {
     pub visibility: Duration,
     /// The first wait before something is tried again; it doubles each time.
     pub pause: Duration,
+    /// Look at every message, however long it takes: what is held is extended meanwhile.
+    pub exact: bool,
 }
 
 impl Default for SampleOptions {
@@ -54,6 +56,7 @@ impl Default for SampleOptions {
             wait: Duration::from_secs(1),
             visibility: Duration::from_mins(5),
             pause: Duration::from_millis(200),
+            exact: false,
         }
     }
 }
@@ -72,6 +75,15 @@ pub enum End {
     NothingMore,
     /// Half the visibility timeout was over.
     Time,
+}
+
+/// What a scan did; every message was given back.
+#[derive(Debug)]
+pub(super) struct Scanned {
+    pub(super) end: End,
+    pub(super) receives: u64,
+    pub(super) answers_lost: u64,
+    pub(super) not_given_back: u64,
 }
 
 /// The sampled messages, all given back, and what the sampling did.
@@ -95,32 +107,52 @@ pub async fn sample(
     queue: &Arc<dyn Queue>,
     before: &QueueAttributes,
     options: &SampleOptions,
-    mut cancel: watch::Receiver<bool>,
+    cancel: watch::Receiver<bool>,
 ) -> Result<Sampled> {
-    let mut held = Held::default();
-    // No `?` before the giving back: it must be reached on every way out.
-    let ended = receive(queue, before, options, &mut cancel, &mut held).await;
-    let Held { taken, receives, answers_lost, .. } = held;
-    let (mut messages, mut receipts) = (Vec::with_capacity(taken.len()), Vec::with_capacity(taken.len()));
-    for Received { message, receipt } in taken.into_values() {
-        messages.push(message);
-        receipts.push(receipt);
-    }
-    let not_given_back = give_back(queue, receipts, options.pause).await;
-    let end = ended.map_err(|error| after_failure(error, messages.len(), not_given_back, options.visibility))?;
-    // SQS delivers in any order; the plan must not depend on it. In a FIFO queue the sequence number says which of a group is
-    // before which; it has as many digits as it needs.
+    let mut messages = Vec::new();
+    let scanned = scan(queue, before, options, cancel, async |fresh| {
+        messages.extend(fresh);
+        Ok(())
+    })
+    .await?;
+    in_order(&mut messages);
+    let Scanned { end, receives, answers_lost, not_given_back } = scanned;
+    Ok(Sampled { messages, end, receives, answers_lost, not_given_back })
+}
+
+/// SQS delivers in any order; the plan must not depend on it. In a FIFO queue the sequence number says which of a group is before
+/// which; it has as many digits as it needs.
+fn in_order(messages: &mut [Message]) {
     messages.sort_by_cached_key(|message| {
         let sequence = message.system.get("SequenceNumber").map(|number| (number.len(), number.to_owned()));
         (message.system.sent_timestamp(), sequence, message.id.clone())
     });
-    Ok(Sampled { messages, end, receives, answers_lost, not_given_back })
+}
+
+/// The same, without keeping what was received: `look` gets each message once, some at a time.
+pub(super) async fn scan(
+    queue: &Arc<dyn Queue>,
+    before: &QueueAttributes,
+    options: &SampleOptions,
+    mut cancel: watch::Receiver<bool>,
+    look: impl AsyncFnMut(Vec<Message>) -> Result<()>,
+) -> Result<Scanned> {
+    let mut held = Held::default();
+    // No `?` before the giving back: it must be reached on every way out.
+    let ended = receive(queue, before, options, &mut cancel, &mut held, look).await;
+    let Held { taken, receives, answers_lost, .. } = held;
+    let messages = taken.len();
+    let not_given_back = give_back(queue, taken.into_values().collect(), Duration::ZERO, options.pause).await;
+    let end = ended.map_err(|error| after_failure(error, messages, not_given_back, options.visibility))?;
+    Ok(Scanned { end, receives, answers_lost, not_given_back })
 }
 
 /// What is in our hands while sampling.
 #[derive(Default)]
 struct Held {
-    taken: HashMap<MessageId, Received>,
+    taken: HashMap<MessageId, ReceiptHandle>,
+    /// Received and not looked at yet.
+    fresh: Vec<Message>,
     bytes: usize,
     receives: u64,
     answers_lost: u64,
@@ -130,16 +162,10 @@ impl Held {
     /// Takes a batch in; returns how many of it are new. A message that comes again brings the handle that is sure.
     fn take(&mut self, batch: Vec<Received>) -> usize {
         let before = self.taken.len();
-        for received in batch {
-            match self.taken.entry(received.message.id.clone()) {
-                Entry::Occupied(mut known) => {
-                    let newest: ReceiptHandle = received.receipt;
-                    known.get_mut().receipt = newest;
-                }
-                Entry::Vacant(free) => {
-                    self.bytes += received.message.size();
-                    free.insert(received);
-                }
+        for Received { message, receipt } in batch {
+            if self.taken.insert(message.id.clone(), receipt).is_none() {
+                self.bytes += message.size();
+                self.fresh.push(message);
             }
         }
         self.taken.len() - before
@@ -152,8 +178,9 @@ async fn receive(
     options: &SampleOptions,
     cancel: &mut watch::Receiver<bool>,
     held: &mut Held,
+    mut look: impl AsyncFnMut(Vec<Message>) -> Result<()>,
 ) -> Result<End> {
-    let started = Instant::now();
+    let mut started = Instant::now();
     let (mut quiet, mut empty, mut faults) = (0, 0, 0);
     loop {
         if *cancel.borrow() {
@@ -167,11 +194,21 @@ async fn receive(
             return Ok(End::Memory);
         }
         if started.elapsed() > options.visibility / 2 {
-            return Ok(End::Time);
+            if !options.exact {
+                return Ok(End::Time);
+            }
+            // What cannot be extended comes again, and is known then.
+            started = Instant::now();
+            give_back(queue, held.taken.values().cloned().collect(), options.visibility, options.pause).await;
         }
         let round = poll(queue, wanted, options, held).await;
+        in_order(&mut held.fresh);
+        look(std::mem::take(&mut held.fresh)).await?;
         if let Some(error) = round.fault {
             faults += 1;
+            if options.exact && error.fault == Fault::OverLimit {
+                return Ok(End::Enough);
+            }
             if !error.fault.is_transient() || faults >= MAX_FAULTS {
                 return Err(error.into());
             }
@@ -210,7 +247,8 @@ struct Round {
 /// A few long polls at once. They are never dropped half-way: what a dropped receive had received would stay invisible.
 async fn poll(queue: &Arc<dyn Queue>, mut wanted: usize, options: &SampleOptions, held: &mut Held) -> Round {
     let mut polls = JoinSet::new();
-    while wanted > 0 && polls.len() < CONCURRENCY {
+    let concurrency = if options.exact { EXACT_CONCURRENCY } else { CONCURRENCY };
+    while wanted > 0 && polls.len() < concurrency {
         let max = wanted.min(MAX_BATCH);
         wanted -= max;
         let (queue, wait, visibility) = (Arc::clone(queue), options.wait, options.visibility);

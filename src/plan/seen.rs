@@ -45,16 +45,6 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Looks at every message. `size_limit` is the smallest that a destination queue takes; what was sent before `expiring`
-    /// will be gone soon. Ages count from `now`.
-    pub(super) fn look(messages: &[Message], size_limit: u64, expiring: Timestamp, now: Timestamp) -> Self {
-        let mut seen = Self::default();
-        for message in messages {
-            seen.take(message, size_limit, expiring, now);
-        }
-        seen
-    }
-
     /// How many are of which age; without the empty ends.
     pub(super) fn ages(&self) -> Vec<AgeCount> {
         let age = |(position, messages): (usize, &u64)| AgeCount {
@@ -70,7 +60,9 @@ impl Seen {
         ages
     }
 
-    fn take(&mut self, message: &Message, size_limit: u64, expiring: Timestamp, now: Timestamp) {
+    /// Looks at a message. `size_limit` is the smallest that a destination queue takes; what was sent before `expiring` will be
+    /// gone soon. Ages count from `now`.
+    pub(super) fn take(&mut self, message: &Message, size_limit: u64, expiring: Timestamp, now: Timestamp) {
         let size = message.size() as u64;
         self.bytes += size;
         self.near_limit += u64::from(size > size_limit / 10 * 9);
@@ -110,7 +102,11 @@ mod tests {
     use crate::message::Attribute;
 
     fn seen(messages: &[Message]) -> Seen {
-        Seen::look(messages, 1000, at("2026-11-01T00:00:02Z"), at("2026-11-01T00:10:05Z"))
+        let mut seen = Seen::default();
+        for message in messages {
+            seen.take(message, 1000, at("2026-11-01T00:00:02Z"), at("2026-11-01T00:10:05Z"));
+        }
+        seen
     }
 
     #[test]

@@ -61,6 +61,11 @@ impl Plan {
         project(sampled, self.size())
     }
 
+    /// What so many messages of the sample mean for the queue.
+    pub(super) fn estimate_of(&self, sampled: u64) -> Estimate {
+        estimate(sampled, self.size())
+    }
+
     fn size(&self) -> Size {
         Size::new(self.sample.messages, self.sample.population)
     }

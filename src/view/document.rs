@@ -96,6 +96,8 @@ pub(super) enum Block {
     Table(Vec<Column>, Vec<Vec<Line>>),
     /// One thing a line.
     List(Vec<Line>),
+    /// Lines that went or came, each with its mark.
+    Diff(Vec<String>),
     /// A command to type, as it comes from the caller.
     Command(String),
 }

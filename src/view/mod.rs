@@ -1,6 +1,7 @@
 //! What people see: text, JSON, Markdown and HTML. The only place that prints.
 
 mod approvals;
+pub mod compare;
 mod diff;
 mod document;
 pub mod error;

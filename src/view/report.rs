@@ -17,7 +17,7 @@ mod troubles;
 pub use summary::{summary_json, summary_text};
 
 pub(super) use content::{command, head, resume, sum, table};
-pub(super) use markdown::render as render_markdown;
+pub(super) use markdown::{fenced, render as render_markdown};
 pub(super) use text::render as render_text;
 pub(super) use troubles::doubts;
 
@@ -85,6 +85,7 @@ fn blocks(report: &Report, most: usize) -> Vec<Block> {
     }
     let mut blocks = head(report, plan);
     blocks.extend([Block::Heading("Figures"), Block::Paragraph(sum(figures)), table(figures, Some(&report.plan))]);
+    blocks.extend(content::pinned(report.outcome(), figures));
     blocks.extend(super::approvals::blocks(&report.approvers));
     blocks.extend(troubles::blocks(report, most));
     blocks.extend(content::left(figures));

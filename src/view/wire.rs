@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::report::Report;
 use super::text::neutral;
-use crate::apply::{Destined, Figures};
+use crate::apply::{Destined, Figures, PinnedFigures};
 use crate::journal::{Resolved, Trouble};
 use crate::plan::{Approver, Plan};
 
@@ -48,6 +48,8 @@ pub(super) struct RunObject<'a> {
     held: u64,
     failed: u64,
     unfinished: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinned: Option<PinnedFigures>,
     in_doubt: u64,
     bounced: u64,
     deleted_for_other_runs: u64,
@@ -203,6 +205,7 @@ impl<'a> RunObject<'a> {
             held: *held,
             failed: *failed,
             unfinished: figures.unfinished,
+            pinned: figures.pinned,
             in_doubt: figures.in_doubt,
             bounced: figures.bounced,
             deleted_for_other_runs: figures.deleted_for_other_runs,

@@ -14,6 +14,7 @@ mod end_to_end;
 mod endings;
 mod envelopes;
 mod environment;
+mod exact;
 mod fifo;
 mod fire;
 mod guarantees;

@@ -33,6 +33,8 @@ pub(super) struct Facts<'a> {
     pub(super) seen: &'a Seen,
     /// The message groups, where the source is a FIFO queue.
     pub(super) groups: Option<&'a Groups>,
+    /// Whether the plan is about what was looked at and nothing else.
+    pub(super) exact: bool,
     pub(super) end: End,
     pub(super) answers_lost: u64,
     /// Origin queues that could not be opened, and why.

@@ -241,7 +241,7 @@ pub(super) fn delayed(facts: &Facts) -> Option<Hazard> {
 }
 
 pub(super) fn counts_approximate(facts: &Facts) -> Option<Hazard> {
-    if facts.sample.whole_queue {
+    if facts.sample.whole_queue || facts.exact {
         return None;
     }
     hazard(

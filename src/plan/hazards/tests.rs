@@ -54,6 +54,7 @@ fn rule(rule: RuleId, outcomes: &[(Outcome, Estimate)]) -> RuleFigures {
         name: "all".to_owned(),
         estimate: sum(outcomes.iter().map(|of| of.estimate)),
         bound: 0,
+        bound_staying: None,
         outcomes,
     }
 }
@@ -98,6 +99,7 @@ impl World {
             sample: &self.sample,
             seen: &self.seen,
             groups: self.groups.as_ref(),
+            exact: false,
             end: self.end,
             answers_lost: self.answers_lost,
             unreachable_origins: &self.unreachable_origins,

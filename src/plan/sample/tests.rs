@@ -133,12 +133,14 @@ async fn an_interruption_gives_back_what_was_received() {
     // A fault with a long pause after the first round: the interruption ends the pause too.
     fake.fail_receive(call_error(Fault::Throttled));
     let options = SampleOptions { pause: Duration::from_secs(5), ..options(5000) };
-    let sampling = tokio::spawn(async move { sample(&queue, &before, &options, cancel).await });
-    while fake.in_flight() == 0 {
-        tokio::task::yield_now().await;
-    }
-    sender.send(true).expect("the sampling listens");
-    let error = sampling.await.expect("no panic").expect_err("it was interrupted");
+    let interrupting = async {
+        while fake.in_flight() == 0 {
+            tokio::task::yield_now().await;
+        }
+        sender.send(true).expect("the sampling listens");
+    };
+    let (sampled, ()) = tokio::join!(sample(&queue, &before, &options, cancel), interrupting);
+    let error = sampled.expect_err("it was interrupted");
     assert_eq!(error.kind(), Kind::Stopped);
     assert_eq!((fake.visible(), fake.in_flight()), (5000, 0));
 }

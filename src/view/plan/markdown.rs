@@ -7,11 +7,11 @@ use std::fmt::Write as _;
 
 use super::super::approvals;
 use super::super::diff::lines;
-use super::super::report::render_markdown;
+use super::super::report::{fenced, render_markdown};
 use super::super::text::neutral;
 use super::{
     ages, basis, cost_words, counts, histogram, interval, maker, next_step, projected, properties, scope, shown_rules,
-    totals, words_of,
+    totals,
 };
 use crate::plan::{Approver, Estimate, Hazard, Plan};
 use crate::words::{count, moment, thousands};
@@ -83,6 +83,7 @@ pub fn markdown(plan: &Plan, file: Option<&str>, approvers: &[Approver]) -> Stri
         Ok(command) => {
             text.push_str("Apply it:\n\n");
             text.push_str(&fenced("sh", &neutral(&cut(&command, MAX_WORDS))));
+            text.push('\n');
         }
         Err(why) => {
             let _ = writeln!(text, "{why}\n");
@@ -119,7 +120,7 @@ fn figures(plan: &Plan, page: &mut Page) {
         let bound = if rule.bound > 0 { format!("at most {} leave", thousands(rule.bound)) } else { String::new() };
         let mut rows = row(&format!("**{}**", name(&rule.name)), &bound, rule.estimate, "");
         for figures in &rule.outcomes {
-            let outcome = prose(&cut(&words_of(plan, figures.outcome), MAX_NAME));
+            let outcome = prose(&cut(&plan.words_of(figures.outcome), MAX_NAME));
             rows.push_str(&row("", &outcome, figures.estimate, &projected(plan, figures.bytes)));
         }
         page.add(&rows);
@@ -157,7 +158,7 @@ fn queues(plan: &Plan, page: &mut Page) {
     page.end("queue");
     let bars = histogram(plan);
     if !bars.is_empty() {
-        let _ = write!(page.text, "Ages of the sampled messages:\n\n{}", fenced("text", &bars.join("\n")));
+        let _ = write!(page.text, "Ages of the sampled messages:\n\n{}\n", fenced("text", &bars.join("\n")));
     }
 }
 
@@ -168,7 +169,7 @@ fn examples(plan: &Plan, page: &mut Page) {
     page.text.push_str("### Examples\n\n");
     for example in &plan.examples {
         let rule = plan.rules.iter().find(|rule| rule.rule == example.rule).map_or("", |rule| &rule.name);
-        let title = format!("{rule}, {}: {}", words_of(plan, example.outcome), example.message_id);
+        let title = format!("{rule}, {}: {}", plan.words_of(example.outcome), example.message_id);
         let mut folded = format!("<details><summary>{}</summary>\n\n", prose(&cut(&title, 2 * MAX_NAME)));
         if let Some(detail) = &example.detail {
             let _ = writeln!(folded, "{}\n", prose(&cut(detail, MAX_WORDS)));
@@ -176,17 +177,10 @@ fn examples(plan: &Plan, page: &mut Page) {
         let diff: Vec<String> =
             lines(&example.before, example.after.as_ref()).iter().map(super::super::diff::Line::plain).collect();
         folded.push_str(&fenced("diff", &diff.join("\n")));
-        folded.push_str("</details>\n\n");
+        folded.push_str("\n</details>\n\n");
         page.add(&folded);
     }
     page.end("example");
-}
-
-/// A code block whose fence is longer than every run of backticks in it.
-fn fenced(language: &str, content: &str) -> String {
-    let longest = content.split(|character| character != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest.max(2) + 1);
-    format!("{fence}{language}\n{content}\n{fence}\n\n")
 }
 
 /// A name as prose, cut where it is longer than names are.
@@ -245,10 +239,5 @@ mod tests {
         assert_eq!(prose("http://x.example Www.x.example"), "http&#58;//x.example Www&#46;x.example");
         assert_eq!(prose("too_many_stay _x_ arn:aws:sqs"), "too_many_stay &#95;x&#95; arn:aws:sqs");
         assert_eq!(prose("a\n# b"), "a&#92;n#<!-- --> b");
-    }
-
-    #[test]
-    fn a_fence_is_longer_than_what_it_holds() {
-        assert_eq!(fenced("diff", "a\n````\nb"), "`````diff\na\n````\nb\n`````\n\n");
     }
 }

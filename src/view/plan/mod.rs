@@ -8,9 +8,9 @@ mod text;
 use std::fmt::Write as _;
 
 use crate::error::Result;
-use crate::plan::{AgeCount, Cost, Estimate, Outcome, Plan, RuleFigures};
+use crate::plan::{AgeCount, Cost, Estimate, Plan, RuleFigures};
 use crate::sqs::QueueAttributes;
-use crate::target::{RuleId, Target, TargetKind};
+use crate::target::RuleId;
 use crate::words::{bytes, count, dollars, duration, moment, thousands};
 
 pub use markdown::markdown;
@@ -19,20 +19,6 @@ pub use text::text;
 /// The document itself, as `--out` writes it.
 pub fn json(plan: &Plan) -> Result<String> {
     crate::plan::to_text(plan)
-}
-
-/// What happens to messages, in a few words. Not neutralised: a name from the job may be in it.
-fn words_of(plan: &Plan, outcome: Outcome) -> String {
-    let name = |target| plan.target(target).map_or_else(|| "an unknown target".to_owned(), Target::label);
-    match outcome {
-        Outcome::To(target) if plan.target(target).is_some_and(|target| target.kind == TargetKind::Drop) => {
-            "dropped".to_owned()
-        }
-        Outcome::To(target) => format!("to {}", name(target)),
-        Outcome::Exhausted(target) => format!("cap reached, to {}", name(target)),
-        Outcome::Kept(reason) => format!("stays: {reason}"),
-        Outcome::Blocked(reason) => format!("blocked: {reason}"),
-    }
 }
 
 /// Rules that a reader wants to see: all but `out of scope`, where nothing is.
@@ -60,7 +46,9 @@ fn maker(plan: &Plan) -> String {
 /// How much of the queue the figures rest on.
 fn basis(plan: &Plan) -> String {
     let messages = plan.sample.messages;
-    if plan.sample.whole_queue {
+    if plan.pins.is_some() {
+        format!("exact: {} looked at, and apply moves none but these", count(messages, "message"))
+    } else if plan.sample.whole_queue {
         format!("{} looked at: the whole queue", count(messages, "message"))
     } else {
         let population = count(plan.sample.population, "message");

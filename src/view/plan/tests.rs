@@ -32,7 +32,7 @@ fn hostile_approvers() -> Vec<Approver> {
 #[test]
 fn a_terminal_shows_it_at_a_glance() {
     insta::assert_snapshot!(plain(&plan().seal()), @r#"
-    Plan d2a6ee1632ea for job orders-dlq
+    Plan 9a457b3eabc1 for job orders-dlq
       INC-4711: gateway timeouts
       jobs/orders-dlq.toml, planned 2026-11-22 06:00:00 UTC by carol with redrive 0.1.0, can be applied
       until 2026-11-23 06:00:00 UTC
@@ -103,7 +103,7 @@ fn a_terminal_shows_it_at_a_glance() {
 #[test]
 fn a_pull_request_shows_hazards_first_and_examples_folded() {
     insta::assert_snapshot!(markdown(&plan().seal(), Some("plan.json"), &approvers()), @r#"
-    ## Redrive plan d2a6ee1632ea for job orders-dlq
+    ## Redrive plan 9a457b3eabc1 for job orders-dlq
 
     INC-4711: gateway timeouts
 

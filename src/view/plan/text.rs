@@ -8,7 +8,7 @@ use super::super::report::render_text;
 use super::super::text::{Style, neutral, wrapped};
 use super::{
     ages, basis, cost_words, counts, histogram, interval, maker, next_step, projected, properties, scope, shown_rules,
-    totals, words_of,
+    totals,
 };
 use crate::plan::{Approver, Estimate, Hazard, Plan};
 use crate::target::Target;
@@ -147,7 +147,7 @@ fn figures(plan: &Plan, page: &mut Page) {
     for rule in shown_rules(plan) {
         page.figures(&format!("  {}", neutral(&rule.name)), rule.estimate, "");
         for figures in &rule.outcomes {
-            let label = format!("    {}", neutral(&words_of(plan, figures.outcome)));
+            let label = format!("    {}", neutral(&plan.words_of(figures.outcome)));
             page.figures(&label, figures.estimate, &projected(plan, figures.bytes));
         }
         if rule.bound > 0 {
@@ -167,7 +167,7 @@ fn examples(plan: &Plan, page: &mut Page) {
     page.heading("Examples");
     for example in &plan.examples {
         let rule = plan.rules.iter().find(|rule| rule.rule == example.rule).map_or("", |rule| &rule.name);
-        let mut title = format!("{rule}, {}: {}", words_of(plan, example.outcome), example.message_id);
+        let mut title = format!("{rule}, {}: {}", plan.words_of(example.outcome), example.message_id);
         if let Some(sent) = example.sent {
             let _ = write!(title, ", sent {}", moment(sent));
         }

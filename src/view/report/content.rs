@@ -3,7 +3,7 @@
 use super::super::document::{Block, Column, Line, ours, plain, theirs};
 use super::super::units::{self, counted, grouped, messages};
 use super::Report;
-use crate::apply::{Destined, Figures, RuleSummary};
+use crate::apply::{Destined, Figures, PinnedFigures, RuleSummary};
 use crate::plan::Plan;
 use crate::target::{Reason, TargetKind};
 
@@ -63,6 +63,19 @@ pub(in crate::view) fn sum(figures: &Figures) -> Line {
         );
     }
     line
+}
+
+/// What the run met of the messages that its plan is pinned to; nothing where it is not.
+pub(in crate::view) fn pinned(outcome: &str, figures: &Figures) -> Option<Block> {
+    let PinnedFigures { planned, gone, changed, others } = figures.pinned?;
+    let line = ours("Of ").plain(messages(planned)).ours(" in the plan, ").number(gone);
+    let line = line.ours(if outcome == "finished" { " were gone" } else { " were not met" });
+    let line = line.ours(" and ").number(changed).ours(" had changed.");
+    Some(Block::Paragraph(if others == 0 {
+        line
+    } else {
+        line.ours(" ").plain(messages(others)).ours(" not in the plan: left where they were.")
+    }))
 }
 
 /// What became of the messages, by rule and destination, in the plan's order of rules.

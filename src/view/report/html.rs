@@ -84,6 +84,10 @@ fn render_block(page: &mut String, block: &Block) {
             }
             page.push_str("</ul>\n");
         }
+        Block::Diff(lines) => {
+            let lines: Vec<String> = lines.iter().map(|line| escaped(line)).collect();
+            add(page, &["<pre>", &lines.join("\n"), "</pre>\n"]);
+        }
         Block::Command(command) => add(page, &["<pre>", &escaped(command), "</pre>\n"]),
     }
 }

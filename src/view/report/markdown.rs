@@ -39,6 +39,10 @@ pub(in crate::view) fn render(blocks: &[Block]) -> String {
                     entry(&mut text, "- ", line);
                 }
             }
+            Block::Diff(lines) => {
+                let lines: Vec<String> = lines.iter().map(|line| neutral(line).into_owned()).collect();
+                text.push_str(&fenced("diff", &lines.join("\n")));
+            }
             Block::Command(command) => {
                 text.push_str(&code(command));
                 text.push('\n');
@@ -80,6 +84,13 @@ fn words(line: &Line) -> String {
     text
 }
 
+/// A code block whose fence is longer than every run of backticks in it.
+pub(in crate::view) fn fenced(language: &str, content: &str) -> String {
+    let longest = content.split(|character| character != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}{language}\n{content}\n{fence}\n")
+}
+
 /// Text from outside as a code span, wherever it stands.
 fn code(theirs: &str) -> String {
     let theirs = neutral(theirs);
@@ -106,6 +117,11 @@ fn code(theirs: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fence_is_longer_than_what_it_holds() {
+        assert_eq!(fenced("diff", "a\n````\nb"), "`````diff\na\n````\nb\n`````\n");
+    }
 
     #[test]
     fn nothing_leaves_its_code_span() {

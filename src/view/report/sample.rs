@@ -50,6 +50,7 @@ fn rule(id: RuleId, name: &str, outcomes: &[(Outcome, u64)]) -> RuleFigures {
         name: name.to_owned(),
         estimate: estimate(outcomes.iter().map(|(_, total)| total).sum()),
         bound: 10_000,
+        bound_staying: None,
         outcomes: outcomes
             .iter()
             .map(|(outcome, total)| OutcomeFigures { outcome: *outcome, estimate: estimate(*total), bytes: 0 })
@@ -94,6 +95,7 @@ pub(in crate::view) fn plan() -> Plan {
             not_json: 0,
             origins: Vec::new(),
         },
+        pins: None,
         rules: vec![
             rule(RuleId(0), "gateway timeouts", &[(Outcome::To(ORDERS), 7000), (Outcome::Exhausted(GRAVEYARD), 2000)]),
             rule(RuleId(1), "refunds", &[(Outcome::To(PAYMENTS), 50), (Outcome::Blocked(Reason::NotJson), 10)]),

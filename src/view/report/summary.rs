@@ -2,7 +2,7 @@
 
 use super::super::document::{Block, Line, ours, theirs};
 use super::super::wire::{self, RunObject};
-use super::content::{SAFE, effort, glance, left, resume, sum, table};
+use super::content::{SAFE, effort, glance, left, pinned, resume, sum, table};
 use crate::apply::{Outcome, Summary};
 use crate::error::Kind;
 
@@ -32,6 +32,7 @@ pub fn summary_text(summary: &Summary, how_to_resume: &str) -> String {
         blocks.push(Block::Paragraph(theirs(hint)));
     }
     blocks.extend([Block::Heading("Figures"), Block::Paragraph(sum(figures)), table(figures, None)]);
+    blocks.extend(pinned(outcome.code(), figures));
     blocks.push(Block::Paragraph(effort(figures)));
     if figures.in_doubt > 0 {
         blocks.push(Block::Paragraph(

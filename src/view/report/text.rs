@@ -37,6 +37,13 @@ pub(in crate::view) fn render(blocks: &[Block]) -> String {
                     wrap(&mut text, &words(line), "  - ", "    ");
                 }
             }
+            Block::Diff(lines) => {
+                for line in lines {
+                    text.push_str("  ");
+                    text.push_str(&neutral(line));
+                    text.push('\n');
+                }
+            }
             Block::Command(command) => {
                 // Never wrapped: it is there to be copied.
                 text.push_str("    ");
