@@ -205,6 +205,13 @@ async fn decide_doubts(shared: &Shared, doubtful: Vec<Unanswered>, doubts: u32) 
     Some(again)
 }
 
+/// Whether what was in doubt when it was intended may still be sent again.
+fn still_may_go(shared: &Shared, content: &Content, ticket: &Ticket) -> bool {
+    // Where the doubt was another run's, the job's policy alone allowed it, and goes on to.
+    let doubt = ticket.intended.doubted_since().map(|since| Doubt::new(since, true));
+    doubt.is_none_or(|doubt| shared.may_resend(ticket.target, Some(content), doubt))
+}
+
 /// Sends parcels to a queue until each has an end: entries that the service could not take are tried again, batches that
 /// are refused as a whole are halved until the offending message stands alone.
 async fn send(shared: &Shared, queue: &dyn Queue, parcels: Vec<Parcel>) -> Vec<Ended> {
@@ -218,6 +225,10 @@ async fn send(shared: &Shared, queue: &dyn Queue, parcels: Vec<Parcel>) -> Vec<E
         let (mut entries, mut tickets) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
         for Parcel { content, ticket } in batch {
             match content {
+                // It waited, for its turn or for the queue to take it, until the queue may have forgotten its first send.
+                content @ Content::Message(_) if !still_may_go(shared, &content, &ticket) => {
+                    ended.push((Parcel { content, ticket }, SendEnd::Withdrawn));
+                }
                 Content::Message(outgoing) => {
                     entries.push(outgoing);
                     tickets.push(ticket);
@@ -227,6 +238,9 @@ async fn send(shared: &Shared, queue: &dyn Queue, parcels: Vec<Parcel>) -> Vec<E
                     ended.push((Parcel { content: envelope, ticket }, SendEnd::Withdrawn));
                 }
             }
+        }
+        if entries.is_empty() {
+            continue;
         }
         let answer = queue.send(&entries).await;
         let parcels =

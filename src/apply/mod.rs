@@ -17,6 +17,8 @@ mod intake;
 mod lane;
 mod lease;
 mod limits;
+#[cfg(test)]
+mod model;
 mod remove;
 mod retry;
 mod shared;
@@ -118,6 +120,8 @@ pub async fn run(apply: Apply) -> Result<Summary> {
     };
     let end = SessionEnd {
         finished: matches!(outcome, Outcome::Finished),
+        // Received and not noted, or not given back: nobody has the handles, and they come back by themselves.
+        orphans: not_released > 0 || Timestamp::now() < shared.orphans_until(),
         outcome: outcome.code().to_owned(),
         requests: totals.requests,
         elapsed_ms: totals.elapsed_ms,
@@ -224,8 +228,11 @@ struct Doubt {
 
 impl Doubt {
     fn of(doubtful: &Doubtful) -> Self {
-        let age_secs = Timestamp::now().duration_since(doubtful.since()).as_secs();
-        Self { this_run: doubtful.is_of_this_run(), age_secs }
+        Self::new(doubtful.since(), doubtful.is_of_this_run())
+    }
+
+    fn new(since: Timestamp, this_run: bool) -> Self {
+        Self { this_run, age_secs: Timestamp::now().duration_since(since).as_secs() }
     }
 }
 

@@ -133,10 +133,10 @@ async fn carry_out(args: &ApplyArgs, aws: &Arc<Aws>, plan: Plan, journal_path: &
     let outlets = match wiring::outlets(opened, &begun) {
         Ok(outlets) => outlets,
         Err(error) => {
-            // A session that ended before it began: the next one has nothing to wait for.
-            let Begun { requests, elapsed_ms, .. } = begun;
+            // A session that ended before it began: the next one waits for what this one would have waited for.
+            let Begun { requests, elapsed_ms, interrupted: orphans, .. } = begun;
             let outcome = "failed".to_owned();
-            journal.end(SessionEnd { finished: false, outcome, requests, elapsed_ms }).await?;
+            journal.end(SessionEnd { finished: false, orphans, outcome, requests, elapsed_ms }).await?;
             return Err(error);
         }
     };

@@ -95,8 +95,8 @@ impl Writer {
         self.effort(end.requests, end.elapsed_ms)?;
         self.table.sql(|c| {
             c.execute(
-                "UPDATE run SET ended = ?2, outcome = ?3, in_session = 0 WHERE id = ?1",
-                params![self.table.run, ended, end.outcome],
+                "UPDATE run SET ended = ?2, outcome = ?3, in_session = ?4 WHERE id = ?1",
+                params![self.table.run, ended, end.outcome, end.orphans],
             )
         })?;
         Ok(())

@@ -144,12 +144,18 @@ pub enum Judged {
 #[derive(Debug)]
 pub struct Intended {
     pub(super) delivered: Delivered,
+    pub(super) doubted: Option<Timestamp>,
 }
 
 impl Intended {
     /// The message.
     pub fn id(&self) -> &MessageId {
         &self.delivered.id
+    }
+
+    /// When a send of it was first intended that may have arrived, where there is one.
+    pub fn doubted_since(&self) -> Option<Timestamp> {
+        self.doubted
     }
 }
 
@@ -251,7 +257,7 @@ pub struct RunSpec {
 pub struct Begun {
     /// Whether it had been begun before.
     pub resumed: bool,
-    /// Whether an earlier process was ended in the midst of it, and may have messages in flight that no journal knows.
+    /// Whether an earlier session was ended in its midst, and may have messages in flight that no journal knows.
     pub interrupted: bool,
     /// Sends whose answers were lost with that process.
     pub in_doubt: u64,
@@ -272,6 +278,8 @@ pub struct Begun {
 pub struct SessionEnd {
     /// Whether the run is finished.
     pub finished: bool,
+    /// Whether messages may still be in flight that no journal knows: the next session waits for them.
+    pub orphans: bool,
     /// The outcome's code.
     pub outcome: String,
     /// SQS requests of the run so far.

@@ -204,7 +204,7 @@ impl Writer {
         })?;
         self.table.note(&delivered.id, note.as_deref())?;
         Ok(match state {
-            State::Sending | State::Resending => Judged::Intended(Intended { delivered }),
+            State::Sending | State::Resending => Judged::Intended(Intended { delivered, doubted }),
             State::Sent => Judged::Sent(self.proof(delivered)?),
             _ => {
                 self.claimed.remove(&delivered.id);
@@ -222,7 +222,7 @@ impl Writer {
     }
 
     fn settle(&mut self, settlement: Settlement) -> Result<Settled> {
-        let Settlement { intended: Intended { delivered }, end } = settlement;
+        let Settlement { intended: Intended { delivered, .. }, end } = settlement;
         let id = &delivered.id;
         let behind = matches!(end, SendEnd::Behind);
         let (event, reason, note, sent_as) = match end {

@@ -121,3 +121,21 @@ async fn a_run_whose_messages_are_gone_from_the_source_is_finished_and_says_so()
     let again = stage.redrive(&["apply", "plan.json"]).await.expect(6);
     assert!(again.stderr.contains("finished already"), "{}", again.stderr);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_receive_without_an_answer_took_is_waited_for_by_the_next_session_too() {
+    const TOTAL: usize = 30;
+    let stage = Stage::with_queues().await;
+    stage.sandbox.seed("orders-dlq", (0..TOTAL).map(message)).expect("seeded");
+    stage.file("job.toml", JOB);
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    // Ten are in flight, and nobody has their handles. The session ends in good order all the same, soon after.
+    stage.sandbox.faults().add(Rule::new(Fault::Cut { when: When::After }).action("ReceiveMessage").nth(1));
+    stage.sandbox.faults().add(Rule::new(Fault::AccessDenied).action("SendMessageBatch"));
+    stage.redrive(&["apply", "plan.json"]).await.expect(3);
+    stage.sandbox.faults().clear();
+    let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(0).summary();
+    assert_adds_up(&summary);
+    assert_eq!((&summary["received"], &summary["in_flight_elsewhere"]), (&TOTAL.into(), &0.into()), "{summary}");
+    assert_all_in_place(&stage, TOTAL);
+}
