@@ -31,7 +31,7 @@ impl Place {
     }
 
     async fn begin(&self, run: &str) -> (Journal, Begun) {
-        self.begin_at(run, system_clock()).await
+        self.begin_at(run, system_clock(|| None)).await
     }
 
     async fn begin_at(&self, run: &str, clock: Clock) -> (Journal, Begun) {
@@ -108,19 +108,6 @@ async fn what_was_sent_is_deleted_by_whichever_run_meets_it_and_never_sent_again
     assert_eq!(journal.tally().received(), 0, "it is no message of the second run");
     // SQS may give it once more after a good delete.
     assert!(matches!(admit(&journal, "a", "latest").await, Admitted::Sent(_)));
-}
-
-#[tokio::test]
-async fn the_next_session_is_told_whether_messages_may_be_in_flight_that_nobody_noted() {
-    let place = Place::new();
-    for orphans in [true, false] {
-        let (journal, _) = place.begin("run").await;
-        let end = SessionEnd { finished: false, orphans, outcome: "failed".to_owned(), requests: 0, elapsed_ms: 0 };
-        journal.end(end).await.expect("end");
-        drop(journal);
-        let (_, begun) = place.begin("run").await;
-        assert_eq!(begun.interrupted, orphans);
-    }
 }
 
 #[tokio::test]
@@ -239,10 +226,10 @@ async fn figures_follow_every_change_and_are_the_same_when_counted_anew() {
 async fn one_process_at_a_time() {
     let place = Place::new();
     let (journal, _) = place.begin("run").await;
-    let error = Journal::open(&place.path(), system_clock()).expect_err("locked");
+    let error = Journal::open(&place.path(), system_clock(|| None)).expect_err("locked");
     assert!(error.message().contains("another redrive"), "{error}");
     drop(journal);
-    Journal::open(&place.path(), system_clock()).expect("free again");
+    Journal::open(&place.path(), system_clock(|| None)).expect("free again");
 }
 
 #[tokio::test]
@@ -251,17 +238,22 @@ async fn what_is_not_a_journal_is_refused_and_left_as_it_is() {
     let path = place.directory.path().join("other.db");
     std::fs::write(&path, "this is no database, whatever it is called, and it is long enough to be looked at")
         .expect("write");
-    let error = Journal::open(&path, system_clock()).expect_err("refused");
+    let error = Journal::open(&path, system_clock(|| None)).expect_err("refused");
     assert!(error.message().contains("damaged"), "{error}");
     assert!(std::fs::read_to_string(&path).expect("read").starts_with("this is no database"));
 
     let foreign = place.directory.path().join("foreign.db");
     rusqlite::Connection::open(&foreign).and_then(|c| c.execute_batch("CREATE TABLE t (x)")).expect("foreign");
-    assert!(Journal::open(&foreign, system_clock()).expect_err("refused").message().contains("not a redrive journal"));
+    assert!(
+        Journal::open(&foreign, system_clock(|| None))
+            .expect_err("refused")
+            .message()
+            .contains("not a redrive journal")
+    );
 
     drop(place.begin("run").await);
     rusqlite::Connection::open(place.path()).and_then(|c| c.pragma_update(None, "user_version", 99)).expect("newer");
-    let error = Journal::open(&place.path(), system_clock()).expect_err("refused");
+    let error = Journal::open(&place.path(), system_clock(|| None)).expect_err("refused");
     assert!(error.message().contains("format 99"), "{error}");
 }
 

@@ -144,6 +144,7 @@ pub enum Judged {
 #[derive(Debug)]
 pub struct Intended {
     pub(super) delivered: Delivered,
+    /// When a send of it was first intended that may have arrived.
     pub(super) doubted: Option<Timestamp>,
 }
 
@@ -153,7 +154,7 @@ impl Intended {
         &self.delivered.id
     }
 
-    /// When a send of it was first intended that may have arrived, where there is one.
+    /// Where it is sent once more: since when a send of it may have arrived.
     pub fn doubted_since(&self) -> Option<Timestamp> {
         self.doubted
     }
@@ -199,8 +200,8 @@ pub enum Settled {
 pub struct Sent {
     pub(super) delivered: Delivered,
     pub(super) run: i64,
-    /// Whether its deletion was confirmed with another handle.
-    pub(super) confirmed: bool,
+    /// Whether its deletion is confirmed, as far as it was tried.
+    pub(super) confirmed: Option<bool>,
 }
 
 impl Sent {
@@ -257,7 +258,7 @@ pub struct RunSpec {
 pub struct Begun {
     /// Whether it had been begun before.
     pub resumed: bool,
-    /// Whether an earlier session was ended in its midst, and may have messages in flight that no journal knows.
+    /// Whether an earlier process was ended in the midst of it, and may have messages in flight that no journal knows.
     pub interrupted: bool,
     /// Sends whose answers were lost with that process.
     pub in_doubt: u64,
@@ -278,8 +279,8 @@ pub struct Begun {
 pub struct SessionEnd {
     /// Whether the run is finished.
     pub finished: bool,
-    /// Whether messages may still be in flight that no journal knows: the next session waits for them.
-    pub orphans: bool,
+    /// Whether messages may be in flight that no journal knows, so that the next session waits for them.
+    pub has_orphans: bool,
     /// The outcome's code.
     pub outcome: String,
     /// SQS requests of the run so far.

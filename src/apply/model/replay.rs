@@ -245,8 +245,8 @@ impl Replay {
             let expected = u64::from(row.is_some_and(|row| row.state == state));
             assert_eq!(journal.tally().count(|key| key.state == state), expected, "{state:?} at the end, of {row:?}");
         }
-        let (finished, orphans) = (after.finished[process.run], after.in_session[process.run]);
-        let end = SessionEnd { finished, orphans, outcome: String::new(), requests: 0, elapsed_ms: 0 };
+        let (finished, has_orphans) = (after.finished[process.run], after.in_session[process.run]);
+        let end = SessionEnd { finished, has_orphans, outcome: String::new(), requests: 0, elapsed_ms: 0 };
         journal.end(end).await.expect("ended");
     }
 }
