@@ -22,7 +22,7 @@ impl World {
     fn prove(&mut self, at: usize, which: usize) {
         let own = self.messages[at].works.iter().nth(which).expect("the work").handle;
         let handle = self.messages[at].newest_known().unwrap_or(own);
-        let stage = Stage::Proven { run: self.run(), confirmed: false };
+        let stage = Stage::Proven { run: self.run(), confirmed: None };
         self.set(at, which, Work { handle, stage });
     }
 
@@ -40,7 +40,8 @@ impl Message {
     }
 
     fn newest_known(&self) -> Option<Handle> {
-        self.leases.iter().next_back().map(|lease| lease.handle)
+        let newest = self.leases.iter().rfind(|lease| !lease.over).or(self.leases.iter().next_back());
+        newest.map(|lease| lease.handle)
     }
 }
 
@@ -129,7 +130,7 @@ impl Setup {
             let message = &mut world.messages[at];
             let Some(first) = message.leases.iter().next() else { continue };
             if let Some(run) = self.sent_by(message, run) {
-                message.works.push(Work { handle: first.handle, stage: Stage::Proven { run, confirmed: false } });
+                message.works.push(Work { handle: first.handle, stage: Stage::Proven { run, confirmed: None } });
             } else if message.leases.iter().any(|lease| !is_kept(message, run, lease)) {
                 message.give_back = self.has(Safeguard::LeftIsGivenBack);
             }
@@ -149,7 +150,7 @@ impl Setup {
             return;
         }
         let stage = match self.sent_by(message, run) {
-            Some(run) => Stage::Proven { run, confirmed: false },
+            Some(run) => Stage::Proven { run, confirmed: None },
             None => Stage::Claimed(self.doubted(message, run)),
         };
         message.works.push(Work { handle, stage });
@@ -221,11 +222,20 @@ impl Setup {
         }
     }
 
-    pub(super) fn note_delete(&self, world: &mut World, at: usize, which: usize, run: usize, confirmed: bool) {
+    pub(super) fn note_delete(
+        &self,
+        world: &mut World,
+        at: usize,
+        which: usize,
+        (run, confirmed, done): (usize, Option<bool>, bool),
+    ) {
         let this_run = world.run();
         let message = &mut world.messages[at];
         let Work { handle, .. } = message.works.iter().nth(which).expect("the work");
         let known = message.leases;
+        // Where the newest was refused, an older one's success may have deleted nothing.
+        let newest = message.newest_known().is_none_or(|newest| newest == handle);
+        let confirmed = if done || newest { Some(confirmed.unwrap_or(done)) } else { confirmed };
         if let Some(used) = known.iter().position(|lease| lease.handle == handle) {
             message.leases.remove(used);
         }
@@ -237,7 +247,7 @@ impl Setup {
             None => {}
         }
         message.works.remove(which);
-        if !confirmed {
+        if confirmed != Some(true) {
             return;
         }
         let at_hand = known.iter().any(|lease| lease.handle == Handle::Newest);

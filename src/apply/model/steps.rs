@@ -352,10 +352,12 @@ impl Steps<'_> {
                         world.broken = Some("a delete without a proof on disk");
                     }
                     world.messages[at].delete(work.handle);
-                    stage(world, Stage::Deleted { run, confirmed: true });
+                    stage(world, Stage::Deleted { run, confirmed, done: true });
                 });
                 if work.handle == Handle::Older {
-                    self.add(at, Act::RefuseHandle, |_, world| stage(world, Stage::Deleted { run, confirmed }));
+                    self.add(at, Act::RefuseHandle, |_, world| {
+                        stage(world, Stage::Deleted { run, confirmed, done: false })
+                    });
                 }
                 if faults.lost > 0 {
                     for done in [true, false] {
@@ -370,8 +372,10 @@ impl Steps<'_> {
                     }
                 }
             }
-            Stage::Deleted { run, confirmed } => {
-                self.add(at, Act::NoteDelete, |setup, world| setup.note_delete(world, at, which, run, confirmed));
+            Stage::Deleted { run, confirmed, done } => {
+                self.add(at, Act::NoteDelete, |setup, world| {
+                    setup.note_delete(world, at, which, (run, confirmed, done))
+                });
             }
         }
     }
