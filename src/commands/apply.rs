@@ -110,7 +110,8 @@ async fn carry_out(args: &ApplyArgs, aws: &Arc<Aws>, plan: Plan, journal_path: &
             .hint("nothing was touched; change the job or the queues, and plan again"));
     }
     let reached = plan::reach(&job);
-    if let Some(unsaid) = reached.iter().find(|hazard| earlier == Earlier::None && !plan.hazards.contains(hazard)) {
+    let is_new = matches!(earlier, Earlier::None);
+    if let Some(unsaid) = reached.iter().find(|hazard| is_new && !plan.hazards.contains(hazard)) {
         return Err(Error::plan_refused(format!("the plan hides what its job says: {}", unsaid.text))
             .hint("nothing was touched; the plan was not made by this program from this job; make a new one"));
     }

@@ -148,6 +148,7 @@ impl Replay {
             source_arn: "arn:aws:sqs:eu-west-1:000000000000:dlq".to_owned(),
             job_sha256: "00".to_owned(),
             plan: "{}".to_owned(),
+            approvals: String::new(),
         };
         let mut begun = journal.begin(spec).await.expect("begun");
         self.journal = Some(journal);
