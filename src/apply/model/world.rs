@@ -93,15 +93,16 @@ pub(super) enum Stage {
     Answered(End),
     /// The lost answer is on disk.
     Doubtful(bool),
-    /// The proof is on disk, of this run or another.
+    /// The proof is on disk, of this run or another; and whether the newest handle that is known has deleted it.
     Proven {
         run: usize,
-        confirmed: bool,
+        confirmed: Option<bool>,
     },
-    /// The delete was answered so; not on disk.
+    /// The delete was answered; not on disk.
     Deleted {
         run: usize,
-        confirmed: bool,
+        confirmed: Option<bool>,
+        done: bool,
     },
 }
 
