@@ -5,6 +5,7 @@
 //! what the journal does is written down in `protocol` and held against the real one in `replay`. Each safeguard can be
 //! taken away, and then the model has to find what goes wrong without it.
 
+mod acts;
 mod explore;
 mod page;
 mod protocol;

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::acts::Step;
 use super::explore::{Explored, Finding, explore};
 use super::setup::{BROKEN, Setup};
-use super::steps::Step;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/design/model.md");
 const BEGIN: &str =

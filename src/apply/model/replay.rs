@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::acts::{Act, Step};
 use super::explore::Model;
 use super::setup::Setup;
-use super::steps::{Act, Step};
 use super::world::{End, Handle, Message, Process, Row, Stage, Work, World};
 use crate::journal::{
     Admitted, Claim, Decided, DeleteEnd, Delivery, Doubtful, Intended, Journal, Judged, Judgement, Lease, RunSpec,
