@@ -131,6 +131,10 @@ reasons! {
     TransformFailed = 31, "transform_failed", "a transform could not be carried out";
     /// Something is there already, where a rename leads to.
     PlaceTaken = 32, "place_taken", "something is already where a rename leads to";
+    /// The body is not in the envelope that an `unwrap` takes off.
+    NotWrapped = 33, "not_wrapped", "it is not in the envelope that a transform takes off";
+    /// The Extended Client keeps its body in S3, and a rule has to look at it.
+    PayloadUnreadable = 34, "payload_unreadable", "its body in S3 cannot be read";
 
     // Failed: the destination would not have it.
     /// The destination refused it for good.

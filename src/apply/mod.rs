@@ -19,6 +19,7 @@ mod lease;
 mod limits;
 #[cfg(test)]
 mod model;
+mod offload;
 mod remove;
 mod retry;
 mod shared;

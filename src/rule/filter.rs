@@ -1,7 +1,7 @@
 //! Conditions, compiled, and how they hold for a message. The body is read at most once per message, and only when a
 //! condition or transform looks into it. Compiling is `compile`'s business; nothing here can fail.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use jiff::Timestamp;
 use regex::Regex;
@@ -56,15 +56,27 @@ pub(super) struct Subject<'m> {
     message: &'m Message,
     now: Timestamp,
     json: OnceCell<Option<Value>>,
+    blind: Cell<bool>,
 }
 
 impl<'m> Subject<'m> {
     pub(super) fn new(message: &'m Message, now: Timestamp) -> Self {
-        Self { message, now, json: OnceCell::new() }
+        Self { message, now, json: OnceCell::new(), blind: Cell::new(false) }
     }
 
     fn json(&self) -> Option<&Value> {
-        self.json.get_or_init(|| json::parse(&self.message.body)).as_ref()
+        self.json.get_or_init(|| json::parse(self.body()?)).as_ref()
+    }
+
+    fn body(&self) -> Option<&'m str> {
+        let body = self.message.meant();
+        self.blind.set(body.is_none());
+        body
+    }
+
+    /// Whether something had to look at a body that cannot be read, so that what it found means nothing.
+    pub(super) fn is_blind(&self) -> bool {
+        self.blind.get()
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -86,6 +98,16 @@ enum Seen<'v> {
 }
 
 impl Condition {
+    /// Whether it looks at the body.
+    pub(super) fn needs_body(&self) -> bool {
+        match self {
+            Self::Any(conditions) | Self::All(conditions) => conditions.iter().any(Self::needs_body),
+            Self::Not(condition) => condition.needs_body(),
+            Self::Body(..) | Self::Fact(MessageFact::Text | MessageFact::IsJson, _) => true,
+            Self::Attribute(..) | Self::System(..) | Self::Fact(MessageFact::Id | MessageFact::Size, _) => false,
+        }
+    }
+
     pub(super) fn holds(&self, subject: &Subject<'_>) -> bool {
         match self {
             Self::Any(conditions) => conditions.iter().any(|condition| condition.holds(subject)),
@@ -105,7 +127,7 @@ impl Condition {
                 let now = subject.now;
                 match fact {
                     MessageFact::Id => test.holds(Seen::Text(subject.message.id.as_str()), now),
-                    MessageFact::Text => test.holds(Seen::Text(&subject.message.body), now),
+                    MessageFact::Text => subject.body().is_some_and(|body| test.holds(Seen::Text(body), now)),
                     MessageFact::Size => test.holds(Seen::Number(&subject.message.size().to_string()), now),
                     MessageFact::IsJson => test.holds(Seen::Bool(subject.is_json()), now),
                 }

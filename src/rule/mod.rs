@@ -5,7 +5,8 @@
 //! rule looks into it.
 //!
 //! `compile` makes the rules; `filter` asks conditions, with `path` and `query` for `JSONPath` and `number` for exact numbers;
-//! `transform` and `edit` change a message; `cap` counts how often it went round; `check` knows what SQS would refuse;
+//! `transform` and `edit` change a message, with `wrapping` for AWS's envelopes and `pointer`
+//! for bodies in S3; `cap` counts how often it went round; `check` knows what SQS would refuse;
 //! `envelope` is the archived form; `redact` hides what reports must not show.
 
 mod cap;
@@ -19,11 +20,13 @@ mod filter;
 mod json;
 mod number;
 mod path;
+mod pointer;
 mod query;
 mod redact;
 #[cfg(test)]
 mod tests;
 mod transform;
+mod wrapping;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,11 +37,12 @@ use self::context::Context;
 use self::deliver::{Changes, carry_out};
 use self::filter::{Condition, Subject};
 pub use self::json::is_json;
+pub use self::pointer::{MAX_PAYLOAD, Pointer};
 use self::redact::Redaction;
 pub use self::redact::Veil;
 use self::transform::Transform;
 use crate::job::{DROP, Job, ORIGIN, Placeholder, Problem, Template};
-use crate::message::{Attributes, Message, Outgoing};
+use crate::message::{Attributes, Message, Outgoing, Payload};
 use crate::target::{Reason, RuleId, Target, TargetId};
 
 /// A job's rules, cap and templates, compiled.
@@ -51,6 +55,8 @@ pub struct Rules {
     cap: Option<Cap>,
     destinations: BTreeMap<String, Destination>,
     redaction: Redaction,
+    /// Whether pointers of the Extended Client are followed.
+    reads_payloads: bool,
 }
 
 #[derive(Debug)]
@@ -175,18 +181,27 @@ impl Rules {
     }
 
     /// Judges one message.
-    pub fn judge(&self, message: Message, setting: &Setting) -> Verdict {
+    pub fn judge(&self, mut message: Message, setting: &Setting) -> Verdict {
+        if message.payload.is_none() && self.pointer(&message).is_some() {
+            // A pointer is never judged as if it were the body.
+            message.payload = Some(Payload::Unreadable("its body in S3 was not asked for".to_owned()));
+        }
         if let Some(reason) = setting.out_of_scope(&message) {
             return Verdict { rule: RuleId::OUT_OF_SCOPE, exhausted: false, decision: Decision::Keep(reason) };
         }
         // What is blocked is written about, and by then the message has gone into its transforms.
         let original = self.redaction.is_on().then(|| (message.body.clone(), message.attributes.clone()));
         let subject = Subject::new(&message, setting.now);
-        let rule = self.ordered.iter().find(|rule| rule.when.iter().all(|condition| condition.holds(&subject)));
+        let holds = |rule: &&CompiledRule| rule.when.iter().all(|condition| condition.holds(&subject));
+        let rule = self.ordered.iter().find(|rule| holds(rule) || subject.is_blind());
         let (id, to, keeps) = match rule {
             Some(rule) => (rule.id, &rule.to, Reason::RuleKeeps),
             None => (RuleId::UNMATCHED, &self.unmatched, Reason::Unmatched),
         };
+        if let (true, Some(Payload::Unreadable(why))) = (subject.is_blind(), &message.payload) {
+            let decision = Decision::Block { reason: Reason::PayloadUnreadable, detail: why.clone() };
+            return Verdict { rule: id, exhausted: false, decision };
+        }
         let transforms = rule.map_or(&[][..], |rule| &rule.transforms);
         let body_is_json = transforms.iter().any(Transform::needs_json) && subject.is_json();
         let mut changes = Changes { transforms, body_is_json, counter: None };

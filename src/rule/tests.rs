@@ -3,7 +3,9 @@
 mod conditions;
 mod decisions;
 mod fidelity;
+mod pointers;
 mod problems;
+mod wrappings;
 
 use std::collections::BTreeMap;
 
@@ -102,6 +104,7 @@ fn message(body: &str) -> Message {
         body: body.to_owned(),
         attributes: Attributes::new(),
         system: SystemAttributes(BTreeMap::from(system.map(|(name, value)| (name.to_owned(), value)))),
+        payload: None,
     }
 }
 
