@@ -243,10 +243,10 @@ async fn no_body_and_no_attribute_is_in_an_output_or_a_log() {
     for arguments in [
         &["apply", "plan.json"][..],
         &["status"],
+        &["report"],
         &["apply", "plan.json", "--format", "json"],
         &["runs", "--format", "json"],
         &["status", "--format", "json"],
-        &["report"],
         &["report", "--format", "json"],
         &["report", "--format", "markdown"],
         &["report", "--format", "html"],
