@@ -30,8 +30,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "apply", "aws", "cli", "error", "exit", "job", "journal", "payload", "plan", "rule", "sandbox", "sqs",
-            "store", "target", "view",
+            "apply", "aws", "cli", "error", "exit", "job", "journal", "message", "payload", "plan", "rule", "sandbox",
+            "sqs", "store", "target", "view",
         ],
     ),
 ];
