@@ -270,7 +270,7 @@ impl Steps<'_> {
                 });
                 if work.handle == Handle::Older {
                     self.add(at, Act::RefuseHandle, |_, world| {
-                        stage(world, Stage::Deleted { run, confirmed, done: false })
+                        stage(world, Stage::Deleted { run, confirmed, done: false });
                     });
                 }
                 if faults.lost > 0 {
@@ -288,7 +288,7 @@ impl Steps<'_> {
             }
             Stage::Deleted { run, confirmed, done } => {
                 self.add(at, Act::NoteDelete, |setup, world| {
-                    setup.note_delete(world, at, which, (run, confirmed, done))
+                    setup.note_delete(world, at, which, (run, confirmed, done));
                 });
             }
         }
