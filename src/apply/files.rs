@@ -54,6 +54,11 @@ impl FileArchive {
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed)?;
         }
+        // A link would lead to a file that no plan has shown, and a pipe or a device takes nothing for good.
+        if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+            return Err(Error::failed(format!("{} is not a regular file", path.display()))
+                .hint("nothing was written; name the file itself in the job, not a link to it"));
+        }
         let format = match path.extension().and_then(|extension| extension.to_str()) {
             Some("gz") => Format::Gzip,
             Some("zst") => Format::Zstd,
@@ -220,9 +225,8 @@ mod tests {
     fn what_cannot_be_synced_is_no_acknowledgement() {
         // Takes every write, and has no disk to sync to.
         let directory = tempfile::tempdir().expect("directory");
-        let path = directory.path().join("a.jsonl");
-        std::os::unix::fs::symlink("/dev/null", &path).expect("link");
-        let archive = FileArchive::open(&path, false, &HashSet::new()).expect("open");
+        let archive = FileArchive::open(&directory.path().join("a.jsonl"), false, &HashSet::new()).expect("open");
+        archive.inner.lock().expect("not poisoned").file = File::options().write(true).open("/dev/null").expect("open");
         archive.append(&[line("one")]).expect_err("not synced");
     }
 

@@ -17,6 +17,8 @@ mod intake;
 mod lane;
 mod lease;
 mod limits;
+#[cfg(test)]
+mod model;
 mod offload;
 mod pinned;
 mod remove;

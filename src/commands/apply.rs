@@ -118,6 +118,15 @@ async fn carry_out(
         return Err(Error::new(Kind::Guarded, format!("the plan speaks against itself: {}", refusal.text))
             .hint("nothing was touched; change the job or the queues, and plan again"));
     }
+    let reached = plan::reach(&job);
+    let is_new = matches!(earlier, Earlier::None);
+    if let Some(unsaid) = reached.iter().find(|hazard| is_new && !plan.hazards.contains(hazard)) {
+        return Err(Error::plan_refused(format!("the plan hides what its job says: {}", unsaid.text))
+            .hint("nothing was touched; the plan was not made by this program from this job; make a new one"));
+    }
+    for hazard in &reached {
+        output::note(&hazard.text);
+    }
     let approvers = approvers(args, &plan, &earlier)?;
     let source = wiring::source(aws, &job).await?;
     if let Some(marks) = &marks {

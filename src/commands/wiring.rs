@@ -155,6 +155,8 @@ pub(super) async fn open(aws: &Aws, job: &Job, rules: &Rules, plan: &Plan) -> Re
     let mut opened = Vec::with_capacity(plan.targets.len());
     for target in &plan.targets {
         let destination = job.destination.get(&target.destination);
+        // What a reviewer was shown is what is written to.
+        let is_shown = |location: &str| target.location.as_deref() == Some(location);
         let outlet = match (target.kind, destination) {
             (TargetKind::Drop, _) if target.destination == DROP => Outlet::Drop,
             (TargetKind::Sqs, Some(Destination::Sqs(sqs))) => {
@@ -165,13 +167,13 @@ pub(super) async fn open(aws: &Aws, job: &Job, rules: &Rules, plan: &Plan) -> Re
                 let arn = target.queue.as_ref().map(|queue| queue.arn.as_str()).unwrap_or_default();
                 queue_outlet(aws.queue_by_arn(arn, &job.source.access()).await, target).await?
             }
-            (TargetKind::S3, Some(Destination::S3(s3))) => {
+            (TargetKind::S3, Some(Destination::S3(s3))) if is_shown(&format!("s3://{}", s3.bucket)) => {
                 let bucket = aws.bucket(&s3.bucket, &s3.access()).await;
                 let bucket: Arc<dyn Bucket> = bucket.map_err(|error| about(&target.destination, error))?;
                 bucket.check().await.map_err(|error| about(&target.destination, error.into()))?;
                 Outlet::Bucket(bucket)
             }
-            (TargetKind::File, Some(Destination::File(file))) => {
+            (TargetKind::File, Some(Destination::File(file))) if is_shown(&file.path) => {
                 let path = rules.file_path(&target.destination, &plan.setting()).unwrap_or_else(|| file.path.clone());
                 opened.push(Opened::File(path));
                 continue;

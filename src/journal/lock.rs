@@ -33,6 +33,10 @@ impl Lock {
             use std::os::unix::fs::DirBuilderExt;
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed)?;
         }
+        // The number of the process is written into it: not into what a link leads to.
+        if std::fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
+            return Err(failed(std::io::Error::other("it is not a regular file")));
+        }
         let mut options = OpenOptions::new();
         let mut file =
             options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;

@@ -190,7 +190,7 @@ impl Journal {
         self.ask(|reply| Command::Resolve { resolve, reply }).await
     }
 
-    /// How many messages are in flight with us.
+    /// How many messages are in flight with us, without those that are to be deleted: they may be gone already.
     pub async fn lease_count(&self) -> Result<u64> {
         self.ask(|reply| Command::LeaseCount { reply }).await
     }

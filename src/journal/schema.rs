@@ -128,6 +128,9 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(parent);
         made.map_err(|error| unusable(path, &format!("its directory cannot be made: {error}")))?;
     }
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(unusable(path, "it is not a regular file"));
+    }
     let touched = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     touched.map_err(|error| unusable(path, &error.to_string()))?;
     let mut connection =

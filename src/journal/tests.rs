@@ -184,7 +184,7 @@ async fn leases_of_a_killed_process_are_given_back_but_not_what_is_kept_or_to_be
     let released: Vec<&str> = begun.to_release.iter().map(|lease| lease.id.as_str()).collect();
     assert_eq!(released, ["judged by nobody"]);
     assert_eq!(begun.to_delete.len(), 1);
-    assert_eq!(journal.lease_count().await.expect("count"), 3);
+    assert_eq!(journal.lease_count().await.expect("count"), 2, "what is to be deleted may be gone already");
     let releasable = journal.releasable(10).await.expect("leases");
     assert_eq!(releasable.len(), 2, "what is to be deleted is not given back");
 }

@@ -1,14 +1,17 @@
-//! Text from outside is hostile until shown otherwise: in bodies, attributes and rule names. It drives neither terminal nor
-//! page, and no body gets into the journal.
+//! What is hostile: text from outside, which drives neither terminal nor page, and gets into no journal and no log; plans of
+//! somebody else, which hide nothing; links, through which nothing is written. And files are for their owner alone.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use redrive::sandbox::{Fault, MessageAttribute, Rule, When};
 use serde_json::Value;
+use tokio::process::Command;
 
 use crate::commands::lines;
 use crate::end_to_end::JOB;
-use crate::support::stage::{Stage, failed};
+use crate::support::stage::{Ran, Stage, failed};
 
 const MARK: &str = "mark-4711-of-a-body";
 
@@ -136,4 +139,181 @@ async fn a_journal_of_an_unfinished_run_holds_no_bodies_either() {
     tokio::time::timeout(Duration::from_secs(30), sent).await.expect("it sends");
     drop(child);
     assert_no_body_in_the_journal(&stage);
+}
+
+const TO_A_FILE: &str = r#"
+version = 1
+name = "files"
+[source]
+queue = "orders-dlq"
+visibility_timeout = "30s"
+[destination.evidence]
+file = { path = "out/evidence.jsonl" }
+[unmatched]
+to = "evidence"
+"#;
+
+/// The program with a umask that takes nothing away.
+async fn with_an_open_umask(stage: &Stage, arguments: &[&str]) -> Ran {
+    let command = stage.command(arguments);
+    let inner = command.as_std();
+    let output = Command::new("/bin/sh")
+        .args(["-c", "umask 000; exec \"$0\" \"$@\""])
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .current_dir(stage.directory.path())
+        .env_clear()
+        .envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .output()
+        .await;
+    Ran::of(output.expect("the program runs"))
+}
+
+/// Everything below the stage's directory, but for what the test put there.
+fn written(stage: &Stage) -> Vec<PathBuf> {
+    let (mut found, mut directories) = (Vec::new(), vec![stage.directory.path().to_owned()]);
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                directories.push(path.clone());
+            }
+            if !path.ends_with("job.toml") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_file_that_is_written_is_for_its_owner_alone() {
+    let stage = Stage::with_queues().await;
+    stage.sandbox.seed("orders-dlq", (0..6).map(|number| failed(format!("{number}")))).expect("seeded");
+    stage.file("job.toml", TO_A_FILE);
+    with_an_open_umask(&stage, &["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    // In the midst of it, so that what SQLite keeps beside the journal is there.
+    let slow = Fault::Latency { ms: 3_000, jitter_ms: 0, when: When::Before };
+    stage.sandbox.faults().add(Rule::new(slow).action("DeleteMessageBatch").times(1));
+    let apply = with_an_open_umask(&stage, &["apply", "plan.json"]);
+    let looked = async {
+        let wal = stage.path(".redrive/journal.db-wal");
+        while !(wal.exists() && std::fs::read(stage.path("out/evidence.jsonl")).is_ok_and(|lines| !lines.is_empty())) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        written(&stage)
+    };
+    let looked = tokio::time::timeout(Duration::from_mins(1), looked);
+    let (applied, during) = tokio::join!(apply, async {
+        let files = looked.await.expect("it writes");
+        files
+            .into_iter()
+            .filter_map(|path| Some((path.metadata().ok()?.permissions().mode(), path)))
+            .collect::<Vec<_>>()
+    });
+    applied.expect(0);
+    for name in ["plan.json", "journal.db", "journal.db-wal", "journal.db-shm", "journal.db-lock", "evidence.jsonl"] {
+        assert!(during.iter().any(|(_, path)| path.ends_with(name)), "{name} of {during:?}");
+    }
+    let after = written(&stage).into_iter().map(|path| (path.metadata().expect("there").permissions().mode(), path));
+    for (mode, path) in during.into_iter().chain(after) {
+        assert_eq!(mode & 0o077, 0, "{} is open to others: {mode:o}", path.display());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_body_and_no_attribute_is_in_an_output_or_a_log() {
+    let stage = Stage::with_queues().await;
+    let attribute = MessageAttribute::string(format!("{MARK} too"));
+    let seeds = (0..12).map(|number| {
+        let body = serde_json::json!({"error": if number < 6 { "Timeout" } else { "Other" }, "text": MARK}).to_string();
+        failed(body).attribute("tenant", if number == 7 { MessageAttribute::string("us-1") } else { attribute.clone() })
+    });
+    stage.sandbox.seed("orders-dlq", seeds.chain([failed(MARK)])).expect("seeded");
+    stage.file("job.toml", JOB);
+    let loud = [("RUST_LOG", "trace"), ("AWS_LOG", "trace"), ("AWS_SDK_LOG", "debug"), ("RUST_BACKTRACE", "full")];
+    let planned = stage.redrive_with(&["plan", "job.toml", "--out", "plan.json"], &loud).await.expect(0);
+    assert!(!planned.stderr.contains(MARK), "{}", planned.stderr);
+    // Some refused, some without an answer, then one that ends the session.
+    let refused = Fault::FailEntry { index: 0, sender_fault: true, code: "Because".to_owned() };
+    stage.sandbox.faults().add(Rule::new(refused).action("SendMessageBatch").nth(1));
+    stage.sandbox.faults().add(Rule::new(Fault::Cut { when: When::After }).action("SendMessageBatch").nth(2));
+    stage.sandbox.faults().add(Rule::new(Fault::AccessDenied).action("DeleteMessageBatch").times(1));
+    let mut said = String::new();
+    for arguments in [
+        &["apply", "plan.json"][..],
+        &["status"],
+        &["report"],
+        &["apply", "plan.json", "--format", "json"],
+        &["runs", "--format", "json"],
+        &["status", "--format", "json"],
+        &["report", "--format", "json"],
+        &["report", "--format", "markdown"],
+        &["report", "--format", "html"],
+    ] {
+        let ran = stage.redrive_with(arguments, &loud).await;
+        said.extend([arguments.join(" "), ran.stdout, ran.stderr]);
+    }
+    assert!(said.contains("Because") && said.contains("timeouts"), "it says much: {said}");
+    assert!(!said.contains(MARK), "a body or an attribute is in there: {said}");
+    // The plan shows examples, and the bucket is not below the directory.
+    for path in written(&stage).iter().filter(|path| path.is_file() && !path.ends_with("plan.json")) {
+        let bytes = std::fs::read(path).expect("readable");
+        assert!(!bytes.windows(MARK.len()).any(|window| window == MARK.as_bytes()), "{}", path.display());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_of_somebody_else_says_where_it_reaches_and_cannot_hide_it() {
+    let stage = Stage::with_queues().await;
+    stage.sandbox.seed("orders-dlq", (0..3).map(|number| failed(format!("{number}")))).expect("seeded");
+    let server = stage.sandbox.endpoint_url();
+    let job =
+        TO_A_FILE.replace("queue = \"orders-dlq\"", &format!("queue = \"orders-dlq\"\nendpoint_url = \"{server}\""));
+    let outside = format!("../{}-outside", stage.directory.path().file_name().expect("a name").display());
+    stage.file("job.toml", &job.replace("out/evidence", &format!("{outside}/evidence")));
+    let said = [
+        format!("how to reach the source by endpoint_url {server}"),
+        format!("written by destination evidence to {outside}/evidence.jsonl"),
+    ];
+    let planned = stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    let shown = stage.redrive(&["show", "plan.json", "--format", "json"]).await.expect(0);
+    // Text wraps.
+    let text = planned.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in &said {
+        assert!(text.contains(words) && shown.stdout.contains(words), "{words}: {text}");
+    }
+
+    let honest = redrive::plan::parse(&std::fs::read(stage.path("plan.json")).expect("there"), "plan").expect("a plan");
+    let mut silent = honest.clone();
+    silent.hazards.clear();
+    let mut lying = honest.clone();
+    lying.targets[0].location = Some("evidence.jsonl".to_owned());
+    // The seal is a digest: whoever can write the file can seal it anew.
+    for (forged, words) in [(silent, "hides what its job says"), (lying, "is not what its job says")] {
+        redrive::plan::write(&forged.seal(), &stage.path("forged.json")).expect("written");
+        let refused = stage.redrive(&["apply", "forged.json"]).await.expect(4);
+        assert!(refused.stderr.contains(words), "{}", refused.stderr);
+        assert_eq!(stage.counts("orders-dlq"), (3, 3));
+        assert!(!stage.path(".redrive").exists() && !stage.path(&outside).exists());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_through_a_link() {
+    let stage = Stage::with_queues().await;
+    stage.sandbox.seed("orders-dlq", [failed("x")]).expect("seeded");
+    stage.file("job.toml", TO_A_FILE);
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    stage.file("precious", "");
+    // The archive last: a run that has begun wants its own journal.
+    for link in [".redrive/journal.db-lock", ".redrive/journal.db", "out/evidence.jsonl"] {
+        std::fs::create_dir_all(stage.path(link).parent().expect("below")).expect("a directory");
+        std::os::unix::fs::symlink(stage.path("precious"), stage.path(link)).expect("a link");
+        let refused = stage.redrive(&["apply", "plan.json"]).await.expect(1);
+        assert!(refused.stderr.contains("not a regular file"), "{link}: {}", refused.stderr);
+        assert_eq!(std::fs::read_to_string(stage.path("precious")).expect("there"), "", "{link}");
+        std::fs::remove_file(stage.path(link)).expect("removed");
+    }
+    stage.redrive(&["apply", "plan.json"]).await.expect(0);
 }

@@ -69,8 +69,9 @@ impl Source {
         first.trim_end_matches(".rs").to_owned()
     }
 
+    /// Tests, and the model of the protocol, which is for tests alone.
     fn is_test(&self) -> bool {
-        self.path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
+        self.path.components().any(|part| ["tests", "tests.rs", "model"].map(AsRef::as_ref).contains(&part.as_os_str()))
     }
 
     /// The text without comments and without the tests at its end.

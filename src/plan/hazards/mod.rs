@@ -6,6 +6,7 @@
 
 mod messages;
 mod queues;
+mod reach;
 mod refusals;
 
 use jiff::Timestamp;
@@ -20,6 +21,7 @@ use crate::target::{Target, TargetId};
 use crate::words::{count, thousands};
 
 pub(super) use messages::EXPIRES_SOON;
+pub use reach::reach;
 pub use refusals::sampling_refusal;
 
 /// Everything that hazards are found in.
@@ -52,7 +54,9 @@ pub(super) fn refusals(facts: &Facts) -> Vec<Hazard> {
 
 /// What a reviewer should know, what can lose or double messages first.
 pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
-    let checks: [fn(&Facts) -> Option<Hazard>; 30] = [
+    let checks: [fn(&Facts) -> Option<Hazard>; 32] = [
+        reach::reached_by_job,
+        reach::file_outside,
         messages::dropped,
         queues::consumer_active,
         queues::delayed,

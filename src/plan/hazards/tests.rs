@@ -166,6 +166,24 @@ type Row = (fn(&mut World), &'static str, &'static str);
 #[test]
 fn each_hazard_appears_where_it_applies() {
     let rows: &[Row] = &[
+        (
+            |w| {
+                w.job.source.profile = Some("prod".to_owned());
+                w.job.source.queue = "https://sqs.eu-west-1.amazonaws.com@elsewhere/0/dlq".to_owned();
+            },
+            "reached_by_job",
+            "the source by the queue's URL https://sqs.eu-west-1.amazonaws.com@elsewhere/0/dlq and profile prod:",
+        ),
+        (
+            |w| w.job = job(&JOB.replace("queue = \"orders\"", "queue = \"orders\", role_arn = \"arn:r\"")),
+            "reached_by_job",
+            "reach destination orders by role_arn arn:r:",
+        ),
+        (
+            |w| w.job = job(&JOB.replace("sqs = { queue = \"orders\" }", "file = { path = \"a/../../b\" }")),
+            "file_outside",
+            "destination orders to a/../../b",
+        ),
         (|w| w.targets[0].kind = TargetKind::Drop, "dropped", "About 100 messages are deleted for good"),
         (|w| w.source.counts.in_flight = 12, "consumer_active", "12 messages are in flight with somebody else"),
         (|w| w.source.counts.in_flight = 1, "consumer_active", "1 message is in flight"),

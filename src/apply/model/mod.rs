@@ -1,0 +1,139 @@
+//! The protocol as a model, explored to the end within small bounds: a source, a destination, the journal, the process at
+//! work, and what goes wrong with them. `docs/design/model.md` says what it holds and what it leaves out.
+//!
+//! States of messages are moved by [`crate::journal::next`], doubts are decided about by [`super::may_resend`]; the rest of
+//! what the journal does is written down in `protocol` and held against the real one in `replay`. Each safeguard can be
+//! taken away, and then the model has to find what goes wrong without it.
+
+mod acts;
+mod explore;
+mod page;
+mod protocol;
+mod replay;
+mod setup;
+mod steps;
+mod world;
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use explore::explore;
+use setup::{Destination, GROUP, HOLD, NONE, PLAIN, Setup, TO_FIFO, Verdict};
+use world::{Faults, World};
+
+/// Tells what was done, where a test is asked to.
+#[expect(clippy::print_stderr, reason = "a test's own words")]
+fn tell(words: &str) {
+    eprintln!("{words}");
+}
+
+/// Explores a model to the end, in which nothing may be wrong.
+fn holds(name: &'static str, setup: Setup) {
+    let begun = Instant::now();
+    let explored = explore(&setup);
+    if let Some(finding) = &explored.finding {
+        panic!("{name}: {}", finding.words());
+    }
+    tell(&format!("{name}: {} states in {:.1} s", explored.count(), begun.elapsed().as_secs_f32()));
+    page::assert_figures(name, &explored);
+}
+
+// A test each, so that they run beside each other.
+
+#[test]
+fn a_message_and_two_runs() {
+    let faults = Faults { stops: 2, lost: 1, deliveries: 1, ..NONE };
+    holds("one message, two runs", Setup { runs: 2, faults, ..PLAIN });
+}
+
+#[test]
+fn a_message_that_is_held_where_in_doubt() {
+    let faults = Faults { stops: 2, lost: 1, failures: 1, deliveries: 1, ..NONE };
+    holds("one message, two runs, held where in doubt", Setup { runs: 2, faults, ..HOLD });
+}
+
+#[test]
+fn a_message_and_many_faults() {
+    let faults = Faults { stops: 2, lost: 2, failures: 1, deliveries: 1, ..NONE };
+    holds("one message, one run, more faults", Setup { faults, ..PLAIN });
+}
+
+#[test]
+fn a_message_that_is_dropped() {
+    let faults = Faults { stops: 2, lost: 1, deliveries: 1, ..NONE };
+    holds("one message that is dropped, two runs", Setup { verdicts: &[Verdict::Drop], runs: 2, faults, ..PLAIN });
+}
+
+#[test]
+fn a_message_that_goes_by_itself() {
+    let faults = Faults { stops: 2, lost: 1, failures: 1, deliveries: 1, gone: 1, ..NONE };
+    holds("one message that may go from the source by itself", Setup { faults, ..PLAIN });
+}
+
+#[test]
+fn a_message_to_a_fifo_queue() {
+    let faults = Faults { stops: 2, lost: 1, failures: 1, deliveries: 1, windows: 1, ..NONE };
+    holds("one message to a FIFO queue, held after its window", Setup { faults, ..TO_FIFO });
+}
+
+#[test]
+fn a_message_to_an_archive() {
+    let faults = Faults { stops: 2, lost: 1, deliveries: 1, ..NONE };
+    let setup = Setup { runs: 2, destination: Destination::Archive, faults, ..HOLD };
+    holds("one message to an archive, two runs, held where in doubt", setup);
+}
+
+#[test]
+fn two_messages_one_of_which_stays() {
+    let faults = Faults { stops: 1, lost: 1, deliveries: 1, ..NONE };
+    let setup = Setup { verdicts: &[Verdict::Send, Verdict::Keep], faults, ..PLAIN };
+    holds("two messages, one is sent and one is kept", setup);
+}
+
+#[test]
+fn two_messages_that_are_sent() {
+    let faults = Faults { stops: 2, lost: 1, ..NONE };
+    holds("two messages that are sent", Setup { verdicts: &[Verdict::Send; 2], faults, ..PLAIN });
+}
+
+#[test]
+fn two_messages_of_a_group() {
+    let faults = Faults { stops: 2, lost: 1, failures: 1, ..NONE };
+    holds("two messages of one group of a FIFO source", Setup { faults, ..GROUP });
+}
+
+#[test]
+fn without_any_one_safeguard_something_goes_wrong() {
+    page::assert_counterexamples();
+}
+
+#[tokio::test]
+async fn the_journal_does_what_the_model_says() {
+    let faults = Faults { stops: 2, lost: 1, failures: 1, deliveries: 1, ..NONE };
+    let setup = Setup { runs: 2, faults, ..PLAIN };
+    let explored = explore(&setup);
+    // What there is for the journal to answer differently to.
+    let situation = |at: usize| {
+        let world: &World = explored.state(at);
+        let message = &world.messages[0];
+        let stage = message.works.iter().next().map(|work| work.stage);
+        (message.rows, stage, message.leases.is_empty(), world.process.map(|process| process.run))
+    };
+    // From the farthest: each way passes many others on it.
+    let (mut known, mut ways) = (HashSet::new(), 0);
+    for at in (0..explored.count()).rev() {
+        if known.contains(&situation(at)) {
+            continue;
+        }
+        known.insert(situation(at));
+        let mut passed = at;
+        while let Some((before, _)) = explored.before(passed) {
+            known.insert(situation(before));
+            passed = before;
+        }
+        replay::Replay::new().follow(&setup, &explored.trace(at)).await;
+        ways += 1;
+    }
+    tell(&format!("{} situations on {ways} ways", known.len()));
+    assert!(known.len() > 500 && ways > 50);
+}

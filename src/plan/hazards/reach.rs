@@ -1,0 +1,76 @@
+//! What the job itself says about where things are: servers and roles that are not the reader's own, files outside the
+//! directory. Whoever applies a plan of somebody else must have seen it, for bodies go there.
+
+use std::path::{Component, Path};
+
+use super::{Facts, Hazard, hazard, list};
+use crate::job::{Destination, Job};
+
+/// All of it, from the job alone: apply compares it with what the plan says.
+pub fn reach(job: &Job) -> Vec<Hazard> {
+    [by_settings(job), outside(job)].into_iter().flatten().collect()
+}
+
+pub(super) fn reached_by_job(facts: &Facts) -> Option<Hazard> {
+    by_settings(facts.job)
+}
+
+pub(super) fn file_outside(facts: &Facts) -> Option<Hazard> {
+    outside(facts.job)
+}
+
+fn by_settings(job: &Job) -> Option<Hazard> {
+    macro_rules! settings {
+        ($place:expr, $queue:expr) => {
+            [
+                $queue.filter(|queue| is_elsewhere(queue)).map(|url| format!("the queue's URL {url}")),
+                $place.endpoint_url.as_ref().map(|url| format!("endpoint_url {url}")),
+                $place.role_arn.as_ref().map(|role| format!("role_arn {role}")),
+                $place.profile.as_ref().map(|profile| format!("profile {profile}")),
+            ]
+        };
+    }
+    let destinations = job.destination.iter().map(|(name, destination)| {
+        let settings = match destination {
+            Destination::Sqs(sqs) => settings!(sqs, Some(&sqs.queue)),
+            Destination::S3(s3) => settings!(s3, None::<&String>),
+            Destination::File(_) => [const { None }; 4],
+        };
+        (format!("destination {name}"), settings)
+    });
+    let source = ("the source".to_owned(), settings!(job.source, Some(&job.source.queue)));
+    let said = std::iter::once(source).chain(destinations).filter_map(|(what, settings)| {
+        let settings = list(settings.into_iter().flatten());
+        (!settings.is_empty()).then(|| format!("{what} by {settings}"))
+    });
+    let said: Vec<String> = said.collect();
+    if said.is_empty() {
+        return None;
+    }
+    let text = format!(
+        "The job says itself how to reach {}: whatever your own AWS settings are, messages are read and sent there.",
+        said.join("; ")
+    );
+    hazard("reached_by_job", text)
+}
+
+/// Whether a queue is named by the URL of a server that is not AWS's.
+fn is_elsewhere(queue: &str) -> bool {
+    let host = queue.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or_default());
+    host.is_some_and(|host| ![".amazonaws.com", ".amazonaws.com.cn"].iter().any(|aws| host.ends_with(aws)))
+}
+
+fn outside(job: &Job) -> Option<Hazard> {
+    let leads_out = |part| matches!(part, Component::RootDir | Component::ParentDir | Component::Prefix(_));
+    let files = job.destination.iter().filter_map(|(name, destination)| match destination {
+        Destination::File(file) if Path::new(&file.path).components().any(leads_out) => {
+            Some(format!("destination {name} to {}", file.path))
+        }
+        _ => None,
+    });
+    let files = list(files);
+    if files.is_empty() {
+        return None;
+    }
+    hazard("file_outside", format!("Outside the directory that apply is run in, messages are written by {files}."))
+}
