@@ -3,6 +3,7 @@
 
 mod apply;
 mod check;
+mod explain;
 mod generate;
 mod job;
 mod plan;
@@ -43,6 +44,7 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
     let journal = cli.journal;
     match cli.command {
         Command::Check(args) => check::check(&args),
+        Command::Explain(args) => explain::explain(args).await,
         Command::Plan(args) => plan::plan(args).await,
         Command::Show(args) => show::show(&args),
         Command::Apply(args) => Box::pin(apply::apply(args, &journal)).await,

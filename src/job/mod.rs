@@ -6,10 +6,12 @@
 //! business; it reports its problems the same way.
 
 mod diagnostics;
+mod examples;
 mod finding;
 mod load;
 mod nearest;
 mod queue_ref;
+mod quoted;
 mod reference;
 mod render;
 mod schema;
@@ -21,6 +23,9 @@ mod template;
 mod types;
 mod validate;
 mod values;
+
+#[cfg(test)]
+pub(crate) use examples::{BODY, CONDITIONS, TRANSFORMS};
 
 pub use diagnostics::{Diagnostics, KeyPath, Located, Problem, Step, key_path};
 pub use load::{Loaded, load, load_with};

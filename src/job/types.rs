@@ -41,6 +41,10 @@ pub struct Job {
     /// Whether messages may be deleted without going anywhere (destination `drop`).
     #[serde(default)]
     pub allow_drop: bool,
+    /// Whether `jq` may write a body anew in which an object has two keys of one name: the last of them stays. Otherwise such a
+    /// message is blocked.
+    #[serde(default)]
+    pub allow_duplicate_keys: bool,
     /// Bounds on what one run does.
     #[serde(default)]
     pub limits: Limits,
@@ -196,6 +200,8 @@ pub struct Condition {
     pub system: Option<String>,
     /// Subject: a fact about the message.
     pub message: Option<MessageFact>,
+    /// A jq program that yields `true` and nothing else; there is no test beside it.
+    pub jq: Option<String>,
     /// Group: at least one holds.
     #[schemars(length(min = 1))]
     pub any: Option<Vec<Condition>>,
@@ -267,6 +273,8 @@ pub struct Transform {
     pub rename: Option<String>,
     /// JSONPath of one place in the body whose value becomes the body: a string as its text, anything else as it is written.
     pub unwrap: Option<String>,
+    /// A jq program whose one value becomes the body.
+    pub jq: Option<String>,
     /// Name of a message attribute that becomes `value`, a template.
     pub set_attribute: Option<String>,
     /// Name of a message attribute that is removed.
@@ -291,6 +299,8 @@ pub enum TransformKind {
     Rename,
     /// Makes a part of the body the body.
     Unwrap,
+    /// Makes of the body what a jq program yields.
+    Jq,
     /// Sets a message attribute.
     SetAttribute,
     /// Removes a message attribute.
@@ -300,7 +310,7 @@ pub enum TransformKind {
 impl TransformKind {
     /// All of them, in the order of the reference.
     pub const ALL: &[Self] =
-        &[Self::Set, Self::Remove, Self::Rename, Self::Unwrap, Self::SetAttribute, Self::RemoveAttribute];
+        &[Self::Set, Self::Remove, Self::Rename, Self::Unwrap, Self::Jq, Self::SetAttribute, Self::RemoveAttribute];
 
     /// Its key in the job file.
     pub fn key(self) -> &'static str {
@@ -309,14 +319,10 @@ impl TransformKind {
             Self::Remove => "remove",
             Self::Rename => "rename",
             Self::Unwrap => "unwrap",
+            Self::Jq => "jq",
             Self::SetAttribute => "set_attribute",
             Self::RemoveAttribute => "remove_attribute",
         }
-    }
-
-    /// Whether its subject is a `JSONPath`.
-    pub fn takes_path(self) -> bool {
-        !matches!(self, Self::SetAttribute | Self::RemoveAttribute)
     }
 }
 
@@ -328,6 +334,7 @@ impl Transform {
             TransformKind::Remove => &self.remove,
             TransformKind::Rename => &self.rename,
             TransformKind::Unwrap => &self.unwrap,
+            TransformKind::Jq => &self.jq,
             TransformKind::SetAttribute => &self.set_attribute,
             TransformKind::RemoveAttribute => &self.remove_attribute,
         };

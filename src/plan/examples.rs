@@ -75,7 +75,8 @@ impl<'a> Examples<'a> {
     }
 }
 
-fn shown(rules: &Rules, body: &str, attributes: &Attributes) -> Shown {
+/// Body and attributes as they may be shown.
+pub fn shown(rules: &Rules, body: &str, attributes: &Attributes) -> Shown {
     let attribute = |(name, attribute): (&String, &Attribute)| {
         let value = if rules.redacts_attribute(name) {
             "[redacted]".to_owned()

@@ -24,6 +24,7 @@ mod stats;
 mod totals;
 
 pub use document::*;
+pub use examples::shown;
 pub use file::{MAX_BYTES, check_fingerprint, check_time, parse, parse_kept, sha256, to_kept_text, to_text, write};
 pub use hazards::sampling_refusal;
 pub use make::{Place, Request, make};

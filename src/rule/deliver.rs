@@ -111,7 +111,8 @@ pub(super) fn carry_out(
         Chosen::Drop(target) => return Ok(Decision::Drop { target: *target }),
         Chosen::Queue { target, .. } | Chosen::S3 { target, .. } | Chosen::File(target) => *target,
     };
-    let (body, mut attributes) = transform::apply(changes.transforms, changes.body_is_json, body, attributes, context)?;
+    let (body, mut attributes) =
+        transform::apply(changes.transforms, changes.body_is_json, body, attributes, &system, context)?;
     // Last, so that no transform can meddle with the cap.
     attributes.extend(changes.counter.map(|(name, counter)| (name.to_owned(), counter)));
 

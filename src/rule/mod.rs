@@ -5,8 +5,8 @@
 //! rule looks into it.
 //!
 //! `compile` makes the rules; `filter` asks conditions, with `path` and `query` for `JSONPath` and `number` for exact numbers;
-//! `transform` and `edit` change a message; `cap` counts how often it went round; `check` knows what SQS would refuse;
-//! `envelope` is the archived form; `redact` hides what reports must not show.
+//! `jq` runs programs; `transform` and `edit` change a message; `cap` counts how often it went round; `check` knows what SQS would refuse;
+//! `envelope` is the archived form; `explain` says why; `redact` hides what reports must not show.
 
 mod cap;
 mod check;
@@ -15,7 +15,9 @@ mod context;
 mod deliver;
 mod edit;
 mod envelope;
+mod explain;
 mod filter;
+mod jq;
 mod json;
 mod number;
 mod path;
@@ -32,6 +34,8 @@ use jiff::Timestamp;
 use self::cap::{Cap, Count};
 use self::context::Context;
 use self::deliver::{Changes, carry_out};
+pub use self::envelope::read_envelope;
+pub use self::explain::{ExplainedCondition, ExplainedRule, ExplainedStep, Explanation};
 use self::filter::{Condition, Subject};
 pub use self::json::is_json;
 use self::redact::Redaction;
@@ -109,6 +113,11 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// The source queue's name.
+    fn source_queue(&self) -> &str {
+        self.source_arn.rsplit(':').next().unwrap_or(&self.source_arn)
+    }
+
     /// Why a message is not judged at all. One without `SentTimestamp` is: nothing says that it is out of bounds.
     fn out_of_scope(&self, message: &Message) -> Option<Reason> {
         let sent = message.system.sent_timestamp()?;
@@ -178,8 +187,9 @@ impl Rules {
         if let Some(reason) = setting.out_of_scope(&message) {
             return Verdict { rule: RuleId::OUT_OF_SCOPE, exhausted: false, decision: Decision::Keep(reason) };
         }
-        let subject = Subject::new(&message, setting.now);
-        let rule = self.ordered.iter().find(|rule| rule.when.iter().all(|condition| condition.holds(&subject)));
+        let subject = Subject::new(&message, setting.now, setting.source_queue());
+        let matches = |rule: &&CompiledRule| rule.when.iter().all(|condition| condition.holds(&subject));
+        let rule = self.ordered.iter().find(|rule| matches(rule) || subject.gave_up());
         let (id, to, keeps) = match rule {
             Some(rule) => (rule.id, &rule.to, Reason::RuleKeeps),
             None => (RuleId::UNMATCHED, &self.unmatched, Reason::Unmatched),
@@ -189,6 +199,9 @@ impl Rules {
         let mut changes = Changes { transforms, body_is_json, counter: None };
         let context = Context::new(&message, &self.job, self.rule_name(id), setting);
         let mut chosen = self.choose(to, &message.system, setting, keeps);
+        if subject.gave_up() {
+            chosen = Err(Blocked::new(Reason::JqGaveUp, "a jq condition"));
+        }
         let mut exhausted = false;
         if let Some(cap) = &self.cap
             && self.is_bound_for_a_queue(to, &message)

@@ -3,7 +3,9 @@
 mod conditions;
 mod decisions;
 mod fidelity;
+mod jq;
 mod problems;
+mod reference;
 
 use std::collections::BTreeMap;
 

@@ -3,6 +3,7 @@
 mod diff;
 mod document;
 pub mod error;
+pub mod explain;
 pub mod output;
 pub mod plan;
 pub mod progress;

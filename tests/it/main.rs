@@ -16,6 +16,7 @@ mod guarantees;
 mod hostile;
 mod judged;
 mod judges;
+mod language;
 mod plan_files;
 mod sandbox;
 mod structure;

@@ -29,8 +29,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "apply", "aws", "cli", "error", "exit", "job", "journal", "plan", "rule", "sandbox", "sqs", "store",
-            "target", "view",
+            "apply", "aws", "cli", "error", "exit", "job", "journal", "message", "plan", "rule", "sandbox", "sqs",
+            "store", "target", "view",
         ],
     ),
 ];
@@ -46,6 +46,9 @@ const KEPT_TO: &[(&str, &str)] = &[
     ("aws_smithy_types", "aws"),
     ("aws_types", "aws"),
     ("indicatif", "view"),
+    ("jaq_core", "rule"),
+    ("jaq_json", "rule"),
+    ("jaq_std", "rule"),
     ("rusqlite", "journal"),
     ("hyper", "sandbox"),
     ("s3s", "sandbox"),
