@@ -78,7 +78,7 @@ async fn put_one(shared: &Shared, bucket: &dyn Bucket, object: &NewObject) -> Se
         if shared.is_halting() {
             return unsettled;
         }
-        retry::wait(tries).await;
+        shared.retries.wait(tries).await;
         tries += 1;
     }
 }

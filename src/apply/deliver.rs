@@ -69,13 +69,13 @@ pub(super) async fn deliver(shared: Arc<Shared>, target: TargetId, parcels: Vec<
     let mut work = VecDeque::from([(target, parcels, 0)]);
     while let Some((target, parcels, doubts)) = work.pop_front() {
         let ended = if shared.is_halting() {
-            parcels.into_iter().map(|parcel| (parcel, SendEnd::Withdrawn)).collect()
+            withdrawn(parcels).collect()
         } else {
             match shared.outlets.get(usize::from(target.0)) {
                 Some(Outlet::Queue { queue, .. }) => send(&shared, queue.as_ref(), parcels).await,
                 Some(Outlet::Bucket(bucket)) => archive::put(&shared, bucket.as_ref(), parcels).await,
                 Some(Outlet::File(file)) => archive::append(&shared, file, parcels).await,
-                Some(Outlet::Drop) | None => parcels.into_iter().map(|parcel| (parcel, SendEnd::Withdrawn)).collect(),
+                Some(Outlet::Drop) | None => withdrawn(parcels).collect(),
             }
         };
         let Some((next, doubtful)) = settle(&shared, ended, &removals).await else { return };
@@ -87,10 +87,24 @@ pub(super) async fn deliver(shared: Arc<Shared>, target: TargetId, parcels: Vec<
         if let Some(again) = decide_doubts(&shared, doubtful, doubts + 1).await
             && !again.is_empty()
         {
-            retry::wait(doubts + 1).await;
+            shared.retries.wait(doubts + 1).await;
             work.push_front((target, again, doubts + 1));
         }
     }
+}
+
+fn withdrawn(parcels: Vec<Parcel>) -> impl Iterator<Item = Ended> {
+    parcels.into_iter().map(|parcel| (parcel, SendEnd::Withdrawn))
+}
+
+/// Whether it was to be sent once more because its queue would know the deduplication ID, and has waited too long for that:
+/// it is in doubt as before, and decided about anew.
+fn is_late(shared: &Shared, parcel: &Parcel) -> bool {
+    let Ticket { intended, target, .. } = &parcel.ticket;
+    // Another run's doubt was no reason to send it again in the first place.
+    let doubt = |since| Doubt { this_run: true, age_secs: shared.journal.now().duration_since(since).as_secs() };
+    let since = intended.doubted_since();
+    since.is_some_and(|since| !shared.may_resend(*target, Some(&parcel.content), doubt(since)))
 }
 
 /// A message whose answer was lost, with its content.
@@ -165,7 +179,7 @@ async fn decide_doubts(shared: &Shared, doubtful: Vec<Unanswered>, doubts: u32) 
     }
     let (mut judgements, mut rests, mut left, mut stopped) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (doubt, content, rest) in doubtful {
-        let decision = if !shared.may_resend(rest.target, Some(&content), Doubt::of(&doubt)) {
+        let decision = if !shared.may_resend(rest.target, Some(&content), Doubt::of(&doubt, shared.journal.now())) {
             Decided::Stay(Stay::Held)
         } else if shared.is_halting() {
             // It stays in doubt; the next session meets it as such.
@@ -212,9 +226,11 @@ async fn send(shared: &Shared, queue: &dyn Queue, parcels: Vec<Parcel>) -> Vec<E
     let mut work = VecDeque::from([(parcels, 1)]);
     while let Some((batch, tries)) = work.pop_front() {
         if tries > 1 && shared.is_halting() {
-            ended.extend(batch.into_iter().map(|parcel| (parcel, SendEnd::Withdrawn)));
+            ended.extend(withdrawn(batch));
             continue;
         }
+        let (late, batch): (Vec<_>, Vec<_>) = batch.into_iter().partition(|parcel| is_late(shared, parcel));
+        ended.extend(withdrawn(late));
         let (mut entries, mut tickets) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
         for Parcel { content, ticket } in batch {
             match content {
@@ -282,7 +298,7 @@ async fn send(shared: &Shared, queue: &dyn Queue, parcels: Vec<Parcel>) -> Vec<E
             },
         }
         if !again.is_empty() {
-            retry::wait(tries).await;
+            shared.retries.wait(tries).await;
             work.push_front((again, tries + 1));
         }
     }

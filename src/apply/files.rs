@@ -207,11 +207,23 @@ mod tests {
             for cut in usize::try_from(safe).expect("length")..=whole.len() {
                 std::fs::write(&path, &whole[..cut]).expect("cut");
                 let archive = FileArchive::open(&path, true, &doubtful).expect("open again");
+                assert!(read(&path).len() < 5 && std::fs::metadata(&path).expect("metadata").len() <= cut as u64);
+                assert!(name != "a.jsonl" || std::fs::read(&path).expect("read").ends_with(b"\n"), "cut at {cut}");
                 archive.append(&[line("three"), line("four")]).expect("append again");
                 let expected: Vec<String> = ["one", "two", "three", "four"].map(|id| line(id).1).into();
                 assert_eq!(read(&path), expected, "{name} cut at {cut}");
             }
         }
+    }
+
+    #[test]
+    fn what_cannot_be_synced_is_no_acknowledgement() {
+        // Takes every write, and has no disk to sync to.
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("a.jsonl");
+        std::os::unix::fs::symlink("/dev/null", &path).expect("link");
+        let archive = FileArchive::open(&path, false, &HashSet::new()).expect("open");
+        archive.append(&[line("one")]).expect_err("not synced");
     }
 
     #[test]

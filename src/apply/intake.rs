@@ -51,7 +51,7 @@ pub(super) async fn receive(shared: Arc<Shared>, number: usize, lanes: Vec<Sende
             () = shared.halting() => break,
         };
         let Some(reservation) = reservation else { break };
-        let asked = Timestamp::now();
+        let asked = shared.journal.now();
         let Some(messages) = receive_once(&shared).await else { break };
         if messages.is_empty() {
             if number == 0 && is_dry(&shared).await {
@@ -85,7 +85,7 @@ async fn receive_once(shared: &Shared) -> Option<Vec<Received>> {
                     shared.expect_orphans();
                 }
                 tokio::select! {
-                    () = retry::wait(tries) => {}
+                    () = shared.retries.wait(tries) => {}
                     () = shared.halting() => return None,
                 }
                 tries += 1;
@@ -125,7 +125,7 @@ async fn is_dry(shared: &Shared) -> bool {
     let Some(ours) = shared.journaled(shared.journal.lease_count().await) else { return false };
     let elsewhere = counts.in_flight.saturating_sub(ours);
     let until = shared.orphans_until();
-    if elsewhere > 0 && Timestamp::now() < until {
+    if elsewhere > 0 && shared.journal.now() < until {
         shared.events.send(Event::WaitingForOrphans { messages: elsewhere, until });
         return false;
     }
@@ -187,7 +187,7 @@ async fn handle(
             Admitted::New(claim) => (claim, Known::Nothing),
             Admitted::Bounced(claim) => (claim, Known::Bounced),
             Admitted::Doubtful(doubtful) => {
-                let doubt = Doubt::of(&doubtful);
+                let doubt = Doubt::of(&doubtful, shared.journal.now());
                 (doubtful.judge_again(), Known::Doubtful(doubt))
             }
         };

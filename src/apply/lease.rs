@@ -34,33 +34,37 @@ pub(super) async fn keep(shared: Arc<Shared>, mut moved: oneshot::Receiver<()>) 
         // A process that is killed has at least said this much of what it cost.
         let effort = &shared.effort;
         shared.journaled(shared.journal.effort(effort.requests(), effort.elapsed_ms()).await);
-        let before = Timestamp::now().checked_add(margin).unwrap_or(Timestamp::MAX);
+        let before = shared.journal.now().checked_add(margin).unwrap_or(Timestamp::MAX);
         let Some(due) = shared.journaled(shared.journal.leases(before, PAGE).await) else { return };
         let full = due.len() == PAGE;
-        let not_extended = in_batches(&shared, due, Change::Extend).await;
+        let not_extended = in_batches(&shared, due, Change::Extend).await.len();
         // A full page is followed by the next at once: with very many kept messages a pause for each would be too slow.
         more = full && not_extended == 0;
     }
 }
 
-/// Gives back everything that can be; says how many could not be, and come back by themselves.
+/// Gives back everything that can be; says how many could not be. These keep their leases, for the next session to give back,
+/// or come back by themselves.
 pub(super) async fn release_all(shared: &Arc<Shared>) -> u64 {
-    let mut not_released = 0;
     loop {
-        match shared.journal.releasable(PAGE).await {
-            Ok(leases) if leases.is_empty() => return not_released,
-            Ok(leases) => not_released += release(shared, leases).await,
-            Err(error) => {
-                shared.fail(error);
-                return not_released;
-            }
+        let Some(leases) = shared.journaled(shared.journal.releasable(PAGE).await) else { return 0 };
+        let count = leases.len();
+        if in_batches(shared, leases, Change::Release).await.len() == count {
+            // None is left, or none of those that are can be given back.
+            let left = shared.journaled(shared.journal.releasable(usize::MAX).await).unwrap_or_default();
+            return left.len() as u64;
         }
     }
 }
 
-/// Gives these back at once; says how many could not be.
-pub(super) async fn release(shared: &Arc<Shared>, leases: Vec<Lease>) -> u64 {
-    in_batches(shared, leases, Change::Release).await
+/// Gives back what an earlier session had. What cannot be given back is waited for: it comes back by itself.
+pub(super) async fn release(shared: &Arc<Shared>, leases: Vec<Lease>) {
+    let not_released = in_batches(shared, leases, Change::Release).await;
+    if let Some(last) = not_released.iter().map(|lease| lease.until).max() {
+        shared.expect_orphans_until(last);
+        let given_up = not_released.into_iter().map(|lease| (lease, None)).collect();
+        shared.journaled(shared.journal.leased(given_up).await);
+    }
 }
 
 /// What is to be done with a lease.
@@ -82,9 +86,9 @@ fn extension(lease: &Lease, now: Timestamp, visibility: Duration) -> Option<Dura
     Some(Duration::from_secs(wanted.min(left).as_secs())).filter(|extension| !extension.is_zero())
 }
 
-/// Changes the visibility of leases in batches, several at once, and notes the outcome. Gives the number that failed.
-async fn in_batches(shared: &Arc<Shared>, leases: Vec<Lease>, what: Change) -> u64 {
-    let now = Timestamp::now();
+/// Changes the visibility of leases in batches, several at once, and notes the outcome. Gives those that could not be reached.
+async fn in_batches(shared: &Arc<Shared>, leases: Vec<Lease>, what: Change) -> Vec<Lease> {
+    let now = shared.journal.now();
     let (mut batches, mut ended): (Vec<(Duration, Vec<Lease>)>, Vec<Ended>) = (Vec::new(), Vec::new());
     for lease in leases {
         let timeout = match what {
@@ -103,7 +107,7 @@ async fn in_batches(shared: &Arc<Shared>, leases: Vec<Lease>, what: Change) -> u
             },
         }
     }
-    let mut failed = 0;
+    let mut not_reached = Vec::new();
     let mut working = JoinSet::new();
     let mut batches = batches.into_iter();
     loop {
@@ -114,40 +118,37 @@ async fn in_batches(shared: &Arc<Shared>, leases: Vec<Lease>, what: Change) -> u
         }
         let Some(joined) = working.join_next().await else { break };
         match joined {
-            Ok((changes, not_changed)) => {
+            Ok((changes, left)) => {
                 ended.extend(changes);
-                failed += not_changed;
+                not_reached.extend(left);
             }
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
     shared.journaled(shared.journal.leased(ended).await);
-    failed
+    not_reached
 }
 
 /// A lease and its new end; `None`: it has none any more.
 type Ended = (Lease, Option<Timestamp>);
 
-/// Sets the visibility timeout of one batch. A message whose handle is refused is no longer ours. One that could not be
-/// reached comes back by itself: its lease is given up at a release, and left as it is, to be tried again, at an extension.
-async fn change(shared: Arc<Shared>, what: Change, timeout: Duration, mut left: Vec<Lease>) -> (Vec<Ended>, u64) {
-    let (mut changes, mut failed, mut tries) = (Vec::with_capacity(left.len()), 0, 1);
-    let mut not_reached = |changes: &mut Vec<Ended>, lease| {
-        failed += 1;
-        if what == Change::Release {
-            changes.push((lease, None));
-        }
-    };
+/// Sets the visibility timeout of one batch. A message whose handle is refused is no longer ours. The lease of one that could
+/// not be reached is given back as it is.
+async fn change(
+    shared: Arc<Shared>,
+    what: Change,
+    timeout: Duration,
+    mut left: Vec<Lease>,
+) -> (Vec<Ended>, Vec<Lease>) {
+    let (mut changes, mut not_reached, mut tries) = (Vec::with_capacity(left.len()), Vec::new(), 1);
     while !left.is_empty() {
         if shared.source_lost.load(Ordering::Relaxed) {
-            for lease in left {
-                not_reached(&mut changes, lease);
-            }
+            not_reached.extend(left);
             break;
         }
         // An extension is for the sake of a run that goes on.
         let again = tries < retry::MAX_TRIES && !(what == Change::Extend && shared.is_halting());
-        let asked = Timestamp::now();
+        let asked = shared.journal.now();
         let until = SignedDuration::try_from(timeout).ok().filter(|timeout| !timeout.is_zero());
         let until = until.and_then(|timeout| asked.checked_add(timeout).ok());
         let handles: Vec<_> = left.iter().map(|lease| lease.receipt.clone()).collect();
@@ -160,7 +161,7 @@ async fn change(shared: Arc<Shared>, what: Change, timeout: Duration, mut left: 
                         Ok(()) => changes.push((lease, until)),
                         Err(fault) if fault.kind == EntryFaultKind::Sender => changes.push((lease, None)),
                         Err(_) if again => left.push(lease),
-                        Err(_) => not_reached(&mut changes, lease),
+                        Err(_) => not_reached.push(lease),
                     }
                 }
             }
@@ -170,9 +171,7 @@ async fn change(shared: Arc<Shared>, what: Change, timeout: Duration, mut left: 
                 changes.extend(leases.into_iter().map(|lease| (lease, None)));
             }
             Err(error) => {
-                for lease in leases {
-                    not_reached(&mut changes, lease);
-                }
+                not_reached.extend(leases);
                 match what {
                     Change::Release => drop(shared.source_lost.fetch_or(error.fault.is_transient(), Ordering::Relaxed)),
                     // What cannot be kept invisible would come back in the midst of the run, again and again.
@@ -182,11 +181,11 @@ async fn change(shared: Arc<Shared>, what: Change, timeout: Duration, mut left: 
             }
         }
         if !left.is_empty() {
-            retry::wait(tries).await;
+            shared.retries.wait(tries).await;
             tries += 1;
         }
     }
-    (changes, failed)
+    (changes, not_reached)
 }
 
 #[cfg(test)]

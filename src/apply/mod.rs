@@ -118,6 +118,7 @@ pub async fn run(apply: Apply) -> Result<Summary> {
     };
     let end = SessionEnd {
         finished: matches!(outcome, Outcome::Finished),
+        has_orphans: shared.journal.now() < shared.orphans_until(),
         outcome: outcome.code().to_owned(),
         requests: totals.requests,
         elapsed_ms: totals.elapsed_ms,
@@ -201,12 +202,10 @@ async fn move_messages(shared: &Arc<Shared>) {
 /// and to files it is, since the second send cannot make a second copy there: that is so where the first was this run's,
 /// under the same name to the same place. Else it is as the job says.
 fn may_resend(kind: TargetKind, fifo: bool, doubt: Doubt, policy: InDoubt) -> bool {
-    // The window is five minutes at the destination; a minute less here leaves room for the request and for clocks.
-    let inside_window = (0..4 * 60).contains(&doubt.age_secs);
     let harmless = doubt.this_run
         && match kind {
             TargetKind::S3 | TargetKind::File => true,
-            TargetKind::Sqs => fifo && inside_window,
+            TargetKind::Sqs => fifo && doubt.is_inside_window(),
             TargetKind::Drop => false,
         };
     // A drop sends nothing.
@@ -223,9 +222,15 @@ struct Doubt {
 }
 
 impl Doubt {
-    fn of(doubtful: &Doubtful) -> Self {
-        let age_secs = Timestamp::now().duration_since(doubtful.since()).as_secs();
-        Self { this_run: doubtful.is_of_this_run(), age_secs }
+    /// By the journal's clock, which told when it was intended.
+    fn of(doubtful: &Doubtful, now: Timestamp) -> Self {
+        Self { this_run: doubtful.is_of_this_run(), age_secs: now.duration_since(doubtful.since()).as_secs() }
+    }
+
+    /// Whether a FIFO queue surely still knows the deduplication ID. It does for five minutes; a minute less here leaves room
+    /// for the request and for clocks.
+    fn is_inside_window(self) -> bool {
+        (0..4 * 60).contains(&self.age_secs)
     }
 }
 

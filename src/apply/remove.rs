@@ -82,7 +82,7 @@ async fn delete(shared: &Shared, mut left: Vec<Sent>) -> Vec<(Sent, DeleteEnd)> 
             }
         }
         if !left.is_empty() {
-            retry::wait(tries).await;
+            shared.retries.wait(tries).await;
             tries += 1;
         }
     }

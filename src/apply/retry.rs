@@ -1,9 +1,23 @@
-//! Backoff: how long to wait before trying again, with full jitter.
+//! When to try again: backoff with full jitter, within a budget of retries that all workers share, so that a storm is not made
+//! worse by those who wait in it.
 
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Tries to make of one thing before it is given up.
 pub(super) const MAX_TRIES: u32 = 8;
+
+/// Retries that may be made at once, after a time without any.
+const STORE: f64 = 50.0;
+
+/// How much of a retry each request earns: in the long run, one request in ten is a retry.
+const EARNED_BY_REQUEST: f64 = 0.1;
+
+/// How many retries each second earns, so that where nothing but retries is left the run goes on, slowly.
+const EARNED_BY_SECOND: f64 = 5.0;
 
 /// The wait before try number `tries` (from 1): a random time below a bound that doubles from 100 ms up to 10 s.
 pub(super) fn backoff(tries: u32, random: f64) -> Duration {
@@ -11,9 +25,52 @@ pub(super) fn backoff(tries: u32, random: f64) -> Duration {
     bound.min(Duration::from_secs(10)).mul_f64(random.clamp(0.0, 1.0))
 }
 
-/// Waits before the next try.
-pub(super) async fn wait(tries: u32) {
-    tokio::time::sleep(backoff(tries, rand::random())).await;
+/// The run's retries, and what they may cost: a token bucket.
+pub(super) struct Retries {
+    /// How many requests were made until now.
+    requests: Arc<dyn Fn() -> u64 + Send + Sync>,
+    bucket: Mutex<Bucket>,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    /// Below zero where retries were granted for later.
+    tokens: f64,
+    /// When and at how many requests they were counted.
+    counted: (Instant, u64),
+}
+
+impl Retries {
+    pub(super) fn new(requests: Arc<dyn Fn() -> u64 + Send + Sync>) -> Self {
+        let counted = (Instant::now(), requests());
+        Self { requests, bucket: Mutex::new(Bucket { tokens: STORE, counted }) }
+    }
+
+    /// Waits before try number `tries`: for the backoff, or longer where too much is tried again already.
+    pub(super) async fn wait(&self, tries: u32) {
+        let granted = {
+            let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+            bucket.take(Instant::now(), (self.requests)())
+        };
+        tokio::time::sleep(backoff(tries, rand::random()).max(granted)).await;
+    }
+}
+
+impl Bucket {
+    /// Takes one retry out; gives how long to wait until it is earned.
+    fn take(&mut self, now: Instant, requests: u64) -> Duration {
+        let (then, earlier) = std::mem::replace(&mut self.counted, (now, requests));
+        let made = u32::try_from(requests.saturating_sub(earlier)).unwrap_or(u32::MAX);
+        let earned = f64::from(made) * EARNED_BY_REQUEST + (now - then).as_secs_f64() * EARNED_BY_SECOND;
+        self.tokens = (self.tokens + earned).min(STORE) - 1.0;
+        Duration::from_secs_f64((-self.tokens / EARNED_BY_SECOND).max(0.0))
+    }
+}
+
+impl fmt::Debug for Retries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retries").field("bucket", &self.bucket).finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]
@@ -25,6 +82,39 @@ mod tests {
         let longest: Vec<u128> = (1..=9).map(|tries| backoff(tries, 1.0).as_millis()).collect();
         assert_eq!(longest, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
         assert_eq!(backoff(u32::MAX, 1.0), Duration::from_secs(10));
-        assert_eq!(backoff(5, 0.0), Duration::ZERO);
+        assert_eq!(backoff(5, 0.0), Duration::ZERO, "full jitter: from nothing on");
+    }
+
+    #[test]
+    fn a_storm_is_not_multiplied() {
+        // Everything fails, and everybody tries again as soon as they may: 64 at once, for ten minutes.
+        let start = Instant::now();
+        let mut bucket = Bucket { tokens: STORE, counted: (start, 0) };
+        let mut next = vec![start; 64];
+        let (mut requests, mut retries) = (64, 0_u32);
+        while let Some(due) = next.iter_mut().min().filter(|due| **due < start + Duration::from_mins(10)) {
+            let wait = bucket.take(*due, requests);
+            // What it waited for is then done, which is a request.
+            *due += wait.max(Duration::from_millis(1));
+            requests += 1;
+            retries += 1;
+        }
+        let most = (STORE + 64.0 * EARNED_BY_REQUEST + 600.0 * EARNED_BY_SECOND) / (1.0 - EARNED_BY_REQUEST) + 64.0;
+        assert!(f64::from(retries) <= most, "{retries} retries, {most} are earned");
+        assert!(retries > 3_000, "it goes on: {retries}");
+    }
+
+    #[test]
+    fn in_good_times_one_request_in_ten_may_be_a_retry_and_no_store_grows_without_end() {
+        let start = Instant::now();
+        let mut bucket = Bucket { tokens: 0.0, counted: (start, 0) };
+        for retry in 1..=1_000 {
+            assert_eq!(bucket.take(start, retry * 10), Duration::ZERO, "retry {retry}");
+        }
+        assert!(bucket.take(start, 10_000) > Duration::ZERO, "nothing is left");
+        // An hour and a million requests later there is the store, and no more.
+        let later = start + Duration::from_hours(1);
+        let at_once = (0..1_000).take_while(|_| bucket.take(later, 1_000_000).is_zero()).count();
+        assert_eq!(at_once, 50);
     }
 }

@@ -14,6 +14,7 @@ use super::events::Events;
 use super::files::FileArchive;
 use super::gate::Gate;
 use super::limits::{Budget, RateLimit, Room};
+use super::retry::Retries;
 use super::stop::Stop;
 use super::{Doubt, may_resend};
 use crate::error::Error;
@@ -118,6 +119,7 @@ pub(super) struct Shared {
     pub(super) rate: RateLimit,
     pub(super) budget: Budget,
     pub(super) gate: Gate,
+    pub(super) retries: Retries,
     pub(super) effort: Effort,
     /// Empty receives in a row, over all receivers.
     pub(super) empty_receives: AtomicU64,
@@ -173,6 +175,7 @@ impl Shared {
             rate: RateLimit::new(options.rate),
             budget: Budget::new(left, bounds, options.max_messages, options.allow_drift),
             gate: Gate::default(),
+            retries: Retries::new(Arc::clone(&effort.requests)),
             effort,
             journal,
             options,
@@ -199,8 +202,13 @@ impl Shared {
     pub(super) fn expect_orphans(&self) {
         // Longer, for what lies between asking for the receive and its being carried out, and for a server that is late.
         let grace = self.options.visibility + Duration::from_secs(10);
-        let until = Timestamp::now().checked_add(grace).unwrap_or(Timestamp::MAX);
-        *self.orphans_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+        self.expect_orphans_until(self.journal.now().checked_add(grace).unwrap_or(Timestamp::MAX));
+    }
+
+    /// The same, where it is known when the last of them comes back.
+    pub(super) fn expect_orphans_until(&self, until: Timestamp) {
+        let mut expected = self.orphans_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *expected = until.max(*expected);
     }
 
     /// Until when such messages are to be waited for; long past where there are none.

@@ -186,6 +186,7 @@ fn whole_seconds(duration: Duration) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use jiff::Timestamp;
@@ -196,6 +197,7 @@ mod tests {
     use crate::md5;
     use crate::message::{Attributes, Body};
     use crate::sqs::EntryFaultKind;
+    use crate::store::NewObject;
 
     async fn queue(answer: Answer) -> (Aws, Arc<dyn Queue>) {
         let aws = Aws::local(serve(answer).await);
@@ -281,6 +283,38 @@ mod tests {
             (EntryFaultKind::Service, EntryFaultKind::DigestMismatch, EntryFaultKind::Unanswered);
         assert_eq!(kinds, [None, Some(service), Some(mismatch), Some(doubt)]);
         assert_eq!(aws.requests().sqs, 1);
+    }
+
+    #[tokio::test]
+    async fn no_call_is_made_twice_whatever_comes_of_it() {
+        let throttled = r#"{"__type":"com.amazonaws.sqs#RequestThrottled"}"#;
+        for answer in [
+            Answer::HangUp,
+            Answer::http("500 Internal Server Error", "", ""),
+            Answer::http("503 Service Unavailable", "", "<Error><Code>SlowDown</Code></Error>"),
+            Answer::http("400 Bad Request", "", throttled),
+        ] {
+            let (aws, queue) = queue(answer).await;
+            let receipt = [ReceiptHandle::new("r")];
+            let second = Duration::from_secs(1);
+            assert!(aws.queue("orders", &Access::default()).await.is_err());
+            assert!(queue.attributes().await.is_err() && queue.dead_letter_sources().await.is_err());
+            assert!(queue.receive(10, second, second).await.is_err());
+            assert!(queue.send(&[message("a")]).await.is_err());
+            assert!(queue.change_visibility(&receipt, second).await.is_err());
+            // A delete takes a proof, which only the journal makes; its client is the same.
+            assert_eq!(aws.requests().sqs, 6);
+            let bucket = aws.bucket("archive", &Access::default()).await.unwrap();
+            let object = NewObject {
+                key: "k".to_owned(),
+                content: b"{}".to_vec(),
+                content_type: "application/json",
+                metadata: BTreeMap::new(),
+            };
+            assert!(bucket.check().await.is_err() && bucket.get("k").await.is_err());
+            assert!(bucket.put_new(&object).await.is_err());
+            assert_eq!(aws.requests().s3, 3);
+        }
     }
 
     #[tokio::test]

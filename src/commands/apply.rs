@@ -118,7 +118,8 @@ async fn carry_out(args: &ApplyArgs, aws: &Arc<Aws>, plan: Plan, journal_path: &
         plan::check_time(&plan, aws.server_time(source.url()).unwrap_or_else(jiff::Timestamp::now))?;
     }
     let opened = wiring::open(aws, &job, &rules, &plan).await?;
-    let journal = Journal::open(journal_path, system_clock())?;
+    let (meter, url) = (Arc::clone(aws), source.url().to_owned());
+    let journal = Journal::open(journal_path, system_clock(move || meter.server_time(&url)))?;
     // Only now is it sure that nobody else is at work on it, or was until a moment ago.
     if self::earlier(journal_path, &plan)? == Earlier::Finished {
         return finished(args, journal_path, plan.id());
@@ -133,10 +134,10 @@ async fn carry_out(args: &ApplyArgs, aws: &Arc<Aws>, plan: Plan, journal_path: &
     let outlets = match wiring::outlets(opened, &begun) {
         Ok(outlets) => outlets,
         Err(error) => {
-            // A session that ended before it began: the next one has nothing to wait for.
-            let Begun { requests, elapsed_ms, .. } = begun;
+            // A session that ended before it began: the next one has as much to wait for as this had.
+            let Begun { requests, elapsed_ms, interrupted: has_orphans, .. } = begun;
             let outcome = "failed".to_owned();
-            journal.end(SessionEnd { finished: false, outcome, requests, elapsed_ms }).await?;
+            journal.end(SessionEnd { finished: false, has_orphans, outcome, requests, elapsed_ms }).await?;
             return Err(error);
         }
     };

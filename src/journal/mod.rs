@@ -11,6 +11,8 @@
 //! Locking: a journal has one writing process, held off others by a lock file beside it. Readers (`runs`, `status`,
 //! `report`) need no lock. The journal must be on a local disk.
 
+mod clock;
+mod crash_point;
 mod key;
 mod lock;
 mod query;
@@ -24,12 +26,14 @@ mod tests;
 mod types;
 mod writer;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
+pub use clock::{Clock, system_clock};
 pub use query::{Reader, RunRecord, Trouble};
 pub use state::{Event, Illegal, State, next};
 pub use tally::{Tally, TallyKey};
@@ -42,18 +46,10 @@ use crate::error::{Error, Result};
 use crate::message::MessageId;
 use writer::Command;
 
-/// Tells the time; an argument, so that tests can turn it.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// The clock of the machine.
-pub fn system_clock() -> Clock {
-    Arc::new(Timestamp::now)
-}
-
 /// The journal, open for writing by this process alone.
-#[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
+    clock: Clock,
     commands: mpsc::Sender<Command>,
     tally: Arc<Mutex<Tally>>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -70,16 +66,21 @@ impl Journal {
         // Enough for every worker to have one command waiting; more would only queue memory.
         let (commands, inbox) = mpsc::channel(256);
         let tally = Arc::new(Mutex::new(Tally::default()));
-        let writer = writer::Writer::new(path.to_owned(), connection, clock, Arc::clone(&tally));
+        let writer = writer::Writer::new(path.to_owned(), connection, Arc::clone(&clock), Arc::clone(&tally));
         let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(inbox));
         let thread =
             thread.map_err(|error| Error::failed(format!("the journal's thread cannot be started: {error}")))?;
-        Ok(Self { path: path.to_owned(), commands, tally, thread: Some(thread), _lock: lock })
+        Ok(Self { path: path.to_owned(), clock, commands, tally, thread: Some(thread), _lock: lock })
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The time by the journal's clock, by which it is judged how old a doubt is.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
     }
 
     /// Begins a run, or goes on with it: what was on its way becomes in doubt, through the transition function.
@@ -160,6 +161,12 @@ impl Journal {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Journal({})", self.path.display())
     }
 }
 

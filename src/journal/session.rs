@@ -66,7 +66,7 @@ impl Writer {
                 if self.claimed.insert(lease.id.clone()) {
                     let delivered =
                         Delivered { id: lease.id, receipt: lease.receipt, receive_count: None, origin: None };
-                    to_delete.push(Sent { delivered, run, confirmed: false });
+                    to_delete.push(Sent { delivered, run, confirmed: None });
                 }
                 continue;
             }
@@ -95,8 +95,8 @@ impl Writer {
         self.effort(end.requests, end.elapsed_ms)?;
         self.table.sql(|c| {
             c.execute(
-                "UPDATE run SET ended = ?2, outcome = ?3, in_session = 0 WHERE id = ?1",
-                params![self.table.run, ended, end.outcome],
+                "UPDATE run SET ended = ?2, outcome = ?3, in_session = ?4 WHERE id = ?1",
+                params![self.table.run, ended, end.outcome, end.has_orphans],
             )
         })?;
         Ok(())

@@ -31,7 +31,7 @@ impl Place {
     }
 
     async fn begin(&self, run: &str) -> (Journal, Begun) {
-        self.begin_at(run, system_clock()).await
+        self.begin_at(run, system_clock(|| None)).await
     }
 
     async fn begin_at(&self, run: &str, clock: Clock) -> (Journal, Begun) {
@@ -226,10 +226,10 @@ async fn figures_follow_every_change_and_are_the_same_when_counted_anew() {
 async fn one_process_at_a_time() {
     let place = Place::new();
     let (journal, _) = place.begin("run").await;
-    let error = Journal::open(&place.path(), system_clock()).expect_err("locked");
+    let error = Journal::open(&place.path(), system_clock(|| None)).expect_err("locked");
     assert!(error.message().contains("another redrive"), "{error}");
     drop(journal);
-    Journal::open(&place.path(), system_clock()).expect("free again");
+    Journal::open(&place.path(), system_clock(|| None)).expect("free again");
 }
 
 #[tokio::test]
@@ -238,17 +238,22 @@ async fn what_is_not_a_journal_is_refused_and_left_as_it_is() {
     let path = place.directory.path().join("other.db");
     std::fs::write(&path, "this is no database, whatever it is called, and it is long enough to be looked at")
         .expect("write");
-    let error = Journal::open(&path, system_clock()).expect_err("refused");
+    let error = Journal::open(&path, system_clock(|| None)).expect_err("refused");
     assert!(error.message().contains("damaged"), "{error}");
     assert!(std::fs::read_to_string(&path).expect("read").starts_with("this is no database"));
 
     let foreign = place.directory.path().join("foreign.db");
     rusqlite::Connection::open(&foreign).and_then(|c| c.execute_batch("CREATE TABLE t (x)")).expect("foreign");
-    assert!(Journal::open(&foreign, system_clock()).expect_err("refused").message().contains("not a redrive journal"));
+    assert!(
+        Journal::open(&foreign, system_clock(|| None))
+            .expect_err("refused")
+            .message()
+            .contains("not a redrive journal")
+    );
 
     drop(place.begin("run").await);
     rusqlite::Connection::open(place.path()).and_then(|c| c.pragma_update(None, "user_version", 99)).expect("newer");
-    let error = Journal::open(&place.path(), system_clock()).expect_err("refused");
+    let error = Journal::open(&place.path(), system_clock(|| None)).expect_err("refused");
     assert!(error.message().contains("format 99"), "{error}");
 }
 

@@ -144,12 +144,19 @@ pub enum Judged {
 #[derive(Debug)]
 pub struct Intended {
     pub(super) delivered: Delivered,
+    /// When a send of it was first intended that may have arrived.
+    pub(super) doubted: Option<Timestamp>,
 }
 
 impl Intended {
     /// The message.
     pub fn id(&self) -> &MessageId {
         &self.delivered.id
+    }
+
+    /// Where it is sent once more: since when a send of it may have arrived.
+    pub fn doubted_since(&self) -> Option<Timestamp> {
+        self.doubted
     }
 }
 
@@ -193,8 +200,8 @@ pub enum Settled {
 pub struct Sent {
     pub(super) delivered: Delivered,
     pub(super) run: i64,
-    /// Whether its deletion was confirmed with another handle.
-    pub(super) confirmed: bool,
+    /// Whether its deletion is confirmed, as far as it was tried.
+    pub(super) confirmed: Option<bool>,
 }
 
 impl Sent {
@@ -272,6 +279,8 @@ pub struct Begun {
 pub struct SessionEnd {
     /// Whether the run is finished.
     pub finished: bool,
+    /// Whether messages may be in flight that no journal knows, so that the next session waits for them.
+    pub has_orphans: bool,
     /// The outcome's code.
     pub outcome: String,
     /// SQS requests of the run so far.

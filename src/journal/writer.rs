@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::crash_point::CrashPoint;
 use super::state::{Event, State, next};
 use super::table::{Row, Table};
 use super::tally::Tally;
@@ -52,6 +53,7 @@ pub(super) struct Writer {
     pub(super) tally: Tally,
     published: Arc<Mutex<Tally>>,
     failure: Option<Error>,
+    crash_point: CrashPoint,
 }
 
 impl Writer {
@@ -63,6 +65,7 @@ impl Writer {
             tally: Tally::default(),
             published,
             failure: None,
+            crash_point: CrashPoint::from_environment(),
         }
     }
 
@@ -90,7 +93,7 @@ impl Writer {
     /// takes it as it finds it.
     fn finish(&mut self, failure: Option<Error>) -> Result<()> {
         let outcome = match failure {
-            None => self.table.sql(|connection| connection.execute_batch("COMMIT")),
+            None => self.commit(),
             Some(error) => Err(error),
         };
         match &outcome {
@@ -102,6 +105,13 @@ impl Writer {
             }
         }
         outcome
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        self.crash_point.before_commit();
+        let committed = self.table.sql(|connection| connection.execute_batch("COMMIT"));
+        self.crash_point.after_commit();
+        committed
     }
 
     /// Carries out one command in the open transaction. The answer is given after the commit, with its outcome.
@@ -172,7 +182,7 @@ impl Writer {
         let delivered = Delivered { id, receipt, receive_count, origin };
         let id = &delivered.id;
         if let Some(run) = self.table.sent_by(id)? {
-            return Ok(Admitted::Sent(Sent { delivered, run, confirmed: false }));
+            return Ok(Admitted::Sent(Sent { delivered, run, confirmed: None }));
         }
         if let Some((since, this_run)) = self.table.doubted_since(id)? {
             return Ok(Admitted::Doubtful(Doubtful { delivered, since, this_run }));
@@ -204,7 +214,7 @@ impl Writer {
         })?;
         self.table.note(&delivered.id, note.as_deref())?;
         Ok(match state {
-            State::Sending | State::Resending => Judged::Intended(Intended { delivered }),
+            State::Sending | State::Resending => Judged::Intended(Intended { delivered, doubted }),
             State::Sent => Judged::Sent(self.proof(delivered)?),
             _ => {
                 self.claimed.remove(&delivered.id);
@@ -218,11 +228,11 @@ impl Writer {
         if let Some(newest) = self.table.newest_receipt(&delivered.id)? {
             delivered.receipt = newest;
         }
-        Ok(Sent { delivered, run: self.table.run, confirmed: false })
+        Ok(Sent { delivered, run: self.table.run, confirmed: None })
     }
 
     fn settle(&mut self, settlement: Settlement) -> Result<Settled> {
-        let Settlement { intended: Intended { delivered }, end } = settlement;
+        let Settlement { intended: Intended { delivered, .. }, end } = settlement;
         let id = &delivered.id;
         let behind = matches!(end, SendEnd::Behind);
         let (event, reason, note, sent_as) = match end {
@@ -255,13 +265,19 @@ impl Writer {
 
     /// Notes how a delete ended; gives the message once more where another delivery of it has another handle.
     fn deleted(&mut self, sent: Sent, end: DeleteEnd) -> Result<Option<Sent>> {
-        let Sent { mut delivered, run, mut confirmed } = sent;
+        let Sent { mut delivered, run, confirmed } = sent;
         if end == DeleteEnd::Unknown {
             // The handle stays for the next session.
             self.claimed.remove(&delivered.id);
             return Ok(None);
         }
-        confirmed |= end == DeleteEnd::Confirmed;
+        // Where the newest was refused, an older one's success may have deleted nothing.
+        let newest = self.table.newest_receipt(&delivered.id)?.is_none_or(|newest| newest == delivered.receipt);
+        let confirmed = match end {
+            DeleteEnd::Confirmed => Some(confirmed.unwrap_or(true)),
+            _ if newest => Some(confirmed.unwrap_or(false)),
+            _ => confirmed,
+        };
         self.table.leased(&delivered.id, &delivered.receipt, None)?;
         if let Some(other) = self.table.newest_receipt(&delivered.id)? {
             delivered.receipt = other;
@@ -269,9 +285,13 @@ impl Writer {
         }
         let id = delivered.id;
         self.claimed.remove(&id);
-        if confirmed && run == self.table.run {
+        if confirmed != Some(true) {
+            // It comes back and is deleted then; or it is gone already, and is not met again.
+            return Ok(None);
+        }
+        if run == self.table.run {
             self.change(&id, Event::Delete, None, |_| {})?;
-        } else if confirmed {
+        } else {
             let changed = self.table.done_by_other_run(&id, run, self.now())?;
             self.table.add_deleted_for_others(changed)?;
             self.tally.deleted_for_other_runs += changed;

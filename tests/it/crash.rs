@@ -1,66 +1,136 @@
-//! The program killed (SIGKILL) by the server at each of its requests, before and after the request's effect, and resumed:
-//! nothing is lost, and only what is listed as in doubt arrives twice; with `hold`, nothing at all does.
+//! The program ended (killed, or aborted at a commit) at each of its requests and each of its commits, before and after, and
+//! resumed; and ended again while it resumes. Nothing is lost, and only what is listed as in doubt arrives twice; with `hold`,
+//! nothing at all does. `REDRIVE_CRASHES=all` makes the sweeps wider.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use redrive::sandbox::{Fault, Options, Rule, Signal, When};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use redrive::sandbox::{Fault, Rule, Signal, When};
 
-use crate::end_to_end::{JOB, assert_adds_up, expected_at, message};
-use crate::support::stage::{Stage, content, count, each};
+use crate::fire::{Archive, Crash, HANDS, InDoubt, Others, Scene, Setting, tell};
+use crate::support::stage::each_of;
 
-const TOTAL: usize = 36;
+const MESSAGES: usize = 36;
 
-/// Kills one apply at its request number `nth` and resumes it until it is finished; gives whether it came that far.
-async fn killed_at(nth: u64, when: When, policy: &str) -> bool {
-    let stage = Stage::with_options(Options { signals: true, ..Options::default() }).await;
-    stage.orders();
-    stage.sandbox.seed("orders-dlq", (0..TOTAL).map(message)).expect("seeded");
-    let job = JOB.replace("exhausted = \"archive\"", &format!("exhausted = \"archive\"\nin_doubt = \"{policy}\""));
-    stage.file("job.toml", &job.replace("10s", "10s\"\nsent_after = \"30d"));
-    stage.redrive(&["plan", "job.toml", "--out", "plan.json", "--sample", "12"]).await.expect(0);
-
-    let child = stage.spawn(&["apply", "plan.json"]);
-    let pid = child.id().expect("running");
-    stage.sandbox.faults().add(Rule::new(Fault::Kill { pid, signal: Signal::Kill, when }).nth(nth));
-    let killed = child.wait_with_output().await.expect("ended").status.code().is_none();
-    stage.sandbox.faults().clear();
-
-    let ran = stage.redrive(&["apply", "plan.json", "--format", "json"]).await;
-    let at = format!("killed at {nth} {when:?} {policy}: {}\n{}", ran.stdout, ran.stderr);
-    assert!(matches!(ran.code, Some(0 | 6)), "{at}");
-    let summary = ran.summary();
-    assert_adds_up(&summary);
-    assert_eq!(summary["received"], TOTAL, "{at}");
-    let held = summary["held"].as_u64().expect("held");
-    let in_doubt = summary["in_doubt"].as_u64().expect("in_doubt");
-    assert!(policy == "hold" || held == 0, "{at}");
-
-    let (mut surplus, mut missing) = (0, 0);
-    for queue in ["orders", "audit"] {
-        let (found, expected) = (stage.inventory(queue), expected_at(queue, TOTAL));
-        for one in expected.keys().chain(found.keys()).collect::<BTreeSet<_>>() {
-            let (found, expected) = (found.get(one).copied().unwrap_or(0), expected.get(one).copied().unwrap_or(0));
-            assert!(expected > 0, "{one:?} does not belong to {queue}: {at}");
-            surplus += found.saturating_sub(expected) as u64;
-            missing += expected.saturating_sub(found) as u64;
-        }
+/// Ends one apply after the other, resumes the run until it is finished; gives how many of the ends it reached.
+async fn crashed(crashes: Vec<Crash>, in_doubt: InDoubt, archive: Archive) -> usize {
+    let at = format!("{crashes:?}");
+    let scene = Scene::new(Setting { messages: MESSAGES, in_doubt, archive }).await;
+    let mut reached = 0;
+    for crash in crashes {
+        reached += usize::from(scene.crash(crash).await);
+        scene.assert_deleted_is_on_disk(&at);
     }
-    assert_eq!(count(stage.envelopes("archive").iter().map(content)), expected_at("archive", TOTAL), "{at}");
-    assert!(missing <= held, "{missing} are lost: {at}");
-    assert!(surplus <= if policy == "hold" { 0 } else { in_doubt }, "{surplus} arrived twice: {at}");
-    let kept = expected_at("orders-dlq", TOTAL).values().sum::<usize>() as u64;
-    let (all, visible) = stage.counts("orders-dlq");
-    assert_eq!((all as u64, all), (kept + held, visible), "{at}");
-    killed
+    let ran = scene.finish().await;
+    scene.assert_holds(&ran, Others::Nobody, &at).await;
+    let (all, visible) = scene.stage.counts("orders-dlq");
+    assert_eq!(all, visible, "what stays is visible again: {at}");
+    reached
+}
+
+/// Whether the wide sweeps are asked for.
+fn wide() -> bool {
+    std::env::var("REDRIVE_CRASHES").is_ok_and(|asked| asked == "all")
+}
+
+/// All four jobs where the sweep is wide, else the two that differ in both respects, by turns.
+fn jobs(case: usize) -> Vec<(InDoubt, Archive)> {
+    let jobs = [
+        (InDoubt::Resend, Archive::S3),
+        (InDoubt::Hold, Archive::File),
+        (InDoubt::Resend, Archive::File),
+        (InDoubt::Hold, Archive::S3),
+    ];
+    if wide() { jobs.to_vec() } else { jobs[case % 2 * 2..][..2].to_vec() }
+}
+
+/// Ends a run at number 1, 2, 3, … of what `crash` makes of it, before and after, until it has surely passed the run's end.
+async fn sweep(what: &str, crash: fn(u64, When) -> Crash) {
+    // The same run is not always as long. So far beyond where one was not reached, none is.
+    const BEYOND: u64 = 8;
+    let end = Arc::new(AtomicU64::new(u64::MAX - BEYOND));
+    let cases = (1..=90).flat_map(|nth| [(nth, When::Before), (nth, When::After)]).enumerate();
+    let cases: Vec<_> =
+        cases.flat_map(|(case, (nth, when))| jobs(case).into_iter().map(move |job| (nth, when, job))).collect();
+    let all = cases.len();
+    let reached = each_of(HANDS, cases, |(nth, when, (in_doubt, archive))| {
+        let end = Arc::clone(&end);
+        async move {
+            if nth > end.load(Ordering::Relaxed) + BEYOND {
+                return 0;
+            }
+            let reached = crashed(vec![crash(nth, when)], in_doubt, archive).await;
+            if reached == 0 {
+                end.fetch_min(nth, Ordering::Relaxed);
+            }
+            reached
+        }
+    })
+    .await;
+    let reached: usize = reached.into_iter().sum();
+    tell(&format!("ended at a {what} and resumed: {reached} times; the first that was not reached: {end:?}"));
+    assert!(reached > 40, "only {reached} of the ends came before the end of the run");
+    assert!(reached < all, "the sweep did not reach the end of the run");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_every_request_it_loses_nothing_and_sends_nothing_twice_that_it_does_not_list() {
-    // More requests than the run makes, so that the sweep passes its end.
-    let cases = (1..=60).flat_map(|nth| [(nth, When::Before), (nth, When::After)]);
-    let cases = cases.flat_map(|(nth, when)| [(nth, when, "resend"), (nth, when, "hold")]);
-    let killed = each(cases.collect(), |(nth, when, policy)| killed_at(nth, when, policy)).await;
-    let killed = killed.into_iter().filter(|killed| *killed).count();
-    assert!(killed > 60, "only {killed} of the kills came before the end of the run");
-    assert!(killed < 240, "the sweep did not reach the end of the run");
+    sweep("request", Crash::Request).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ended_at_every_commit_it_loses_nothing_and_sends_nothing_twice_that_it_does_not_list() {
+    if !cfg!(debug_assertions) {
+        return;
+    }
+    sweep("commit", Crash::Commit).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ended_again_while_it_resumes_it_loses_nothing_and_sends_nothing_twice_that_it_does_not_list() {
+    if !cfg!(debug_assertions) {
+        return;
+    }
+    let rounds = if wide() { 8 } else { 1 };
+    let mut random = SmallRng::seed_from_u64(5);
+    let mut cases = Vec::new();
+    for round in 0..rounds {
+        for nth in 1..=44_u64 {
+            let mut when = || if random.random_bool(0.5) { When::Before } else { When::After };
+            // Where it was ended first; then twice while it resumes, at a request and at a commit: the first commits of a session
+            // are its recovery.
+            let first =
+                if (nth + round) % 2 == 0 { Crash::Request(nth, when()) } else { Crash::Commit(nth / 2 + 1, when()) };
+            let (second, third) = (when(), when());
+            let resumed =
+                [Crash::Commit(random.random_range(1..=8), second), Crash::Request(random.random_range(4..=24), third)];
+            cases.push((vec![first, resumed[0], resumed[1]], jobs(usize::try_from(nth).expect("small"))[0]));
+        }
+    }
+    let all = cases.len();
+    let reached = each_of(HANDS, cases, |(crashes, (in_doubt, archive))| crashed(crashes, in_doubt, archive)).await;
+    tell(&format!("ended three times: {all} runs, {} times", reached.iter().sum::<usize>()));
+    let twice = reached.iter().filter(|reached| **reached >= 2).count();
+    assert!(twice * 2 > all, "only {twice} of {all} were ended while they resumed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ended_in_the_midst_it_keeps_to_its_max_messages_over_all_sessions() {
+    const MOST: usize = 13;
+    each_of(HANDS, vec![1, 2], |nth| async move {
+        let setting = Setting { messages: MESSAGES, in_doubt: InDoubt::Resend, archive: Archive::S3 };
+        let scene = Scene::with_job(setting, |job| format!("{job}\n[limits]\nmax_messages = {MOST}\n")).await;
+        let child = scene.stage.spawn(&["apply", "plan.json", "--allow-drift"]);
+        let pid = child.id().expect("running");
+        let kill = Fault::Kill { pid, signal: Signal::Kill, when: When::After };
+        scene.stage.sandbox.faults().add(Rule::new(kill).action("DeleteMessageBatch").nth(nth));
+        child.wait_with_output().await.expect("ended");
+        scene.stage.sandbox.faults().clear();
+        assert!(scene.stage.counts("orders-dlq").0 < MESSAGES, "something left before it was ended");
+        let summary = scene.finish().await.summary();
+        assert_eq!(scene.stage.counts("orders-dlq").0, MESSAGES - MOST, "killed at delete {nth}: {summary}");
+    })
+    .await;
 }

@@ -66,7 +66,7 @@ pub(crate) fn message(number: usize) -> Seed {
 }
 
 /// Where a message of [`message`] belongs, and how it is to look there.
-fn expected(number: usize) -> (&'static str, Content) {
+pub(crate) fn expected(number: usize) -> (&'static str, Content) {
     let seed = message(number);
     let retries = seed.attributes.get("retryCount").and_then(|count| count.string_value.clone());
     let mut attributes: std::collections::BTreeMap<String, String> =

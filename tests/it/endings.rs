@@ -4,7 +4,7 @@ use redrive::sandbox::{Fault, Options, Rule, Seed, Signal, When};
 
 use crate::end_to_end::{JOB, assert_adds_up, assert_all_in_place, message};
 use crate::support::admin::Admin;
-use crate::support::stage::Stage;
+use crate::support::stage::{Stage, each};
 
 const FIFO_JOB: &str = r#"
 version = 1
@@ -120,4 +120,32 @@ async fn a_run_whose_messages_are_gone_from_the_source_is_finished_and_says_so()
     assert!(report.contains("it is no longer in the source") && report.contains("Look for them there"), "{report}");
     let again = stage.redrive(&["apply", "plan.json"]).await.expect(6);
     assert!(again.stderr.contains("finished already"), "{}", again.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stopped_run_left_in_flight_is_no_reason_to_finish_without_it() {
+    const TOTAL: usize = 60;
+    let denied = |action: &str| Rule::new(Fault::AccessDenied).action(action);
+    let lost = Rule::new(Fault::Cut { when: When::After }).action("ReceiveMessage").nth(1);
+    let refused = (2..60).map(|nth| denied("ReceiveMessage").nth(nth)).chain([lost]);
+    // It can neither send nor give back; it never had the handles of what the queue handed out.
+    let cases: [Vec<Rule>; 2] =
+        [vec![denied("SendMessageBatch"), denied("ChangeMessageVisibilityBatch")], refused.collect()];
+    each(cases.into(), |rules| async move {
+        let stage = Stage::with_queues().await;
+        stage.sandbox.seed("orders-dlq", (0..TOTAL).map(message)).expect("seeded");
+        stage.file("job.toml", JOB);
+        stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+        for rule in rules {
+            stage.sandbox.faults().add(rule);
+        }
+        stage.redrive(&["apply", "plan.json"]).await.expect(3);
+        let (all, visible) = stage.counts("orders-dlq");
+        assert!(visible < all, "some are in flight");
+        stage.sandbox.faults().clear();
+        let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(0).summary();
+        assert_eq!(summary["received"], TOTAL, "{summary}");
+        assert_all_in_place(&stage, TOTAL);
+    })
+    .await;
 }

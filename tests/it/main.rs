@@ -12,6 +12,7 @@ mod end_to_end;
 mod endings;
 mod environment;
 mod fifo;
+mod fire;
 mod guarantees;
 mod hostile;
 mod judged;

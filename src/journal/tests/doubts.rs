@@ -75,6 +75,23 @@ async fn what_was_delivered_twice_is_deleted_with_both_handles() {
 }
 
 #[tokio::test]
+async fn where_the_newest_handle_is_refused_an_older_ones_success_is_no_deletion() {
+    let place = Place::new();
+    let (journal, _) = place.begin("run").await;
+    let claim = claim(&journal, "a").await;
+    assert!(matches!(admit(&journal, "a", "newer").await, Admitted::Duplicate));
+    let intended = intend(&journal, claim).await;
+    let Settled::Sent(sent) = settle(&journal, intended, SendEnd::Acknowledged(None)).await else { panic!("sent") };
+    assert_eq!(sent.receipt().as_str(), "newer");
+    let mut again = journal.deleted(vec![(sent, DeleteEnd::HandleRefused)]).await.expect("deleted");
+    let older = again.remove(0);
+    assert_eq!(older.receipt().as_str(), "handle");
+    assert!(journal.deleted(vec![(older, DeleteEnd::Confirmed)]).await.expect("deleted").is_empty());
+    assert_eq!(journal.tally().count(|key| key.state == State::Sent), 1, "it may still be there");
+    assert!(matches!(admit(&journal, "a", "later").await, Admitted::Sent(_)), "and is deleted when it comes back");
+}
+
+#[tokio::test]
 async fn a_change_to_an_older_delivery_leaves_the_lease_of_a_newer_one_alone() {
     let place = Place::new();
     let (journal, _) = place.begin("run").await;

@@ -228,7 +228,16 @@ where
     F: Future<Output = T> + Send + 'static,
     T: Send + 'static,
 {
-    let hands = Arc::new(Semaphore::new(12));
+    each_of(12, cases, test).await
+}
+
+/// The same with this many at once.
+pub(crate) async fn each_of<C, F, T>(hands: usize, cases: Vec<C>, test: impl Fn(C) -> F) -> Vec<T>
+where
+    F: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
+{
+    let hands = Arc::new(Semaphore::new(hands));
     let mut tests = JoinSet::new();
     for case in cases {
         let (hands, test) = (Arc::clone(&hands), test(case));

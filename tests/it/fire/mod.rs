@@ -1,0 +1,188 @@
+//! Under fire: one job with everything in it, brought into trouble on purpose, killed, resumed, and held against a reference
+//! model afterwards. What is done to it is in the modules below and in `crash`; what must hold whatever is done is in `model`.
+
+mod faults;
+mod model;
+mod schedules;
+mod troubles;
+mod window;
+
+pub(crate) use model::Others;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use redrive::sandbox::{Fault, Options, Rule, Signal, When};
+use tokio::sync::Mutex;
+
+use crate::end_to_end::{JOB, assert_adds_up, message};
+use crate::support::stage::{Ran, Stage};
+
+/// Says a figure, for who runs this with `--nocapture`.
+#[expect(clippy::print_stderr, reason = "figures are half of what these tests are for")]
+pub(crate) fn tell(figure: &str) {
+    eprintln!("{figure}");
+}
+
+/// When the queues of every scene were made, so that one plan fits them all.
+const CREATED: u64 = 1_700_000_000_000;
+
+/// How many cases run at once: most of the time they wait.
+pub(crate) const HANDS: usize = 32;
+
+/// A plan for each job, made once.
+static PLANS: Mutex<BTreeMap<String, String>> = Mutex::const_new(BTreeMap::new());
+
+/// Where the job of a scene archives to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Archive {
+    S3,
+    File,
+}
+
+/// What becomes of messages in doubt, as a job says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InDoubt {
+    Resend,
+    Hold,
+}
+
+/// How a scene is set up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setting {
+    pub(crate) messages: usize,
+    pub(crate) in_doubt: InDoubt,
+    pub(crate) archive: Archive,
+}
+
+/// Where the process is ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Crash {
+    /// By SIGKILL at its nth request, before or after the request's effect.
+    Request(u64, When),
+    /// By itself at its nth commit to the journal, before or after it.
+    Commit(u64, When),
+}
+
+/// A stage with the job, its messages, and a plan.
+pub(crate) struct Scene {
+    pub(crate) stage: Stage,
+    setting: Setting,
+    /// The message IDs in the source by the messages' numbers.
+    ids: Vec<String>,
+}
+
+impl Scene {
+    pub(crate) async fn new(setting: Setting) -> Self {
+        Self::with_options(setting, Options::default()).await
+    }
+
+    async fn with_options(setting: Setting, options: Options) -> Self {
+        Self::build(setting, options, job(setting)).await
+    }
+
+    /// With another job: what an edit makes of the usual one.
+    pub(crate) async fn with_job(setting: Setting, edit: impl FnOnce(String) -> String) -> Self {
+        Self::build(setting, Options::default(), edit(job(setting))).await
+    }
+
+    async fn build(setting: Setting, options: Options, job: String) -> Self {
+        let stage = Stage::with_options(Options { signals: true, ..options }).await;
+        let create = |name, attributes: &[(&str, &str)]| {
+            stage.sandbox.create_queue(name, attributes, Some(CREATED)).expect("a queue");
+        };
+        create("orders-dlq", &[]);
+        let policy = r#"{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:000000000000:orders-dlq","maxReceiveCount":"3"}"#;
+        create("orders", &[("RedrivePolicy", policy)]);
+        create("audit", &[]);
+        stage.sandbox.create_bucket("archive").expect("a bucket");
+        let aged = (0..setting.messages).map(|number| {
+            let mut seed = message(number);
+            // Older than the plan, whenever that was made.
+            seed.age_ms = 24 * 60 * 60 * 1000;
+            seed
+        });
+        let ids = stage.sandbox.seed("orders-dlq", aged).expect("seeded");
+        plan(&stage, &job).await;
+        Self { stage, setting, ids }
+    }
+
+    /// Runs apply until it is ended there; gives whether it came that far.
+    pub(crate) async fn crash(&self, crash: Crash) -> bool {
+        let mut command = self.stage.command(&["apply", "plan.json", "--allow-drift"]);
+        if let Crash::Commit(nth, when) = crash {
+            let moment = if when == When::Before { "before" } else { "after" };
+            command.env("REDRIVE_CRASH_AT_COMMIT", format!("{nth}:{moment}"));
+        }
+        let child = command.spawn().expect("the program starts");
+        let rule = if let Crash::Request(nth, when) = crash {
+            let pid = child.id().expect("running");
+            let kill = Fault::Kill { pid, signal: Signal::Kill, when };
+            Some(self.stage.sandbox.faults().add(Rule::new(kill).nth(nth)))
+        } else {
+            None
+        };
+        let crashed = child.wait_with_output().await.expect("ended").status.code().is_none();
+        if let Some(rule) = rule {
+            self.stage.sandbox.faults().remove(rule);
+        }
+        crashed
+    }
+
+    /// Applies once. The exit code is one of those that a run can end with, and the figures add up.
+    pub(crate) async fn apply(&self) -> Ran {
+        let ran = self.stage.redrive(&["apply", "plan.json", "--allow-drift", "--format", "json"]).await;
+        // 1 where the trouble is met before anything is begun.
+        assert!(matches!(ran.code, Some(0 | 1 | 3 | 5 | 6)), "{}\n{}", ran.stdout, ran.stderr);
+        if ran.code != Some(1) {
+            assert_adds_up(&ran.summary());
+        }
+        ran
+    }
+
+    /// Applies again and again until the run is finished; gives the last answer.
+    pub(crate) async fn finish(&self) -> Ran {
+        let mut said = String::new();
+        for tries in 0..8 {
+            let ran = self.apply().await;
+            if matches!(ran.code, Some(0 | 6)) {
+                return ran;
+            }
+            said = ran.stdout;
+            if tries > 2 {
+                // A message whose handle was refused is invisible for as long as it was extended last.
+                self.stage.sandbox.advance(Duration::from_mins(30));
+            }
+        }
+        panic!("not finished after eight applies: {}", said.lines().last().unwrap_or_default());
+    }
+}
+
+fn job(setting: Setting) -> String {
+    let policy = match setting.in_doubt {
+        InDoubt::Resend => "resend",
+        InDoubt::Hold => "hold",
+    };
+    let job = JOB.replace("10s", "10s\"\nsent_after = \"30d");
+    let job = job.replace("exhausted = \"archive\"", &format!("exhausted = \"archive\"\nin_doubt = \"{policy}\""));
+    match setting.archive {
+        Archive::S3 => job,
+        Archive::File => {
+            let s3 = r#"s3 = { bucket = "archive", key = "{date}/{message_id}.json" }"#;
+            assert!(job.contains(s3));
+            job.replace(s3, r#"file = { path = "archive.jsonl" }"#)
+        }
+    }
+}
+
+/// Puts the plan of a job on a stage; the first stage with the job makes it.
+async fn plan(stage: &Stage, job: &str) {
+    let mut plans = PLANS.lock().await;
+    if let Some(plan) = plans.get(job) {
+        stage.file("plan.json", plan);
+        return;
+    }
+    stage.file("job.toml", job);
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json", "--sample", "12"]).await.expect(0);
+    plans.insert(job.to_owned(), std::fs::read_to_string(stage.path("plan.json")).expect("a plan"));
+}
