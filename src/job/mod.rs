@@ -8,6 +8,7 @@
 mod diagnostics;
 mod examples;
 mod finding;
+mod kind;
 mod load;
 mod nearest;
 mod queue_ref;
@@ -28,6 +29,7 @@ mod values;
 pub(crate) use examples::{BODY, CONDITIONS, TRANSFORMS};
 
 pub use diagnostics::{Diagnostics, KeyPath, Located, Problem, Step, key_path};
+pub use kind::TransformKind;
 pub use load::{Loaded, load, load_with};
 pub use queue_ref::QueueRef;
 pub use reference::reference_markdown;

@@ -20,7 +20,6 @@ pub(super) fn read(written: &str) -> Option<(String, Vec<usize>)> {
     while let Some(first) = rest.chars().next() {
         let (found, length) = match first {
             '\\' if has_escapes => escape(rest)?,
-            '\r' if rest.starts_with("\r\n") => (Some('\n'), 2),
             other => (Some(other), other.len_utf8()),
         };
         let start = offset + content.len() - rest.len();

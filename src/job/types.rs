@@ -41,8 +41,7 @@ pub struct Job {
     /// Whether messages may be deleted without going anywhere (destination `drop`).
     #[serde(default)]
     pub allow_drop: bool,
-    /// Whether `jq` may write a body anew in which an object has two keys of one name: the last of them stays. Otherwise such a
-    /// message is blocked.
+    /// Whether `jq` may rewrite a body in which an object has two keys of one name, the last of which stays.
     #[serde(default)]
     pub allow_duplicate_keys: bool,
     /// Bounds on what one run does.
@@ -286,60 +285,6 @@ pub struct Transform {
     /// The data type of `set_attribute`. Default `String`, or `Number` where the value is one.
     #[serde(rename = "type")]
     pub data_type: Option<String>,
-}
-
-/// The kinds of transform, by the keys that a [`Transform`] has exactly one of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TransformKind {
-    /// Sets a place in the body.
-    Set,
-    /// Removes a place in the body.
-    Remove,
-    /// Moves a value in the body to another name.
-    Rename,
-    /// Makes a part of the body the body.
-    Unwrap,
-    /// Makes of the body what a jq program yields.
-    Jq,
-    /// Sets a message attribute.
-    SetAttribute,
-    /// Removes a message attribute.
-    RemoveAttribute,
-}
-
-impl TransformKind {
-    /// All of them, in the order of the reference.
-    pub const ALL: &[Self] =
-        &[Self::Set, Self::Remove, Self::Rename, Self::Unwrap, Self::Jq, Self::SetAttribute, Self::RemoveAttribute];
-
-    /// Its key in the job file.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Set => "set",
-            Self::Remove => "remove",
-            Self::Rename => "rename",
-            Self::Unwrap => "unwrap",
-            Self::Jq => "jq",
-            Self::SetAttribute => "set_attribute",
-            Self::RemoveAttribute => "remove_attribute",
-        }
-    }
-}
-
-impl Transform {
-    /// The kinds that are written here, each with its path, name or program; a valid transform has one.
-    pub fn kinds(&self) -> Vec<(TransformKind, &str)> {
-        let subject = |kind| match kind {
-            TransformKind::Set => &self.set,
-            TransformKind::Remove => &self.remove,
-            TransformKind::Rename => &self.rename,
-            TransformKind::Unwrap => &self.unwrap,
-            TransformKind::Jq => &self.jq,
-            TransformKind::SetAttribute => &self.set_attribute,
-            TransformKind::RemoveAttribute => &self.remove_attribute,
-        };
-        TransformKind::ALL.iter().filter_map(|kind| Some((*kind, subject(*kind).as_deref()?))).collect()
-    }
 }
 
 /// What happens to messages that no rule takes.

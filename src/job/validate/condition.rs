@@ -239,7 +239,7 @@ mod tests {
             "attribute = 'tenant'\nanything_but = ['eu', 3, true]",
             "message = 'is_json'\nequals = false",
             "message = 'size'\ngt = 1000",
-            "jq = '.a\n| . > 1'",
+            "jq = '''.a\n| . > 1'''",
             "any = [{ body = '$.a', equals = 1 }, { not = { message = 'text', contains = 'x' } }]",
         ] {
             assert_eq!(messages(toml), "", "{toml}");

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use serde_json::{Number, Value};
 
 use crate::job::finding::{Finding, Place, one_of};
+use crate::job::kind::TransformKind;
 use crate::job::template::Placeholder;
-use crate::job::types::{Transform, TransformKind};
+use crate::job::types::Transform;
 
 use super::{Findings, text};
 
