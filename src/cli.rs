@@ -35,6 +35,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Show a saved plan.
     Show(ShowArgs),
+    /// Approve a saved plan: writes an approval beside it, for `apply --require-approvals`.
+    Approve(ApproveArgs),
     /// Carry out a plan, or plan a job and carry it out. The same command again resumes an unfinished run.
     Apply(ApplyArgs),
     /// List the runs in the journal.
@@ -157,6 +159,9 @@ pub struct PlanArgs {
     /// Save the plan here, for review and for `redrive apply`.
     #[arg(long, short, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Who makes the plan: in the plan and its report, and not counted among those who approve it.
+    #[arg(long, value_name = "NAME")]
+    pub author: Option<String>,
     /// How to print.
     #[arg(long, value_enum, default_value = "text")]
     pub format: PlanFormat,
@@ -176,9 +181,31 @@ pub struct PlanArgs {
 pub struct ShowArgs {
     /// The plan file.
     pub plan: PathBuf,
+    /// List only approvals whose signatures this file vouches for, as `ssh-keygen` has it.
+    #[arg(long, value_name = "FILE")]
+    pub allowed_signers: Option<PathBuf>,
     /// How to print.
     #[arg(long, value_enum, default_value = "text")]
     pub format: PlanFormat,
+}
+
+/// `redrive approve`.
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// The plan file.
+    pub plan: PathBuf,
+    /// Who approves. With a signature: the name that the file of allowed signers has for the key.
+    #[arg(long, value_name = "NAME")]
+    pub by: String,
+    /// What there is to say about it; it is in the report.
+    #[arg(long, value_name = "TEXT")]
+    pub comment: Option<String>,
+    /// Sign the approval with this SSH key (`ssh-keygen -Y sign`, namespace `redrive-plan`).
+    #[arg(long, value_name = "KEY")]
+    pub sign: Option<PathBuf>,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
 }
 
 /// `redrive apply`.
@@ -190,6 +217,13 @@ pub struct ApplyArgs {
     /// Carry out the plan of a job without asking. Needed where there is no terminal to ask on.
     #[arg(long)]
     pub auto_approve: bool,
+    /// Refuse a plan that fewer people approved than this. Approvals are beside the plan; one person is one name and one
+    /// key, and the plan's author is none of them.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub require_approvals: u32,
+    /// Count only approvals whose signatures this file vouches for, as `ssh-keygen` has it.
+    #[arg(long, value_name = "FILE")]
+    pub allowed_signers: Option<PathBuf>,
     /// Go on where a rule takes more messages than the plan allows.
     #[arg(long)]
     pub allow_drift: bool,

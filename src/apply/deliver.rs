@@ -254,7 +254,7 @@ async fn send(shared: &Shared, queue: &dyn Queue, parcels: Vec<Parcel>) -> Vec<E
                     let end = match result {
                         Ok(acknowledged) => SendEnd::Acknowledged(Some(acknowledged.message_id)),
                         Err(fault) => {
-                            let words = format!("{}: {}", fault.code, fault.message);
+                            let words = said(shared, &parcel, &format!("{}: {}", fault.code, fault.message));
                             match fault.kind {
                                 EntryFaultKind::Service if tries < retry::MAX_TRIES => {
                                     again.push(parcel);
@@ -283,12 +283,10 @@ async fn send(shared: &Shared, queue: &dyn Queue, parcels: Vec<Parcel>) -> Vec<E
                         work.push_front((rear, tries));
                         work.push_front((parcels, tries));
                     } else {
-                        let words = error.to_string();
-                        ended.extend(
-                            parcels
-                                .into_iter()
-                                .map(|parcel| (parcel, SendEnd::Refused(Reason::Refused, words.clone()))),
-                        );
+                        ended.extend(parcels.into_iter().map(|parcel| {
+                            let words = said(shared, &parcel, &error.to_string());
+                            (parcel, SendEnd::Refused(Reason::Refused, words))
+                        }));
                     }
                 }
                 _ => {
@@ -303,6 +301,14 @@ async fn send(shared: &Shared, queue: &dyn Queue, parcels: Vec<Parcel>) -> Vec<E
         }
     }
     ended
+}
+
+/// A destination's words about a message, as they may be noted: it may have quoted what the job redacts.
+fn said(shared: &Shared, parcel: &Parcel, words: &str) -> String {
+    match &parcel.content {
+        Content::Message(outgoing) => shared.rules.veil([(outgoing.body.as_str(), &outgoing.attributes)]).text(words),
+        Content::Envelope { .. } => words.to_owned(),
+    }
 }
 
 /// A call's failure in the midst of a run: resumable.

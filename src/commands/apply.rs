@@ -9,14 +9,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::job::Compiled;
-use super::{job, plan as planning, read_bytes, show, text_of, wiring};
+use super::{approve, job, plan as planning, read_bytes, show, text_of, wiring};
 use crate::apply::{self, Apply, Events, Options, Signal, Stop, Summary};
 use crate::aws::Aws;
 use crate::cli::{ApplyArgs, Format, PlanFormat};
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::journal::{Begun, Journal, Reader, RunSpec, SessionEnd, system_clock};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Approver, Plan};
 use crate::view::{output, progress, report};
 
 /// Requests of each kind under way at once, where the job does not say.
@@ -64,9 +64,9 @@ async fn plan_job(args: &ApplyArgs, text: &str, aws: &Aws, journal: &Path, stop:
             "nothing was touched; save a plan with `redrive plan JOB --out FILE` and apply that, or use --auto-approve",
         ));
     }
-    let plan = planning::make(aws, &compiled, &file, text, &args.sample, stop).await?;
+    let plan = planning::make(aws, &compiled, &file, text, None, &args.sample, stop).await?;
     if args.format == Format::Text {
-        show::show_plan(&plan, PlanFormat::Text, None)?;
+        show::show_plan(&plan, PlanFormat::Text, None, &[])?;
     }
     if args.auto_approve || !plan.refusals.is_empty() || ask(stop).await? {
         return Ok(Some(plan));
@@ -102,26 +102,27 @@ async fn ask(stop: &Stop) -> Result<bool> {
 async fn carry_out(args: &ApplyArgs, aws: &Arc<Aws>, plan: Plan, journal_path: &Path, stop: Stop) -> Result<Exit> {
     let Compiled { job, rules } = job::compile_or_show(&plan.job.file, &plan.job.text)?;
     let earlier = earlier(journal_path, &plan)?;
-    if earlier == Earlier::Finished {
+    if let Earlier::Finished = earlier {
         return finished(args, journal_path, plan.id());
     }
     if let Some(refusal) = plan.refusals.first() {
         return Err(Error::new(Kind::Guarded, format!("the plan speaks against itself: {}", refusal.text))
             .hint("nothing was touched; change the job or the queues, and plan again"));
     }
+    let approvers = approvers(args, &plan, &earlier)?;
     let source = wiring::source(aws, &job).await?;
     let attributes =
         source.attributes().await.map_err(|error| Error::from(error).and_hint("nothing was received or sent"))?;
     plan::check_fingerprint(&plan.source, &attributes)?;
     // A run that was begun in time may be finished; what is new must be in time.
-    if earlier == Earlier::None {
+    if let Earlier::None = earlier {
         plan::check_time(&plan, aws.server_time(source.url()).unwrap_or_else(jiff::Timestamp::now))?;
     }
     let opened = wiring::open(aws, &job, &rules, &plan).await?;
     let (meter, url) = (Arc::clone(aws), source.url().to_owned());
     let journal = Journal::open(journal_path, system_clock(move || meter.server_time(&url)))?;
     // Only now is it sure that nobody else is at work on it, or was until a moment ago.
-    if self::earlier(journal_path, &plan)? == Earlier::Finished {
+    if let Earlier::Finished = self::earlier(journal_path, &plan)? {
         return finished(args, journal_path, plan.id());
     }
     let spec = RunSpec {
@@ -129,6 +130,8 @@ async fn carry_out(args: &ApplyArgs, aws: &Arc<Aws>, plan: Plan, journal_path: &
         source_arn: plan.source.arn.clone(),
         job_sha256: plan.job.sha256.clone(),
         plan: plan::to_kept_text(&plan)?,
+        approvals: serde_json::to_string(&approvers)
+            .map_err(|error| Error::failed(format!("the approvals cannot be written as JSON: {error}")))?,
     };
     let begun = journal.begin(spec).await?;
     let outlets = match wiring::outlets(opened, &begun) {
@@ -169,17 +172,36 @@ async fn carry_out(args: &ApplyArgs, aws: &Arc<Aws>, plan: Plan, journal_path: &
 }
 
 /// What the journal knows of a plan's run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Earlier {
     None,
-    Begun,
+    /// With those who had approved it by then.
+    Begun(Vec<Approver>),
     Finished,
 }
 
 fn earlier(journal: &Path, plan: &Plan) -> Result<Earlier> {
     let runs = Reader::open(journal)?.map(|reader| reader.runs_like(plan.id())).transpose()?.unwrap_or_default();
-    let run = runs.iter().find(|run| run.name == plan.id());
-    Ok(run.map_or(Earlier::None, |run| if run.ended.is_some() { Earlier::Finished } else { Earlier::Begun }))
+    Ok(match runs.iter().find(|run| run.name == plan.id()) {
+        None => Earlier::None,
+        Some(run) if run.ended.is_some() => Earlier::Finished,
+        Some(run) => Earlier::Begun(super::runs::approvers(run)?),
+    })
+}
+
+/// Who approved the plan: by the files beside it, and by what the journal noted when the run was begun, for the plan of a run
+/// that goes on may no longer be at hand. Fails where they are fewer than asked for.
+fn approvers(args: &ApplyArgs, plan: &Plan, earlier: &Earlier) -> Result<Vec<Approver>> {
+    let approve::Found { mut approvers, others } = approve::found(&args.file, plan, args.allowed_signers.as_deref())?;
+    if let Earlier::Begun(noted) = earlier {
+        // What was not verified then does not become so by having been noted.
+        let counts = |noted: &&Approver| args.allowed_signers.is_none() || noted.key.is_some();
+        let is_new = |noted: &&Approver| approvers.iter().all(|found| found.by != noted.by);
+        let more: Vec<Approver> = noted.iter().filter(counts).filter(is_new).cloned().collect();
+        approvers.extend(more);
+    }
+    plan::require_approvals(plan, &approvers, args.require_approvals, &others)?;
+    Ok(approvers)
 }
 
 /// A run that is finished: its report, and nothing else is done.

@@ -14,12 +14,13 @@ use crate::cli::{ExplainArgs, Format};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::job::{DROP, Destination, ORIGIN};
-use crate::message::{Attribute, AttributeValue, Attributes, Message, MessageId, SystemAttributes};
-use crate::plan::{self, SampleOptions, sample, sampling_refusal, shown};
+use crate::message::{Attribute, AttributeValue, Attributes, Body, Message, MessageId, Outgoing, SystemAttributes};
+use crate::plan::{self, SampleOptions, Shown, sample, sampling_refusal};
 use crate::rule::{Decision, ExplainedCondition, Explanation, Setting, read_envelope};
 use crate::sqs::{Counts, QueueAttributes};
 use crate::target::{Target, TargetKind};
 use crate::view::explain::{Condition, Explained, Rule, Step};
+use crate::view::text::Style;
 use crate::view::{explain, output};
 
 /// What SQS takes at the most, in bytes.
@@ -37,7 +38,7 @@ pub(super) async fn explain(args: ExplainArgs) -> Result<Exit> {
         let explanation = compiled.rules.explain(&compiled.job, &message, &setting);
         let explained = put(&compiled, &message, &setting, explanation);
         match args.format {
-            Format::Text => output::out(&explain::text(&explained))?,
+            Format::Text => output::out(&explain::text(&explained, Style { colour: output::stdout_colour() }))?,
             Format::Json => output::json_line(&explained)?,
         }
     }
@@ -175,21 +176,27 @@ fn put(compiled: &Compiled, message: &Message, setting: &Setting, explanation: E
     let mut last = (message.body.clone(), message.attributes.clone());
     let transforms = steps.into_iter().map(|step| {
         let done = step.after.is_some();
-        let after = step.after.filter(|after| *after != last).map(|after| {
+        let after = step.after.filter(|after| *after != last).and_then(|after| {
             last = after;
-            shown(rules, &last.0, &last.1)
+            let outgoing = Outgoing {
+                body: Body::Changed(last.0.clone()),
+                attributes: last.1.clone(),
+                message_group_id: None,
+                message_deduplication_id: None,
+                trace_header: None,
+            };
+            Shown::of(rules, message, Some(&outgoing)).1
         });
         Step { transform: step.text, done, after }
     });
     let transforms: Vec<_> = transforms.collect();
-    let after = match &verdict.decision {
-        Decision::Send { outgoing, .. }
-            if outgoing.body.as_str() != message.body || outgoing.attributes != message.attributes =>
-        {
-            Some(shown(rules, outgoing.body.as_str(), &outgoing.attributes))
+    let changed = match &verdict.decision {
+        Decision::Send { outgoing, .. } => {
+            Some(outgoing).filter(|after| after.body.as_str() != message.body || after.attributes != message.attributes)
         }
         _ => None,
     };
+    let (before, after) = Shown::of(rules, message, changed);
     Explained {
         kind: "explanation",
         version: 1,
@@ -204,7 +211,7 @@ fn put(compiled: &Compiled, message: &Message, setting: &Setting, explanation: E
         exhausted: verdict.exhausted,
         reason,
         words,
-        before: shown(rules, &message.body, &message.attributes),
+        before,
         after,
         transforms,
     }

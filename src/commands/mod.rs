@@ -2,6 +2,7 @@
 //! plan, apply, and the views.
 
 mod apply;
+mod approve;
 mod check;
 mod explain;
 mod generate;
@@ -11,6 +12,7 @@ mod runs;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod show;
+mod signature;
 mod wiring;
 
 use std::fs::File;
@@ -47,6 +49,7 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Explain(args) => explain::explain(args).await,
         Command::Plan(args) => plan::plan(args).await,
         Command::Show(args) => show::show(&args),
+        Command::Approve(args) => approve::approve(&args),
         Command::Apply(args) => Box::pin(apply::apply(args, &journal)).await,
         Command::Runs(args) => runs::runs(&args, &journal),
         Command::Status(args) => runs::status(&args, &journal),

@@ -18,12 +18,12 @@ pub(super) async fn plan(args: PlanArgs) -> Result<Exit> {
     let reach = wiring::Reach::new(&args.reach).await?;
     let stop = Stop::default();
     apply::listen_for_signals(&stop)?;
-    let plan = make(&reach.aws, &compiled, &file, &text, &args.sample, &stop).await?;
+    let plan = make(&reach.aws, &compiled, &file, &text, args.author.as_deref(), &args.sample, &stop).await?;
     if let Some(out) = &args.out {
         plan::write(&plan, out)?;
     }
     let saved = args.out.as_ref().map(|out| out.display().to_string());
-    show::show_plan(&plan, args.format, saved.as_deref())?;
+    show::show_plan(&plan, args.format, saved.as_deref(), &[])?;
     Ok(if args.detailed_exitcode && would_move(&plan) { Exit::WouldMove } else { Exit::Done })
 }
 
@@ -33,6 +33,7 @@ pub(super) async fn make(
     compiled: &Compiled,
     file: &str,
     text: &str,
+    author: Option<&str>,
     sample: &SampleArgs,
     stop: &Stop,
 ) -> Result<Plan> {
@@ -55,6 +56,7 @@ pub(super) async fn make(
         rules,
         file,
         text,
+        author,
         source,
         destinations,
         opener: &opener,

@@ -7,7 +7,7 @@ use crate::cli::{Format, ReportArgs, ReportFormat, RunArgs, RunsArgs};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::journal::{Reader, RunRecord};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Approver, Plan};
 use crate::view::output;
 use crate::view::report::{self, Report};
 use crate::view::runs as view;
@@ -80,5 +80,13 @@ pub(super) fn load(reader: &Reader, record: RunRecord, most_troubles: usize) -> 
     let totals = Totals { requests: record.requests, elapsed_ms: record.elapsed_ms, ..Totals::default() };
     let figures = Figures::new(&plan, &reader.tally(&record.name)?, totals);
     let troubles = if most_troubles > 0 { reader.troubles(&record.name, most_troubles)? } else { Vec::new() };
-    Ok(Report { figures, troubles, plan, record })
+    let approvers = approvers(&record)?;
+    Ok(Report { figures, troubles, plan, approvers, record })
+}
+
+/// Who had approved the plan of a run when it was last begun.
+pub(super) fn approvers(record: &RunRecord) -> Result<Vec<Approver>> {
+    serde_json::from_str(&record.approvals).map_err(|error| {
+        Error::failed(format!("the approvals of run {} in the journal cannot be read: {error}", record.name))
+    })
 }

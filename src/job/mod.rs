@@ -37,7 +37,6 @@ pub use schema::{schema, schema_json};
 pub use template::{Placeholder, Template};
 pub use types::{
     Condition, DROP, Destination, FileDestination, InDoubt, Job, KEEP, Limits, MessageFact, ORIGIN, Origin,
-    PlanOptions, ReportOptions, Retry, Rule, S3Destination, Source, SqsDestination, Transform, TransformKind,
-    Unmatched,
+    PlanOptions, ReportOptions, Retry, Rule, S3Destination, Source, SqsDestination, Transform, Unmatched,
 };
 pub use values::{Age, Bound, Rate};

@@ -338,10 +338,10 @@ pub struct PlanOptions {
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReportOptions {
-    /// JSONPaths into bodies whose values are never shown or saved in examples.
+    /// JSONPaths into bodies whose values are never shown or noted, wherever in the message a transform carries them.
     #[serde(default)]
     pub redact: Vec<String>,
-    /// Message attributes whose values are never shown or saved in examples.
+    /// Message attributes whose values are never shown or noted, wherever in the message a transform carries them.
     #[serde(default)]
     pub redact_attributes: Vec<String>,
 }

@@ -42,6 +42,8 @@ pub struct RunRecord {
     pub requests: u64,
     /// Milliseconds, likewise.
     pub elapsed_ms: u64,
+    /// Who had approved the plan, as JSON.
+    pub approvals: String,
 }
 
 /// A message that somebody should look at: blocked, held, failed, or once in doubt.
@@ -69,7 +71,7 @@ pub struct Trouble {
 
 const RUN: &str =
     "SELECT run.name, queue.arn, run.job_sha256, run.plan, run.started, run.ended, run.outcome, run.requests,
-    run.elapsed_ms FROM run JOIN queue ON queue.id = run.source";
+    run.elapsed_ms, run.approvals FROM run JOIN queue ON queue.id = run.source";
 
 impl Reader {
     /// Opens an existing journal; `None` where there is none yet.
@@ -164,6 +166,7 @@ fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
         outcome: row.get(6)?,
         requests: row.get(7)?,
         elapsed_ms: row.get(8)?,
+        approvals: row.get(9)?,
     })
 }
 

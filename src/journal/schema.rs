@@ -79,6 +79,8 @@ CREATE TABLE lease (
 );
 CREATE INDEX lease_id ON lease (source, id);
 CREATE INDEX lease_until ON lease (until);
+", "
+ALTER TABLE run ADD COLUMN approvals TEXT NOT NULL DEFAULT '[]'; -- who approved the plan, as JSON
 "];
 
 /// Opens the journal for writing, creating it and its directory where there is none.

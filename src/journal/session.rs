@@ -27,8 +27,12 @@ impl Writer {
             })
         })?;
         self.table.run = run;
-        self.table
-            .sql(|c| c.execute("UPDATE run SET in_session = 1, ended = NULL, outcome = NULL WHERE id = ?1", [run]))?;
+        self.table.sql(|c| {
+            c.execute(
+                "UPDATE run SET in_session = 1, ended = NULL, outcome = NULL, approvals = ?2 WHERE id = ?1",
+                params![run, spec.approvals],
+            )
+        })?;
         self.load_tally()?;
         let in_doubt = self.recover()?;
         let doubtful = self.table.doubtful()?;

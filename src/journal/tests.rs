@@ -37,6 +37,7 @@ impl Place {
     async fn begin_at(&self, run: &str, clock: Clock) -> (Journal, Begun) {
         let journal = Journal::open(&self.path(), clock).expect("open");
         let spec = RunSpec {
+            approvals: "[]".to_owned(),
             name: run.to_owned(),
             source_arn: self.source_arn.to_owned(),
             job_sha256: "00".to_owned(),

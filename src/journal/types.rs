@@ -251,6 +251,8 @@ pub struct RunSpec {
     pub job_sha256: String,
     /// The plan document, without its examples.
     pub plan: String,
+    /// Who has approved it, as JSON; only kept and given back here.
+    pub approvals: String,
 }
 
 /// A run that was begun, with what an earlier session left behind.

@@ -38,6 +38,7 @@ pub(super) struct Input<'a> {
     pub(super) rules: &'a Rules,
     pub(super) file: &'a str,
     pub(super) text: &'a str,
+    pub(super) author: Option<&'a str>,
     pub(super) tool_version: &'a str,
     pub(super) now: Timestamp,
     pub(super) source: QueueAttributes,
@@ -60,7 +61,7 @@ pub(super) fn build(input: Input<'_>) -> Plan {
     let sent_after = job.source.sent_after.map(|bound| bound.resolve(now));
     let setting =
         Setting { now, sent_before, sent_after, run: RUN_TO_BE.to_owned(), source_arn: source.arn.clone(), targets };
-    let seen = Seen::look(&sampled.messages, size_limit(&setting.targets), expiry_edge(&source, now));
+    let seen = Seen::look(&sampled.messages, size_limit(&setting.targets), expiry_edge(&source, now), now);
     let (messages, whole_queue) = (sampled.messages.len() as u64, sampled.end == End::WholeQueue);
     let extent = Size::new(messages, if whole_queue { messages } else { source.counts.visible });
 
@@ -79,6 +80,7 @@ pub(super) fn build(input: Input<'_>) -> Plan {
         not_given_back: sampled.not_given_back,
         oldest: seen.oldest,
         newest: seen.newest,
+        ages: seen.ages(),
         not_json: seen.not_json,
         origins: seen.origins.iter().map(|(arn, n)| OriginCount { arn: arn.clone(), messages: *n }).collect(),
     };
@@ -104,6 +106,7 @@ pub(super) fn build(input: Input<'_>) -> Plan {
         format: FORMAT,
         digest: String::new(),
         tool_version: input.tool_version.to_owned(),
+        author: input.author.map(str::to_owned),
         created: now,
         expires: now.checked_add(expires_after).unwrap_or(Timestamp::MAX),
         job: JobText {

@@ -26,6 +26,8 @@ pub struct Plan {
     pub digest: String,
     /// The version of redrive that made it.
     pub tool_version: String,
+    /// Who made it, where that was said.
+    pub author: Option<String>,
     /// When it was made, by the server's clock.
     pub created: Timestamp,
     /// Until when it may be applied.
@@ -91,10 +93,24 @@ pub struct Sample {
     pub oldest: Option<Timestamp>,
     /// See `oldest`.
     pub newest: Option<Timestamp>,
+    /// How old they were at the time of the plan, from the youngest; without the empty ends.
+    pub ages: Vec<AgeCount>,
     /// How many bodies were not JSON.
     pub not_json: u64,
     /// How many came by a redrive policy from which queue (ARN; empty: no `DeadLetterQueueSourceArn`).
     pub origins: Vec<OriginCount>,
+}
+
+/// How many messages of the sample are of about one age.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgeCount {
+    /// At least so many seconds old.
+    pub from: u64,
+    /// Younger than this, in seconds; `None`: however old.
+    pub to: Option<u64>,
+    /// Messages of the sample.
+    pub messages: u64,
 }
 
 /// How many messages of the sample came from which queue.
@@ -217,10 +233,15 @@ pub struct Shown {
     pub attributes: Vec<String>,
 }
 
+/// The first twelve digits of a digest.
+pub(super) fn short(digest: &str) -> &str {
+    digest.strip_prefix("sha256:").and_then(|digits| digits.get(..12)).unwrap_or(digest)
+}
+
 impl Plan {
     /// The identity of the plan and of its run: the first twelve digits of the digest.
     pub fn id(&self) -> &str {
-        self.digest.strip_prefix("sha256:").and_then(|digits| digits.get(..12)).unwrap_or(&self.digest)
+        short(&self.digest)
     }
 
     /// The target with this ID.

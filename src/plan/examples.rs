@@ -3,11 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use super::document::{Example, Outcome, Shown};
-use crate::message::{Attribute, AttributeValue, Attributes, Message, Outgoing};
+use crate::message::{Attributes, Message, Outgoing};
 use crate::rule::Rules;
 use crate::target::RuleId;
 
@@ -57,13 +54,14 @@ impl<'a> Examples<'a> {
             }
             (false, _) => return,
         }
+        let (shown, after) = Shown::of(self.rules, before, changed);
         let example = Example {
             rule,
             outcome,
             message_id: before.id.to_string(),
             sent: before.system.sent_timestamp(),
-            before: shown(self.rules, &before.body, &before.attributes),
-            after: changed.map(|after| shown(self.rules, after.body.as_str(), &after.attributes)),
+            before: shown,
+            after,
             detail: detail.map(|detail| shorten(detail.to_owned(), MAX_DETAIL)),
         };
         kept.push((whole, example));
@@ -75,20 +73,24 @@ impl<'a> Examples<'a> {
     }
 }
 
-/// Body and attributes as they may be shown.
-pub fn shown(rules: &Rules, body: &str, attributes: &Attributes) -> Shown {
-    let attribute = |(name, attribute): (&String, &Attribute)| {
-        let value = if rules.redacts_attribute(name) {
-            "[redacted]".to_owned()
-        } else {
-            match &attribute.value {
-                AttributeValue::Text(text) => shorten(text.clone(), MAX_VALUE),
-                AttributeValue::Binary(bytes) => shorten(STANDARD.encode(bytes), MAX_VALUE),
-            }
+impl Shown {
+    /// A message before and after, as both may be shown: redacted as the job says, and shortened.
+    pub fn of(rules: &Rules, before: &Message, after: Option<&Outgoing>) -> (Self, Option<Self>) {
+        let after = after.map(|after| (after.body.as_str(), &after.attributes));
+        let before = (before.body.as_str(), &before.attributes);
+        let veil = rules.veil([before].into_iter().chain(after));
+        let shown = |(body, attributes): (&str, &Attributes)| Self {
+            body: shorten(veil.body(body), MAX_BODY),
+            attributes: attributes
+                .iter()
+                .map(|(name, attribute)| {
+                    let value = shorten(veil.attribute(name, &attribute.value), MAX_VALUE);
+                    format!("{name} ({}) = {value}", attribute.data_type)
+                })
+                .collect(),
         };
-        format!("{name} ({}) = {value}", attribute.data_type)
-    };
-    Shown { body: shorten(rules.redact_body(body), MAX_BODY), attributes: attributes.iter().map(attribute).collect() }
+        (shown(before), after.map(shown))
+    }
 }
 
 /// Cuts a text off at the end and says how much is missing.

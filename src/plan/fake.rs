@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::document::{
-    Cost, Example, FORMAT, Hazard, JobText, OriginCount, Outcome, OutcomeFigures, Plan, RuleFigures, Sample, Shown,
-    TYPE,
+    AgeCount, Cost, Example, FORMAT, Hazard, JobText, OriginCount, Outcome, OutcomeFigures, Plan, RuleFigures, Sample,
+    Shown, TYPE,
 };
 use super::stats::{Size, bound, estimate};
 use crate::journal::Sent;
@@ -272,6 +272,7 @@ pub(crate) fn plan() -> Plan {
         format: FORMAT,
         digest: String::new(),
         tool_version: "0.1.0".to_owned(),
+        author: Some("carol".to_owned()),
         created: at("2026-11-22T06:00:00Z"),
         expires: at("2026-11-23T06:00:00Z"),
         job: JobText {
@@ -296,6 +297,12 @@ pub(crate) fn plan() -> Plan {
             not_given_back: 0,
             oldest: Some(at("2026-11-19T06:11:02Z")),
             newest: Some(at("2026-11-22T05:58:40Z")),
+            ages: vec![
+                AgeCount { from: 60, to: Some(600), messages: 12 },
+                AgeCount { from: 600, to: Some(3600), messages: 0 },
+                AgeCount { from: 3600, to: Some(21_600), messages: 260 },
+                AgeCount { from: 21_600, to: Some(86_400), messages: 728 },
+            ],
             not_json: 31,
             origins: vec![
                 OriginCount { arn: attributes("orders").arn, messages: 990 },

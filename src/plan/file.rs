@@ -77,15 +77,16 @@ pub fn write(plan: &Plan, path: &Path) -> Result<()> {
         return Err(Error::usage(format!("{} is not a regular file", path.display()))
             .hint("give --out the name of a file; the plan was not written"));
     }
-    write_atomically(path, text.as_bytes()).map_err(|error| {
+    write_atomically(path, text.as_bytes(), 0o600).map_err(|error| {
         Error::failed(format!("the plan cannot be written to {}: {error}", path.display()))
             .hint("an older file of that name is as it was; all sampled messages were given back")
     })
 }
 
-fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
+/// Writes a file of this mode, as far as the umask allows it; an older one of that name stays until the new one is on disk.
+pub(super) fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (temporary, mut file) = create_beside(directory, path)?;
+    let (temporary, mut file) = create_beside(directory, path, mode)?;
     let written = file
         .write_all(content)
         .and_then(|()| file.sync_all())
@@ -100,12 +101,12 @@ fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// A new file in the same directory, so that the rename stays within one file system.
-fn create_beside(directory: &Path, path: &Path) -> io::Result<(PathBuf, File)> {
+fn create_beside(directory: &Path, path: &Path, mode: u32) -> io::Result<(PathBuf, File)> {
     let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names no file"))?;
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
     let mut number = 0;
     loop {
         let temporary = directory.join(format!(".{}.{}.{number}", name.to_string_lossy(), std::process::id()));

@@ -44,6 +44,8 @@ pub struct Request<'a> {
     pub file: &'a str,
     /// The job file's text.
     pub text: &'a str,
+    /// Who makes the plan, where that is known.
+    pub author: Option<&'a str>,
     /// The source queue.
     pub source: Arc<dyn Queue>,
     /// The job's destinations by name, in the job's order.
@@ -68,7 +70,8 @@ impl fmt::Debug for Request<'_> {
 
 /// Makes a plan and seals it. Whatever happens, what was received is given back.
 pub async fn make(request: Request<'_>) -> Result<Plan> {
-    let Request { job, rules, file, text, source, destinations, opener, clock, sample: mut options, .. } = request;
+    let Request { job, rules, file, text, author, source, destinations, opener, clock, sample: mut options, .. } =
+        request;
     let attributes = source.attributes().await.map_err(|error| untouched(error.into()))?;
     check_arn(&job.source.queue, &attributes)?;
     let mut targets = Vec::with_capacity(destinations.len());
@@ -105,7 +108,8 @@ pub async fn make(request: Request<'_>) -> Result<Plan> {
         targets.push(Target { destination: DROP.to_owned(), kind: TargetKind::Drop, queue: None, location: None });
     }
     let tool_version = env!("CARGO_PKG_VERSION");
-    let input = Input { job, rules, file, text, tool_version, now, source: attributes, targets, origins, sampled };
+    let input =
+        Input { job, rules, file, text, author, tool_version, now, source: attributes, targets, origins, sampled };
     Ok(build(input).seal())
 }
 

@@ -6,7 +6,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::document::AgeCount;
 use crate::message::Message;
+
+/// Where one age ends and the next begins, in seconds: a minute, ten, an hour, six, a day, three, a week, and the longest that
+/// SQS keeps a message. Fixed, so that the ages of two plans can be compared.
+const AGES: [u64; 8] = [60, 600, 3600, 21_600, 86_400, 259_200, 604_800, 1_209_600];
 
 /// Counts over the sampled messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,6 +22,8 @@ pub(super) struct Seen {
     pub(super) oldest: Option<Timestamp>,
     /// When the newest was sent.
     pub(super) newest: Option<Timestamp>,
+    /// Sent so long ago as [`AGES`] say, and longer.
+    ages: [u64; AGES.len() + 1],
     /// Bodies that are not JSON.
     pub(super) not_json: u64,
     /// By `DeadLetterQueueSourceArn`; empty where there is none.
@@ -39,16 +46,31 @@ pub(super) struct Seen {
 
 impl Seen {
     /// Looks at every message. `size_limit` is the smallest that a destination queue takes; what was sent before `expiring`
-    /// will be gone soon.
-    pub(super) fn look(messages: &[Message], size_limit: u64, expiring: Timestamp) -> Self {
+    /// will be gone soon. Ages count from `now`.
+    pub(super) fn look(messages: &[Message], size_limit: u64, expiring: Timestamp, now: Timestamp) -> Self {
         let mut seen = Self::default();
         for message in messages {
-            seen.take(message, size_limit, expiring);
+            seen.take(message, size_limit, expiring, now);
         }
         seen
     }
 
-    fn take(&mut self, message: &Message, size_limit: u64, expiring: Timestamp) {
+    /// How many are of which age; without the empty ends.
+    pub(super) fn ages(&self) -> Vec<AgeCount> {
+        let age = |(position, messages): (usize, &u64)| AgeCount {
+            from: position.checked_sub(1).map_or(0, |before| AGES[before]),
+            to: AGES.get(position).copied(),
+            messages: *messages,
+        };
+        let is_empty = |age: &AgeCount| age.messages == 0;
+        let mut ages: Vec<AgeCount> = self.ages.iter().enumerate().map(age).skip_while(is_empty).collect();
+        while ages.last().is_some_and(is_empty) {
+            ages.pop();
+        }
+        ages
+    }
+
+    fn take(&mut self, message: &Message, size_limit: u64, expiring: Timestamp, now: Timestamp) {
         let size = message.size() as u64;
         self.bytes += size;
         self.near_limit += u64::from(size > size_limit / 10 * 9);
@@ -56,6 +78,8 @@ impl Seen {
             self.oldest = Some(self.oldest.map_or(sent, |oldest| oldest.min(sent)));
             self.newest = Some(self.newest.map_or(sent, |newest| newest.max(sent)));
             self.expiring += u64::from(sent < expiring);
+            let age = u64::try_from(now.duration_since(sent).as_secs()).unwrap_or(0);
+            self.ages[AGES.partition_point(|end| *end <= age)] += 1;
         }
         let origin = message.system.dead_letter_queue_source_arn().unwrap_or_default();
         *self.origins.entry(origin.to_owned()).or_default() += 1;
@@ -86,7 +110,7 @@ mod tests {
     use crate::message::Attribute;
 
     fn seen(messages: &[Message]) -> Seen {
-        Seen::look(messages, 1000, at("2026-11-01T00:00:02Z"))
+        Seen::look(messages, 1000, at("2026-11-01T00:00:02Z"), at("2026-11-01T00:10:05Z"))
     }
 
     #[test]
@@ -101,6 +125,8 @@ mod tests {
         assert_eq!(seen.bytes, 905);
         assert_eq!((seen.near_limit, seen.expiring, seen.not_json), (1, 1, 1));
         assert_eq!((seen.oldest, seen.newest), (Some(at("2026-11-01T00:00:01Z")), Some(at("2026-11-01T00:00:09Z"))));
+        let age = |from, to, messages| AgeCount { from, to: Some(to), messages };
+        assert_eq!(seen.ages(), [age(60, 600, 1), age(600, 3600, 2)]);
     }
 
     #[test]

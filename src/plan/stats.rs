@@ -1,28 +1,30 @@
 //! From a sample to the queue: intervals that say how little a sample knows, and the bounds that apply must not pass.
 //! Pure arithmetic over counts; it knows nothing of messages or queues.
 //!
-//! For `hits` among `n` messages looked at, out of `N` in the queue, the interval is Wilson's, with the finite-population
-//! correction put into the quantile, because the `n` were taken without putting back:
+//! The interval is exact, as that of Clopper and Pearson, for a finite population: of `n` messages looked at, out of `N`, without
+//! putting back, `hits` were of one kind. Its upper end is the largest number `K` of that kind in the queue with which a sample
+//! of `n` holds no more than `hits` with more than half of the probability that is left to error:
 //!
 //! ```text
-//! p = hits / n        f = (N - n) / (N - 1)        q = z² f
-//!
-//!          p + q/2n  ±  sqrt( q (p (1 - p) / n  +  q / 4n²) )
-//! share =  --------------------------------------------------
-//!                             1 + q/n
+//! P(X <= hits) > tail,    P(X = x) = C(K, x) C(N - K, n - x) / C(N, n)
 //! ```
 //!
-//! Its ends times `N` are rounded outwards and then cut to what is certain: the hits are there, and so are the others. With
-//! `n = N`, `f` is zero and the interval is the count itself; with no hits it still has an upper end. The one assumption is
-//! that SQS hands out messages without regard to their content; a FIFO queue does not, and the plan says so as a hazard.
+//! The lower end is the same for the messages of the other kind. So it holds the truth at least as often as it says, however
+//! small the sample and however rare the kind: no hits among 30 still mean up to a tenth of the queue. With `n = N` it is
+//! the count itself. The one assumption is that SQS hands out messages without regard to their content; a FIFO queue does
+//! not, and the plan says so as a hazard.
 
 use super::document::Estimate;
 
-/// The two-sided 95 % quantile of the normal distribution: for what is shown.
-pub(super) const Z_95: f64 = 1.959_963_984_540_054;
+/// What lies beyond each end of a 95 % interval: for what is shown.
+pub(super) const TAIL_95: f64 = 0.05 / 2.0;
 
-/// The two-sided 99.9 % quantile: for bounds.
-pub(super) const Z_999: f64 = 3.290_526_731_491_926;
+/// What lies beyond each end of a 99.9 % interval: for bounds. A rule whose plan is right passes its bound by chance less often
+/// than once in two thousand plans.
+pub(super) const TAIL_999: f64 = 0.001 / 2.0;
+
+/// Larger queues are computed as one of this size: their factorials would leave no digits for the probabilities.
+const MOST: u64 = 1 << 30;
 
 /// The least that a bound lies above the figure it is made from, in messages.
 pub(super) const MIN_TOLERANCE: u64 = 10;
@@ -54,38 +56,93 @@ impl Size {
     }
 }
 
-/// The interval of the number of messages in the queue of which the sample holds `hits`.
-pub(super) fn interval(hits: u64, size: Size, z: f64) -> (u64, u64) {
-    let hits = hits.min(size.sampled);
+/// The interval of the number of messages in the queue of which the sample holds `hits`, with a probability of `tail` beyond
+/// each end.
+pub(super) fn interval(hits: u64, size: Size, tail: f64) -> (u64, u64) {
+    let Size { sampled, population } = size;
+    let hits = hits.min(sampled);
+    let others = sampled - hits;
     if size.is_exact() {
         return (hits, hits);
     }
-    if size.sampled == 0 {
-        return (0, size.population);
+    if sampled == 0 || sampled > MOST {
+        return (hits, population - others);
     }
-    let (n, population) = (float(size.sampled), float(size.population));
-    let p = float(hits) / n;
-    let q = z * z * (population - n) / (population - 1.0);
-    let centre = p + q / (2.0 * n);
-    let half = (q * (p * (1.0 - p) / n + q / (4.0 * n * n))).sqrt();
-    let scale = population / (1.0 + q / n);
-    let others = size.sampled - hits;
-    let low = integer(((centre - half) * scale).floor()).max(hits);
-    let high = integer(((centre + half) * scale).ceil()).min(size.population - others);
-    // Rounding of very large floats may pass the certain ends; they win.
-    (low.min(high), high.max(hits))
+    let computed = Size { sampled, population: population.min(MOST) };
+    let scaled = |number: u64, round: u64| {
+        let scaled =
+            (u128::from(number) * u128::from(population) + u128::from(round)) / u128::from(computed.population);
+        u64::try_from(scaled).unwrap_or(u64::MAX)
+    };
+    let low = scaled(computed.population - computed.most(others, tail), 0);
+    let high = scaled(computed.most(hits, tail), computed.population - 1);
+    // Rounding of a scaled number may pass the certain ends; they win.
+    (low.clamp(hits, population - others), high.clamp(hits, population - others))
+}
+
+impl Size {
+    /// The most messages of one kind that the queue can hold, where a sample holds `hits` of them.
+    fn most(self, hits: u64, tail: f64) -> u64 {
+        // Below, the sample is surely possible; above, it holds more others than the queue.
+        let (mut possible, mut end) = (hits, self.population - (self.sampled - hits) + 1);
+        while end - possible > 1 {
+            let middle = possible + (end - possible) / 2;
+            if self.is_likelier(hits, middle, tail) { possible = middle } else { end = middle }
+        }
+        possible
+    }
+
+    /// Whether a sample holds no more than `hits` of `kind` messages in the queue with a probability above `tail`.
+    fn is_likelier(self, hits: u64, kind: u64, tail: f64) -> bool {
+        let (n, all, kind) = (float(self.sampled), float(self.population), float(kind));
+        let mut x = float(hits);
+        if x >= n * kind / all {
+            // The median lies between the two whole numbers beside the mean.
+            return true;
+        }
+        let mut term = (ln_choose(kind, x) + ln_choose(all - kind, n - x) - ln_choose(all, n)).exp();
+        let mut sum = term;
+        // Below the mean each term is smaller than the one before it.
+        while sum <= tail && x > 0.0 && term > sum * f64::EPSILON {
+            term *= x * (all - kind - n + x) / ((kind - x + 1.0) * (n - x + 1.0));
+            sum += term;
+            x -= 1.0;
+        }
+        sum > tail
+    }
+}
+
+/// The logarithm of the number of ways to take `k` out of `n`.
+fn ln_choose(n: f64, k: f64) -> f64 {
+    ln_factorial(n) - ln_factorial(k) - ln_factorial(n - k)
+}
+
+/// Stirling's series; the few small numbers for which it is not precise are multiplied.
+fn ln_factorial(n: f64) -> f64 {
+    if n < 16.0 {
+        let (mut product, mut factor) = (1.0, 2.0);
+        while factor <= n {
+            product *= factor;
+            factor += 1.0;
+        }
+        return product.ln();
+    }
+    let inverse = 1.0 / n;
+    let square = inverse * inverse;
+    let series = inverse * (1.0 / 12.0 - square * (1.0 / 360.0 - square / 1260.0));
+    n * n.ln() - n + 0.5 * (std::f64::consts::TAU * n).ln() + series
 }
 
 /// The projection of `hits` on the queue, with its 95 % interval.
 pub(super) fn estimate(hits: u64, size: Size) -> Estimate {
-    let (low, high) = interval(hits, size, Z_95);
+    let (low, high) = interval(hits, size, TAIL_95);
     Estimate { sampled: hits, total: project(hits, size).clamp(low, high), low, high }
 }
 
 /// The most messages that may leave by a rule of which the sample holds `hits`: the upper end of the 99.9 % interval, or the
 /// exact count, and `tolerance` percent of it, at least [`MIN_TOLERANCE`].
 pub(super) fn bound(hits: u64, size: Size, tolerance: u32) -> u64 {
-    let (_, high) = interval(hits, size, Z_999);
+    let (_, high) = interval(hits, size, TAIL_999);
     let margin = u128::from(high) * u128::from(tolerance);
     let margin = u64::try_from(margin.div_ceil(100)).unwrap_or(u64::MAX);
     high.saturating_add(margin.max(MIN_TOLERANCE))
@@ -104,15 +161,6 @@ pub(super) fn project(amount: u64, size: Size) -> u64 {
 #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 messages the last digits of an estimate mean nothing")]
 fn float(count: u64) -> f64 {
     count as f64
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the cast saturates, which is what an estimate needs at both ends"
-)]
-fn integer(value: f64) -> u64 {
-    value as u64
 }
 
 #[cfg(test)]
@@ -149,18 +197,68 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_is_wilsons() {
-        // Newcombe (1998): 81 of 263 gives 0.2553 to 0.3662; here in a population that is as good as endless.
-        let (low, high) = interval(81, Size::new(263, 1_000_000_000), Z_95);
-        assert!((255_250_000..255_350_000).contains(&low), "{low}");
-        assert!((366_150_000..366_250_000).contains(&high), "{high}");
+    fn the_interval_is_that_of_clopper_and_pearson() {
+        // Newcombe (1998), method 5; here in a population that is as good as endless.
+        for (hits, sampled, low, high) in [
+            (81, 263, 0.2527, 0.3676),
+            (15, 148, 0.0578, 0.1617),
+            (0, 20, 0.0, 0.1684),
+            (1, 29, 0.0009, 0.1776),
+            (29, 29, 0.8806, 1.0),
+        ] {
+            let all = 1_000_000_000;
+            let found = interval(hits, Size::new(sampled, all), TAIL_95);
+            let share = |number: u64| (float(number) / float(all) * 10_000.0).round() / 10_000.0;
+            assert_eq!((share(found.0), share(found.1)), (low, high), "{hits} of {sampled}");
+        }
+        // By hand: of 4 messages 2 were looked at, and none was of the kind. Were 1 of the 4, that would happen in half of all
+        // samples; were 2, in one of six; 3 cannot be.
+        assert_eq!(interval(0, Size::new(2, 4), TAIL_95), (0, 2));
+        assert_eq!(interval(0, Size::new(2, 4), 0.17), (0, 1));
+    }
+
+    /// The probability of each number of hits, by multiplying out.
+    fn chances(kind: u64, size: Size) -> impl Iterator<Item = (u64, f64)> {
+        let (n, all) = (size.sampled, size.population);
+        let possible = n.saturating_sub(all - kind)..=n.min(kind);
+        possible.map(move |hits| {
+            let mut chance = 1.0;
+            for drawn in 0..n {
+                let (from, left) = if drawn < hits { (kind, drawn) } else { (all - kind, drawn - hits) };
+                chance *= float(from - left) / float(all - drawn);
+                if drawn < hits {
+                    chance *= float(n - drawn) / float(hits - drawn);
+                }
+            }
+            (hits, chance)
+        })
+    }
+
+    #[test]
+    fn a_bound_is_passed_by_chance_less_often_than_once_in_a_thousand_plans() {
+        for (sampled, population) in [(1, 50), (5, 50), (30, 1_000), (100, 1_000), (100, 40_000)] {
+            let size = Size::new(sampled, population);
+            let shown: Vec<_> = (0..=sampled).map(|hits| interval(hits, size, TAIL_95)).collect();
+            let bounds: Vec<_> = (0..=sampled).map(|hits| interval(hits, size, TAIL_999).1).collect();
+            for kind in (0..=population).step_by(usize::try_from(population / 50).expect("small")) {
+                let (mut missed, mut passed, mut all) = (0.0, 0.0, 0.0);
+                for (hits, chance) in chances(kind, size) {
+                    let at = usize::try_from(hits).expect("small");
+                    all += chance;
+                    missed += if (shown[at].0..=shown[at].1).contains(&kind) { 0.0 } else { chance };
+                    passed += if kind > bounds[at] { chance } else { 0.0 };
+                }
+                assert!((all - 1.0).abs() < 1e-9, "{all}");
+                assert!(missed <= 0.05 && passed <= 0.0005, "{kind} of {population}: {missed} {passed}");
+            }
+        }
     }
 
     #[test]
     fn the_correction_narrows_with_the_share_that_was_seen() {
         let widths: Vec<u64> = [10_000, 2_000, 1_250, 1_010]
             .into_iter()
-            .map(|population| interval(500, Size::new(1_000, population), Z_95))
+            .map(|population| interval(500, Size::new(1_000, population), TAIL_95))
             .map(|(low, high)| high - low)
             .collect();
         assert!(widths.is_sorted_by(|wide, narrow| wide > narrow), "{widths:?}");
@@ -178,7 +276,7 @@ mod tests {
     #[test]
     fn the_ends_of_the_integers_saturate() {
         assert_eq!(bound(u64::MAX, Size::new(u64::MAX, u64::MAX), u32::MAX), u64::MAX);
-        let (low, high) = interval(1, Size::new(2, u64::MAX), Z_95);
+        let (low, high) = interval(1, Size::new(2, u64::MAX), TAIL_95);
         assert!(low >= 1 && high < u64::MAX);
         assert_eq!(project(u64::MAX, Size::new(1, u64::MAX)), u64::MAX);
     }
@@ -208,12 +306,11 @@ mod tests {
     fn the_intervals_hold_the_truth_as_often_as_they_say() {
         for (population, truth) in [(1_000, 10), (1_000, 300), (5_000, 2_500), (5_000, 4_950), (50_000, 500)] {
             let shown = coverage(population, truth, |hits, size| {
-                let (low, high) = interval(hits, size, Z_95);
+                let (low, high) = interval(hits, size, TAIL_95);
                 (low..=high).contains(&truth)
             });
             assert!(shown >= 0.93, "{truth} of {population}: {shown}");
-            // Passing the bound must be drift, not bad luck. Near 0 % and 100 % the interval alone holds a little less often
-            // than it says; the tolerance more than makes up for it.
+            // Passing the bound must be drift, not bad luck.
             let bounded = coverage(population, truth, |hits, size| truth <= bound(hits, size, DEFAULT_TOLERANCE));
             assert!(bounded >= 0.999, "{truth} of {population}: {bounded}");
         }
@@ -227,7 +324,7 @@ mod tests {
             let figure = estimate(hits, size);
             prop_assert!(hits <= figure.low && figure.low <= figure.total && figure.total <= figure.high);
             prop_assert!(figure.high <= size.population() - (sampled - hits));
-            let (low, high) = interval(hits, size, Z_999);
+            let (low, high) = interval(hits, size, TAIL_999);
             prop_assert!(low <= figure.low && figure.high <= high);
             prop_assert!(bound(hits, size, tolerance) >= high);
         }
@@ -235,7 +332,7 @@ mod tests {
         #[test]
         fn more_hits_never_lower_the_ends(hits in 0_u64..500, rest in 0_u64..100_000) {
             let size = Size::new(500, 500 + rest);
-            let (fewer, more) = (interval(hits, size, Z_95), interval(hits + 1, size, Z_95));
+            let (fewer, more) = (interval(hits, size, TAIL_95), interval(hits + 1, size, TAIL_95));
             prop_assert!(fewer.0 <= more.0 && fewer.1 <= more.1);
         }
     }

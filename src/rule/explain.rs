@@ -8,7 +8,7 @@ use super::filter::{Condition, Subject, Test};
 use super::jq::Trouble;
 use super::{Rules, Setting, Verdict, json, transform};
 use crate::job::{self, Job, MessageFact};
-use crate::message::{Attribute, AttributeValue, Attributes, Message};
+use crate::message::{Attributes, Message};
 
 /// Characters of a value that are shown, and values of a path.
 const MAX_VALUE: usize = 80;
@@ -89,6 +89,7 @@ impl Rules {
             parts = members.iter().zip(written).map(|(member, text)| self.asked(member, text, subject)).collect();
         };
         let message = subject.message;
+        let veil = self.veil([(message.body.as_str(), &message.attributes)]);
         let found = match condition {
             Condition::Any(members) => {
                 group(members, written.any.as_deref().unwrap_or_default());
@@ -113,7 +114,7 @@ impl Rules {
                         nodes += 1;
                         fits |= test.fits(node);
                     });
-                    let shown = json::parse(&self.redact_body(&message.body)).unwrap_or_default();
+                    let shown = json::parse(&veil.body(&message.body)).unwrap_or_default();
                     let mut values = Vec::new();
                     path.each(&shown, |node| values.push(short(&node.to_string())));
                     found_in_body(nodes, &values, fits, test)
@@ -121,8 +122,10 @@ impl Rules {
             },
             Condition::Attribute(name, _) => match message.attributes.get(name) {
                 None => "there is no such attribute".to_owned(),
-                Some(_) if self.redacts_attribute(name) => "found [redacted]".to_owned(),
-                Some(attribute) => found_in_attribute(attribute),
+                Some(attribute) => {
+                    let value = veil.attribute(name, &attribute.value);
+                    format!("found {} ({})", short(&value), attribute.data_type)
+                }
             },
             Condition::System(name, _) => message
                 .system
@@ -130,7 +133,7 @@ impl Rules {
                 .map_or_else(|| "the message has none".to_owned(), |text| format!("found {}", short(text))),
             Condition::Fact(fact, _) => match fact {
                 MessageFact::Id => format!("it is {}", message.id.as_str()),
-                MessageFact::Text => format!("it is {}", short(&self.redact_body(&message.body))),
+                MessageFact::Text => format!("it is {}", short(&veil.body(&message.body))),
                 MessageFact::Size => format!("it is {} bytes", message.size()),
                 MessageFact::IsJson => format!("it is {}", subject.is_json()),
             },
@@ -162,16 +165,12 @@ fn steps(
         let done =
             transform::apply(std::slice::from_ref(transform), is_json, body, attributes, &message.system, context);
         let text = inline(written);
-        match done {
-            Ok((after, with)) => {
-                (body, attributes) = (after.as_str().to_owned(), with);
-                steps.push(ExplainedStep { text, after: Some((body.clone(), attributes.clone())) });
-            }
-            Err(_) => {
-                steps.push(ExplainedStep { text, after: None });
-                break;
-            }
-        }
+        let Ok((after, with)) = done else {
+            steps.push(ExplainedStep { text, after: None });
+            break;
+        };
+        (body, attributes) = (after.as_str().to_owned(), with);
+        steps.push(ExplainedStep { text, after: Some((body.clone(), attributes.clone())) });
     }
     steps
 }
@@ -190,13 +189,6 @@ fn found_in_body(nodes: usize, values: &[String], fits: bool, test: &Test) -> St
         found = format!("{found}; the test is for {wanted}");
     }
     found
-}
-
-fn found_in_attribute(attribute: &Attribute) -> String {
-    match &attribute.value {
-        AttributeValue::Text(text) => format!("found {} ({})", short(text), attribute.data_type),
-        AttributeValue::Binary(bytes) => format!("found {} bytes ({})", bytes.len(), attribute.data_type),
-    }
 }
 
 /// A value in one line, cut where it is long.

@@ -39,9 +39,10 @@ pub use self::explain::{ExplainedCondition, ExplainedRule, ExplainedStep, Explan
 use self::filter::{Condition, Subject};
 pub use self::json::is_json;
 use self::redact::Redaction;
+pub use self::redact::Veil;
 use self::transform::Transform;
 use crate::job::{DROP, Job, ORIGIN, Placeholder, Problem, Template};
-use crate::message::{Message, Outgoing};
+use crate::message::{Attributes, Message, Outgoing};
 use crate::target::{Reason, RuleId, Target, TargetId};
 
 /// A job's rules, cap and templates, compiled.
@@ -187,6 +188,8 @@ impl Rules {
         if let Some(reason) = setting.out_of_scope(&message) {
             return Verdict { rule: RuleId::OUT_OF_SCOPE, exhausted: false, decision: Decision::Keep(reason) };
         }
+        // What is blocked is written about, and by then the message has gone into its transforms.
+        let original = self.redaction.is_on().then(|| (message.body.clone(), message.attributes.clone()));
         let subject = Subject::new(&message, setting.now, setting.source_queue());
         let matches = |rule: &&CompiledRule| rule.when.iter().all(|condition| condition.holds(&subject));
         let rule = self.ordered.iter().find(|rule| matches(rule) || subject.gave_up());
@@ -199,11 +202,10 @@ impl Rules {
         let mut changes = Changes { transforms, body_is_json, counter: None };
         let context = Context::new(&message, &self.job, self.rule_name(id), setting);
         let mut chosen = self.choose(to, &message.system, setting, keeps);
+        let mut exhausted = false;
         if subject.gave_up() {
             chosen = Err(Blocked::new(Reason::JqGaveUp, "a jq condition"));
-        }
-        let mut exhausted = false;
-        if let Some(cap) = &self.cap
+        } else if let Some(cap) = &self.cap
             && self.is_bound_for_a_queue(to, &message)
         {
             match cap.count(&message.attributes) {
@@ -219,7 +221,10 @@ impl Rules {
         }
         let decision = chosen
             .and_then(|chosen| carry_out(&chosen, message, changes, &context, exhausted))
-            .unwrap_or_else(|Blocked { reason, detail }| Decision::Block { reason, detail });
+            .unwrap_or_else(|Blocked { reason, detail }| {
+                let versions = original.iter().map(|(body, attributes)| (body.as_str(), attributes));
+                Decision::Block { reason, detail: self.veil(versions).text(&detail) }
+            });
         Verdict { rule: id, exhausted, decision }
     }
 
@@ -274,15 +279,10 @@ impl Rules {
         }
     }
 
-    /// A body as plans and reports may show it: what `[report] redact` addresses is replaced. Without redaction it is the
-    /// body itself; with it, JSON is written anew and anything else is withheld.
-    pub fn redact_body(&self, body: &str) -> String {
-        self.redaction.body(body)
-    }
-
-    /// Whether the value of this message attribute must not be shown.
-    pub fn redacts_attribute(&self, name: &str) -> bool {
-        self.redaction.attributes.contains(name)
+    /// What hides the secrets of one message, as `[report]` names them, in these versions of it (bodies with their attributes)
+    /// and in words about it. Without redaction it changes nothing.
+    pub fn veil<'v>(&self, versions: impl IntoIterator<Item = (&'v str, &'v Attributes)>) -> Veil<'_> {
+        self.redaction.veil(versions)
     }
 }
 

@@ -156,7 +156,8 @@ fn jq(program: &Program, allow_duplicate_keys: bool, text: &str, bound: Bound<'_
         Trouble::Failed(what) => Blocked::new(Reason::TransformFailed, format!("jq: {what}")),
         Trouble::GaveUp => Blocked::new(Reason::JqGaveUp, "a jq transform"),
     })?;
-    Ok((value != body.to_string()).then_some(value))
+    let unchanged = body.to_string();
+    Ok((value != unchanged).then_some(value))
 }
 
 fn blocked(fault: Fault, path: &str) -> Blocked {

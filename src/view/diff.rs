@@ -1,13 +1,22 @@
-//! A message before and after, as a diff: JSON bodies are laid out line by line first, then the message attributes follow. Pure;
-//! the lines still hold text from outside and are neutralised where they are shown.
+//! A message before and after, as a diff: JSON bodies are laid out line by line first, then the message attributes follow; in
+//! lines that were changed, the words that differ are marked. Pure. What comes out can be shown: it is neutral and shortened.
 
 use serde::de::IgnoredAny;
-use similar::{ChangeTag, TextDiff};
+use similar::{ChangeTag, DiffOp, TextDiff};
 
+use super::text::{Style, neutral};
 use crate::plan::Shown;
+use crate::words::count;
 
 /// Unchanged lines that are shown around a change.
 const CONTEXT: usize = 2;
+
+/// Lines at most, where something changes and where nothing does; the whole of it is in the plan's JSON.
+const CHANGED_LINES: usize = 24;
+const UNCHANGED_LINES: usize = 10;
+
+/// Characters of a line at most.
+const WIDTH: usize = 160;
 
 /// What a line of a diff is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,77 +31,200 @@ pub(super) enum Kind {
     Gap,
 }
 
-impl Kind {
-    /// The line's first character; the diff reads without colour.
-    pub(super) fn mark(self) -> char {
-        match self {
-            Self::Same => ' ',
-            Self::Removed => '-',
-            Self::Added => '+',
-            Self::Gap => '@',
+/// A line of a diff, in pieces, each with whether it is what differs from the line on the other side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    kind: Kind,
+    pieces: Vec<(String, bool)>,
+}
+
+impl Line {
+    fn new(kind: Kind, text: impl Into<String>) -> Self {
+        Self { kind, pieces: vec![(text.into(), false)] }
+    }
+
+    /// For a page that colours it itself, or for none: the first character says what the line is.
+    pub(super) fn plain(&self) -> String {
+        self.painted(Style::PLAIN)
+    }
+
+    /// For a terminal. It reads without colour.
+    pub(super) fn painted(&self, style: Style) -> String {
+        let paint = |text: &str, differs: bool| match (self.kind, differs) {
+            (Kind::Same, _) => text.to_owned(),
+            (Kind::Removed, false) => style.red(text).into_owned(),
+            (Kind::Removed, true) => style.red_strong(text).into_owned(),
+            (Kind::Added, false) => style.green(text).into_owned(),
+            (Kind::Added, true) => style.green_strong(text).into_owned(),
+            (Kind::Gap, _) => style.dim(text).into_owned(),
+        };
+        let mark = match self.kind {
+            Kind::Same => "  ",
+            Kind::Removed => "- ",
+            Kind::Added => "+ ",
+            Kind::Gap => "@ ",
+        };
+        let mut painted = paint(mark, false);
+        for (text, differs) in &self.pieces {
+            painted.push_str(&paint(text, *differs));
         }
+        painted
+    }
+
+    /// Made neutral, and cut where it is too long.
+    fn shortened(self) -> Self {
+        let (mut left, mut cut) = (WIDTH, 0);
+        let mut pieces: Vec<(String, bool)> = Vec::with_capacity(self.pieces.len());
+        for (text, differs) in self.pieces {
+            let text = neutral(&text).into_owned();
+            let length = text.chars().count();
+            if length <= left {
+                pieces.push((text, differs));
+            } else {
+                pieces.push((text.chars().take(left).collect(), differs));
+                cut += length - left;
+            }
+            left = left.saturating_sub(length);
+        }
+        if cut > 0 {
+            pieces.push((format!(" [{} more]", count(cut as u64, "character")), false));
+        }
+        Self { pieces, ..self }
     }
 }
 
-/// A line of a diff.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
-    pub(super) kind: Kind,
-    pub(super) text: String,
+/// What changes between before and after, or the message that stays as it is: as many lines of it as are shown.
+pub(super) fn lines(before: &Shown, after: Option<&Shown>) -> Vec<Line> {
+    let (mut lines, most) = match after {
+        Some(after) => (changes(before, after), CHANGED_LINES),
+        None => (laid_out(before).0.into_iter().map(|text| Line::new(Kind::Same, text)).collect(), UNCHANGED_LINES),
+    };
+    let hidden = lines.len().saturating_sub(most);
+    if hidden > 1 {
+        lines.truncate(most);
+        lines.push(Line::new(Kind::Gap, format!("{} more", count(hidden as u64, "line"))));
+    }
+    lines.into_iter().map(Line::shortened).collect()
 }
 
-/// What changes between before and after.
-pub(super) fn changes(before: &Shown, after: &Shown) -> Vec<Line> {
-    let (old, new) = (lines(before), lines(after));
-    let (old, new): (Vec<&str>, Vec<&str>) =
-        (old.iter().map(String::as_str).collect(), new.iter().map(String::as_str).collect());
-    let diff = TextDiff::from_slices(&old, &new);
+fn changes(before: &Shown, after: &Shown) -> Vec<Line> {
+    let ((old, old_is_json), (new, new_is_json)) = (laid_out(before), laid_out(after));
+    // A comma behind a value of laid out JSON only says that another follows: that is no change of this one.
+    let key = |line: &String| match line.strip_suffix(',') {
+        Some(value) if old_is_json && new_is_json => value.to_owned(),
+        _ => line.clone(),
+    };
+    let (old_keys, new_keys): (Vec<String>, Vec<String>) =
+        (old.iter().map(key).collect(), new.iter().map(key).collect());
+    let (old_slices, new_slices) = (slices(&old_keys), slices(&new_keys));
+    let diff = TextDiff::from_slices(&old_slices, &new_slices);
     let mut shown = Vec::new();
     let mut next = 0;
     for group in diff.grouped_ops(CONTEXT) {
         let start = group.first().map_or(0, |op| op.old_range().start);
         gap(start.saturating_sub(next), &mut shown);
         for op in &group {
-            shown.extend(diff.iter_changes(op).map(|change| Line {
-                kind: match change.tag() {
-                    ChangeTag::Equal => Kind::Same,
-                    ChangeTag::Delete => Kind::Removed,
-                    ChangeTag::Insert => Kind::Added,
-                },
-                text: change.value().to_owned(),
-            }));
-            next = op.old_range().end;
+            let (from, to) = (op.old_range(), op.new_range());
+            next = from.end;
+            match op {
+                DiffOp::Equal { .. } => {
+                    shown.extend(new[to].iter().map(|text| Line::new(Kind::Same, text)));
+                }
+                _ => pair(&old[from], &new[to], &mut shown),
+            }
         }
     }
     if shown.is_empty() {
         // Both were cut off before the first difference, or what differs is redacted.
-        return vec![Line { kind: Kind::Gap, text: "it changes where it is not shown".to_owned() }];
+        return vec![Line::new(Kind::Gap, "it changes where it is not shown")];
     }
     gap(old.len().saturating_sub(next), &mut shown);
     shown
 }
 
-/// A message that stays as it is, whole.
-pub(super) fn whole(message: &Shown) -> Vec<Line> {
-    lines(message).into_iter().map(|text| Line { kind: Kind::Same, text }).collect()
+/// Lines that stand where others stood. The first of one side is taken for what became of the first of the other, and so on.
+fn pair(old: &[String], new: &[String], shown: &mut Vec<Line>) {
+    let (mut removed, mut added) = (Vec::with_capacity(old.len()), Vec::with_capacity(new.len()));
+    for position in 0..old.len().max(new.len()) {
+        match (old.get(position), new.get(position)) {
+            (Some(old), Some(new)) => {
+                let (old, new) = words(old, new);
+                removed.push(Line { kind: Kind::Removed, pieces: old });
+                added.push(Line { kind: Kind::Added, pieces: new });
+            }
+            (Some(old), None) => removed.push(Line::new(Kind::Removed, old)),
+            (None, Some(new)) => added.push(Line::new(Kind::Added, new)),
+            (None, None) => {}
+        }
+    }
+    shown.append(&mut removed);
+    shown.append(&mut added);
+}
+
+type Pieces = Vec<(String, bool)>;
+
+/// Two lines with what differs between them marked, if they have a word in common; else they are two different lines.
+fn words(old: &str, new: &str) -> (Pieces, Pieces) {
+    let (old_tokens, new_tokens) = (tokens(old), tokens(new));
+    let diff = TextDiff::from_slices(&old_tokens, &new_tokens);
+    let (mut before, mut after) = (Pieces::new(), Pieces::new());
+    let mut alike = false;
+    for change in diff.iter_all_changes() {
+        let token = change.value();
+        alike |= change.tag() == ChangeTag::Equal && token.contains(char::is_alphanumeric);
+        let differs = change.tag() != ChangeTag::Equal;
+        if change.tag() != ChangeTag::Insert {
+            push(&mut before, token, differs);
+        }
+        if change.tag() != ChangeTag::Delete {
+            push(&mut after, token, differs);
+        }
+    }
+    if alike { (before, after) } else { (vec![(old.to_owned(), false)], vec![(new.to_owned(), false)]) }
+}
+
+fn push(pieces: &mut Pieces, token: &str, differs: bool) {
+    match pieces.last_mut() {
+        Some((text, same)) if *same == differs => text.push_str(token),
+        _ => pieces.push((token.to_owned(), differs)),
+    }
+}
+
+/// Words, and each other character alone.
+fn tokens(line: &str) -> Vec<&str> {
+    let is_word = |character: char| character.is_alphanumeric() || character == '_';
+    let mut tokens = Vec::new();
+    let mut rest = line;
+    while let Some(first) = rest.chars().next() {
+        let end = if is_word(first) { rest.find(|c| !is_word(c)).unwrap_or(rest.len()) } else { first.len_utf8() };
+        let (token, more) = rest.split_at(end);
+        tokens.push(token);
+        rest = more;
+    }
+    tokens
+}
+
+fn slices(lines: &[String]) -> Vec<&str> {
+    lines.iter().map(String::as_str).collect()
 }
 
 fn gap(length: usize, shown: &mut Vec<Line>) {
     if length > 0 {
-        let lines = if length == 1 { "line" } else { "lines" };
-        shown.push(Line { kind: Kind::Gap, text: format!("{length} {lines} the same") });
+        shown.push(Line::new(Kind::Gap, format!("{} the same", count(length as u64, "line"))));
     }
 }
 
-fn lines(message: &Shown) -> Vec<String> {
-    let body = laid_out(&message.body).unwrap_or_else(|| message.body.clone());
+/// The lines of a message, and whether its body was laid out as JSON.
+fn laid_out(message: &Shown) -> (Vec<String>, bool) {
+    let json = json(&message.body);
     let attributes = message.attributes.iter().map(|attribute| format!("attribute {attribute}"));
-    body.split('\n').map(str::to_owned).chain(attributes).collect()
+    let body = json.as_deref().unwrap_or(&message.body);
+    (body.split('\n').map(str::to_owned).chain(attributes).collect(), json.is_some())
 }
 
 /// JSON with a line for each value, `None` for what is not JSON. Only white space between values changes: digits, escapes, order
 /// and repeated keys stay as they are in the text, which no detour over parsed values could promise.
-fn laid_out(body: &str) -> Option<String> {
+fn json(body: &str) -> Option<String> {
     serde_json::from_str::<IgnoredAny>(body).ok()?;
     let mut text = String::with_capacity(body.len() * 2);
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
@@ -144,8 +276,8 @@ mod tests {
         Shown { body: body.to_owned(), attributes: attributes.iter().map(|&attribute| attribute.to_owned()).collect() }
     }
 
-    fn text(lines: &[Line]) -> String {
-        lines.iter().flat_map(|line| [line.kind.mark().to_string(), line.text.clone(), "\n".to_owned()]).collect()
+    fn text(before: &Shown, after: &Shown) -> String {
+        lines(before, Some(after)).iter().map(|line| line.plain() + "\n").collect()
     }
 
     #[test]
@@ -155,40 +287,56 @@ mod tests {
             r#"{"a":1,"b":{"c":1.10,"d":[],"x":"y z"},"e":2,"f":3,"g":4,"h":5}"#,
             &["n (Number) = 1", "tenant (String) = eu"],
         );
-        insta::assert_snapshot!(text(&changes(&before, &after)), @r#"
-        @2 lines the same
-           "b": {
-             "c": 1.10,
-        -    "d": []
-        +    "d": [],
-        +    "x": "y z"
-           },
-           "e": 2,
-        @2 lines the same
-           "h": 5
-         }
-        +attribute n (Number) = 1
-         attribute tenant (String) = eu
+        insta::assert_snapshot!(text(&before, &after), @r#"
+        @ 3 lines the same
+              "c": 1.10,
+              "d": [],
+        +     "x": "y z"
+            },
+            "e": 2,
+        @ 2 lines the same
+            "h": 5
+          }
+        + attribute n (Number) = 1
+          attribute tenant (String) = eu
         "#);
     }
 
     #[test]
     fn what_is_not_json_is_compared_by_lines() {
-        let lines = changes(&shown("one\ntwo", &[]), &shown("one\nthree", &[]));
-        assert_eq!(text(&lines), " one\n-two\n+three\n");
+        let lines = text(&shown("one\ntwo,", &[]), &shown("one\ntwo", &[]));
+        assert_eq!(lines, "  one\n- two,\n+ two\n");
     }
 
     #[test]
     fn a_change_that_was_cut_off_or_redacted_is_not_shown_as_none() {
         let same = shown("{}", &[]);
-        assert_eq!(text(&changes(&same, &same)), "@it changes where it is not shown\n");
+        assert_eq!(text(&same, &same), "@ it changes where it is not shown\n");
+    }
+
+    #[test]
+    fn the_words_that_differ_are_marked() {
+        let marked = |old: &str, new: &str| {
+            let mark = |pieces: Pieces| -> String {
+                pieces.into_iter().map(|(text, differs)| if differs { format!("<{text}>") } else { text }).collect()
+            };
+            let (old, new) = words(old, new);
+            format!("{} {}", mark(old), mark(new))
+        };
+        assert_eq!(marked(r#""total": 1.10,"#, r#""total": 1.20,"#), r#""total": 1.<10>, "total": 1.<20>,"#);
+        assert_eq!(marked(r#""debug": true"#, r#""by": "INC-1""#), r#""debug": true "by": "INC-1""#);
+        assert_eq!(marked("état_1 a", "état_2 a"), "<état_1> a <état_2> a");
+        let line = &lines(&shown(r#"{"a":1}"#, &[]), Some(&shown(r#"{"a":2}"#, &[])))[1];
+        let painted = line.painted(Style { colour: true });
+        assert_eq!(painted, "\u{1b}[31m- \u{1b}[0m\u{1b}[31m  \"a\": \u{1b}[0m\u{1b}[1;7;31m1\u{1b}[0m");
+        assert_eq!(line.plain(), "-   \"a\": 1");
     }
 
     #[test]
     fn the_layout_changes_white_space_only() {
         let body =
             r#"{ "a" : [ 1 , 2.50 , [ ] , { } ] , "a" : "x \" { , } \\" , "n" : 12345678901234567890123 , "e" : "" }"#;
-        insta::assert_snapshot!(laid_out(body).expect("it is JSON"), @r#"
+        insta::assert_snapshot!(json(body).expect("it is JSON"), @r#"
         {
           "a": [
             1,
@@ -202,12 +350,12 @@ mod tests {
         }
         "#);
         for body in ["", "{", "text", "{\"a\":1,}", "[1] [2]"] {
-            assert_eq!(laid_out(body), None, "{body}");
+            assert_eq!(json(body), None, "{body}");
         }
-        assert_eq!(laid_out(" \"text\" "), Some("\"text\"".to_owned()));
+        assert_eq!(json(" \"text\" "), Some("\"text\"".to_owned()));
     }
 
-    fn json() -> impl Strategy<Value = serde_json::Value> {
+    fn values() -> impl Strategy<Value = serde_json::Value> {
         let leaf = prop_oneof![
             Just(serde_json::Value::Null),
             any::<i64>().prop_map(Into::into),
@@ -224,14 +372,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_layout_is_that_of_a_json_library(value in json()) {
+        fn the_layout_is_that_of_a_json_library(value in values()) {
             let pretty = serde_json::to_string_pretty(&value).expect("plain data");
-            prop_assert_eq!(laid_out(&value.to_string()), Some(pretty));
+            prop_assert_eq!(json(&value.to_string()), Some(pretty));
         }
 
         #[test]
         fn any_two_texts_can_be_compared(before: String, after: String) {
-            prop_assert!(!changes(&shown(&before, &[]), &shown(&after, &[])).is_empty());
+            prop_assert!(!lines(&shown(&before, &[]), Some(&shown(&after, &[]))).is_empty());
         }
     }
 }

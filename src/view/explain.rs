@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::diff::{changes, whole};
-use super::text::{neutral, neutral_lines};
+use super::diff;
+use super::text::{Style, neutral};
 use crate::plan::Shown;
 
 /// One message explained: a line of JSON, and what the text is made from.
@@ -74,7 +74,7 @@ pub struct Step {
 }
 
 /// The explanation as text.
-pub fn text(explained: &Explained) -> String {
+pub fn text(explained: &Explained, style: Style) -> String {
     let mut lines = vec![format!("message {}", neutral(&explained.message_id))];
     for rule in &explained.rules {
         lines.push(format!("  {} rule {:?}", mark(rule.holds), rule.name));
@@ -86,12 +86,12 @@ pub fn text(explained: &Explained) -> String {
     for step in &explained.transforms {
         lines.push(format!("    {} {}", if step.done { "done  " } else { "BLOCKS" }, neutral(&step.transform)));
         if let Some(after) = &step.after {
-            diff(changes(before, after), &mut lines);
+            changes(before, Some(after), style, &mut lines);
             before = after;
         }
     }
     if explained.transforms.is_empty() {
-        diff(whole(before), &mut lines);
+        changes(before, None, style, &mut lines);
     }
     lines.join("\n") + "\n"
 }
@@ -107,8 +107,8 @@ fn conditions(conditions: &[Condition], indent: usize, lines: &mut Vec<String>) 
     }
 }
 
-fn diff(changed: Vec<super::diff::Line>, lines: &mut Vec<String>) {
-    lines.extend(changed.into_iter().map(|line| format!("      {} {}", line.kind.mark(), neutral_lines(&line.text))));
+fn changes(before: &Shown, after: Option<&Shown>, style: Style, lines: &mut Vec<String>) {
+    lines.extend(diff::lines(before, after).iter().map(|line| format!("      {}", line.painted(style))));
 }
 
 /// In words, so that it reads without colour; of one width.

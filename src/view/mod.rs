@@ -1,5 +1,6 @@
 //! What people see: text, JSON, Markdown and HTML. The only place that prints.
 
+mod approvals;
 mod diff;
 mod document;
 pub mod error;

@@ -17,6 +17,7 @@ mod troubles;
 pub use summary::{summary_json, summary_text};
 
 pub(super) use content::{command, head, resume, sum, table};
+pub(super) use markdown::render as render_markdown;
 pub(super) use text::render as render_text;
 
 use super::document::{Block, ours, theirs};
@@ -24,7 +25,7 @@ use super::units;
 use super::wire::{self, RunObject};
 use crate::apply::Figures;
 use crate::journal::{RunRecord, Trouble};
-use crate::plan::Plan;
+use crate::plan::{Approver, Plan};
 
 /// How many messages of a group a person gets to read; the page and the JSON have all that are there.
 const MOST_LISTED: usize = 10;
@@ -38,6 +39,8 @@ pub struct Report {
     pub troubles: Vec<Trouble>,
     /// The plan that the run carried out.
     pub plan: Plan,
+    /// Who had approved it.
+    pub approvers: Vec<Approver>,
     /// What the journal says of the run.
     pub record: RunRecord,
 }
@@ -56,7 +59,7 @@ pub fn text(report: &Report) -> String {
 
 /// For a program: one line, one object of type `report`.
 pub fn json(report: &Report) -> String {
-    wire::line(&RunObject::of("report", report).with_plan(&report.plan).with_troubles(report))
+    wire::line(&RunObject::of("report", report).with_plan(report).with_troubles(report))
 }
 
 /// For a ticket.
@@ -71,13 +74,17 @@ pub fn html(report: &Report) -> String {
 
 fn blocks(report: &Report, most: usize) -> Vec<Block> {
     let (figures, job) = (&report.figures, &report.plan.job);
-    let plan = vec![
+    let mut plan = vec![
         ("plan", ours("made ").plain(units::time(report.plan.created)).ours(" from ").theirs(&job.file)),
         ("digest", theirs(&report.plan.digest)),
         ("job", ours("SHA-256 ").theirs(&job.sha256)),
     ];
+    if let Some(author) = &report.plan.author {
+        plan.push(("author", theirs(author)));
+    }
     let mut blocks = head(report, plan);
     blocks.extend([Block::Heading("Figures"), Block::Paragraph(sum(figures)), table(figures, Some(&report.plan))]);
+    blocks.extend(super::approvals::blocks(&report.approvers));
     blocks.extend(troubles::blocks(report, most));
     blocks.extend(content::left(figures));
     blocks.extend(resume(report.outcome(), &command(report)));

@@ -65,7 +65,7 @@ pub fn status_text(run: &Report) -> String {
 
 /// The status of one run for a program: one line, one object of type `status`.
 pub fn status_json(run: &Report) -> String {
-    wire::line(&RunObject::of("status", run).with_plan(&run.plan))
+    wire::line(&RunObject::of("status", run).with_plan(run))
 }
 
 #[cfg(test)]

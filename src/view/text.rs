@@ -81,6 +81,16 @@ impl Style {
         self.wrap(text, "32")
     }
 
+    /// For the words that are taken away.
+    pub fn red_strong(self, text: &str) -> Cow<'_, str> {
+        self.wrap(text, "1;7;31")
+    }
+
+    /// For the words that are added.
+    pub fn green_strong(self, text: &str) -> Cow<'_, str> {
+        self.wrap(text, "1;7;32")
+    }
+
     /// For what asks for attention.
     pub fn yellow(self, text: &str) -> Cow<'_, str> {
         self.wrap(text, "33")

@@ -10,7 +10,7 @@ use super::report::Report;
 use super::text::neutral;
 use crate::apply::{Destined, Figures};
 use crate::journal::Trouble;
-use crate::plan::Plan;
+use crate::plan::{Approver, Plan};
 
 /// The version of every JSON form of this program's output.
 pub(super) const VERSION: u32 = 1;
@@ -78,6 +78,8 @@ struct PlanObject<'a> {
     job_file: &'a str,
     job_sha256: &'a str,
     description: Option<&'a str>,
+    author: Option<&'a str>,
+    approvals: &'a [Approver],
 }
 
 #[derive(Debug, Serialize)]
@@ -112,7 +114,8 @@ impl<'a> RunObject<'a> {
     }
 
     /// The same with the plan's facts.
-    pub(super) fn with_plan(self, plan: &'a Plan) -> Self {
+    pub(super) fn with_plan(self, report: &'a Report) -> Self {
+        let plan = &report.plan;
         let plan = PlanObject {
             digest: &plan.digest,
             created: plan.created,
@@ -120,6 +123,8 @@ impl<'a> RunObject<'a> {
             job_file: &plan.job.file,
             job_sha256: &plan.job.sha256,
             description: plan.job.description.as_deref(),
+            author: plan.author.as_deref(),
+            approvals: &report.approvers,
         };
         Self { plan: Some(plan), ..self }
     }

@@ -75,6 +75,7 @@ impl World {
                 not_given_back: 0,
                 oldest: None,
                 newest: None,
+                ages: Vec::new(),
                 not_json: 0,
                 origins: Vec::new(),
             },

@@ -123,6 +123,7 @@ impl World {
             rules: &rules,
             file: "job.toml",
             text: &self.text,
+            author: None,
             source: Arc::clone(&self.source) as Arc<dyn Queue>,
             destinations: vec![
                 ("archive".to_owned(), Place::Bucket(Arc::new(FakeBucket(self.bucket)))),

@@ -244,6 +244,14 @@ fn names_of_rules_and_jobs_cannot_leave_their_place_in_a_key() {
 }
 
 #[test]
+fn what_is_blocked_is_written_about_without_its_secrets() {
+    let named = "[[rule]]\nname = \"a name\"\nwhen = [{ message = \"id\", exists = true }]\nto = \"grouped\"\n";
+    let redacted = format!("{named}[report]\nredact = [\"$.secret\"]\n");
+    let decision = decide(&redacted, message("{\"secret\":\"a name\"}"));
+    assert!(decision.contains("\"0123456789ab.[redacted]\""), "{decision}");
+}
+
+#[test]
 fn what_a_job_can_reach() {
     let used =
         |lines: &str| rules(lines).destinations_used().into_iter().map(str::to_owned).collect::<Vec<_>>().join(" ");

@@ -5,97 +5,146 @@
 
 use std::fmt::Write as _;
 
+use super::super::approvals;
+use super::super::diff::lines;
+use super::super::report::render_markdown;
 use super::super::text::neutral;
-use super::text::lines_of;
 use super::{
-    ages, basis, cost_words, counts, interval, next_step, projected, properties, scope, shown_rules, totals, words_of,
+    ages, basis, cost_words, counts, histogram, interval, maker, next_step, projected, properties, scope, shown_rules,
+    totals, words_of,
 };
-use crate::plan::{Estimate, Hazard, Plan};
-use crate::words::{moment, thousands};
+use crate::plan::{Approver, Estimate, Hazard, Plan};
+use crate::words::{count, moment, thousands};
 
-/// The plan as Markdown. `file` is where it was saved.
-pub fn markdown(plan: &Plan, file: Option<&str>) -> String {
-    let mut page = String::new();
-    let _ = writeln!(page, "## Redrive plan {} for job {}\n", prose(plan.id()), prose(&plan.job.name));
+/// GitHub takes a comment of 65,536 characters, and nothing of a longer one. What is at the end needs room, too.
+const MAX_BYTES: usize = 65_536 - RESERVE;
+const RESERVE: usize = 8 * 1024;
+
+/// Bytes of a name or a description at most; escaping makes up to six of one.
+const MAX_NAME: usize = 200;
+const MAX_WORDS: usize = 1000;
+
+/// A page that stays within what a comment may be: what does not fit is left out and counted.
+struct Page {
+    text: String,
+    left_out: u64,
+}
+
+impl Page {
+    /// Adds a piece, whole or not at all. After one that did not fit, none of what follows is added: a list with holes in it
+    /// reads as a whole one.
+    fn add(&mut self, piece: &str) {
+        if self.left_out == 0 && self.text.len() + piece.len() <= MAX_BYTES {
+            self.text.push_str(piece);
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    /// Ends a list: says how many of `what` did not fit.
+    fn end(&mut self, what: &str) {
+        match std::mem::take(&mut self.left_out) {
+            0 => {}
+            left_out => {
+                let _ = write!(self.text, "\n{} more: they do not fit into a comment.\n", count(left_out, what));
+            }
+        }
+        self.text.push('\n');
+    }
+}
+
+/// The plan as Markdown. `file` is where it was saved, `approvers` who said yes to it.
+pub fn markdown(plan: &Plan, file: Option<&str>, approvers: &[Approver]) -> String {
+    let mut page = Page { text: String::new(), left_out: 0 };
+    let text = &mut page.text;
+    let _ = writeln!(text, "## Redrive plan {} for job {}\n", name(plan.id()), name(&plan.job.name));
     if let Some(description) = &plan.job.description {
-        let _ = writeln!(page, "{}\n", prose(description));
+        let _ = writeln!(text, "{}\n", prose(&cut(description, MAX_WORDS)));
     }
     if !plan.refusals.is_empty() {
-        page.push_str("### Refused: apply will not carry this plan out\n\n");
+        text.push_str("### Refused: apply will not carry this plan out\n\n");
         hazards(&plan.refusals, &mut page);
     }
     if !plan.hazards.is_empty() {
-        page.push_str("### What to know\n\n");
+        page.text.push_str("### What to know\n\n");
         hazards(&plan.hazards, &mut page);
+    }
+    let approvals = approvals::blocks(approvers);
+    if !approvals.is_empty() {
+        page.add(&render_markdown(&approvals));
+        page.end("list of approvals");
     }
     figures(plan, &mut page);
     queues(plan, &mut page);
-    let _ = writeln!(page, "Applying it costs {}.\n", cost_words(&plan.cost));
+    let _ = writeln!(page.text, "Applying it costs {}.\n", cost_words(&plan.cost));
     examples(plan, &mut page);
+    let Page { mut text, .. } = page;
     match next_step(plan, file) {
         Ok(command) => {
-            page.push_str("Apply it:\n\n");
-            fenced("sh", &neutral(&command), &mut page);
+            text.push_str("Apply it:\n\n");
+            text.push_str(&fenced("sh", &neutral(&cut(&command, MAX_WORDS))));
         }
         Err(why) => {
-            let _ = writeln!(page, "{why}\n");
+            let _ = writeln!(text, "{why}\n");
         }
     }
     let _ = writeln!(
-        page,
-        "<sub>{}, SHA-256 {}; planned {} by redrive {}, can be applied until {}</sub>",
-        prose(&plan.job.file),
-        prose(plan.job.sha256.get(..12).unwrap_or_default()),
+        text,
+        "<sub>{}, SHA-256 {}; planned {} {}, can be applied until {}</sub>",
+        name(&plan.job.file),
+        name(plan.job.sha256.get(..12).unwrap_or_default()),
         moment(plan.created),
-        prose(&plan.tool_version),
+        prose(&cut(&maker(plan), 2 * MAX_NAME)),
         moment(plan.expires)
     );
-    page
+    text
 }
 
-fn hazards(hazards: &[Hazard], page: &mut String) {
+fn hazards(hazards: &[Hazard], page: &mut Page) {
     for hazard in hazards {
-        let _ = writeln!(page, "- **{}**: {}", prose(&hazard.code), prose(&hazard.text));
+        let words = prose(&cut(&hazard.text, MAX_WORDS));
+        page.add(&format!("- **{}**: {words}\n", name(&hazard.code)));
     }
-    page.push('\n');
+    page.end("hazard");
 }
 
-fn figures(plan: &Plan, page: &mut String) {
-    let _ = writeln!(page, "### What would happen\n\n{}.\n", basis(plan));
-    page.push_str("| rule | outcome | sampled | total | 95 % interval | bytes |\n");
-    page.push_str("| --- | --- | ---: | ---: | ---: | ---: |\n");
+fn figures(plan: &Plan, page: &mut Page) {
+    let _ = writeln!(page.text, "### What would happen\n\n{}.\n", basis(plan));
+    page.text.push_str("| rule | outcome | sampled | total | 95 % interval | bytes |\n");
+    page.text.push_str("| --- | --- | ---: | ---: | ---: | ---: |\n");
+    for (what, estimate) in totals(plan) {
+        page.text.push_str(&row("**in all**", what, estimate, ""));
+    }
     for rule in shown_rules(plan) {
         let bound = if rule.bound > 0 { format!("at most {} leave", thousands(rule.bound)) } else { String::new() };
-        row(&format!("**{}**", prose(&rule.name)), &bound, rule.estimate, "", page);
+        let mut rows = row(&format!("**{}**", name(&rule.name)), &bound, rule.estimate, "");
         for figures in &rule.outcomes {
-            let outcome = prose(&words_of(plan, figures.outcome));
-            row("", &outcome, figures.estimate, &projected(plan, figures.bytes), page);
+            let outcome = prose(&cut(&words_of(plan, figures.outcome), MAX_NAME));
+            rows.push_str(&row("", &outcome, figures.estimate, &projected(plan, figures.bytes)));
         }
+        page.add(&rows);
     }
-    for (what, estimate) in totals(plan) {
-        row("**in all**", what, estimate, "", page);
-    }
-    page.push('\n');
+    page.end("rule");
 }
 
-fn row(rule: &str, outcome: &str, estimate: Estimate, bytes: &str, page: &mut String) {
-    let _ = writeln!(
-        page,
-        "| {rule} | {outcome} | {} | {} | {} | {bytes} |",
+fn row(rule: &str, outcome: &str, estimate: Estimate, bytes: &str) -> String {
+    format!(
+        "| {rule} | {outcome} | {} | {} | {} | {bytes} |\n",
         thousands(estimate.sampled),
         thousands(estimate.total),
         interval(estimate)
-    );
+    )
 }
 
-fn queues(plan: &Plan, page: &mut String) {
-    page.push_str("### Queues\n\n| | what | where | properties |\n| --- | --- | --- | --- |\n");
+fn queues(plan: &Plan, page: &mut Page) {
+    page.text.push_str("### Queues\n\n| | what | where | properties |\n| --- | --- | --- | --- |\n");
     let mut source = format!("{}; {}; {}", counts(plan), properties(&plan.source), scope(plan));
     if let Some(ages) = ages(plan) {
         let _ = write!(source, "; {ages}");
     }
     let mut line = |way: &str, what: &str, place: &str, about: &str| {
-        let _ = writeln!(page, "| {way} | {} | {} | {} |", prose(what), prose(place), prose(about));
+        let about = prose(&cut(about, MAX_WORDS));
+        page.add(&format!("| {way} | {} | {} | {about} |\n", name(what), name(place)));
     };
     line("from", plan.source.name(), &plan.source.arn, &source);
     for target in &plan.targets {
@@ -105,33 +154,52 @@ fn queues(plan: &Plan, page: &mut String) {
             (None, None) => line("to", &target.label(), "", "deleted, with no copy"),
         }
     }
-    page.push('\n');
+    page.end("queue");
+    let bars = histogram(plan);
+    if !bars.is_empty() {
+        let _ = write!(page.text, "Ages of the sampled messages:\n\n{}", fenced("text", &bars.join("\n")));
+    }
 }
 
-fn examples(plan: &Plan, page: &mut String) {
+fn examples(plan: &Plan, page: &mut Page) {
     if plan.examples.is_empty() {
         return;
     }
-    page.push_str("### Examples\n\n");
+    page.text.push_str("### Examples\n\n");
     for example in &plan.examples {
         let rule = plan.rules.iter().find(|rule| rule.rule == example.rule).map_or("", |rule| &rule.name);
         let title = format!("{rule}, {}: {}", words_of(plan, example.outcome), example.message_id);
-        let _ = writeln!(page, "<details><summary>{}</summary>\n", prose(&title));
+        let mut folded = format!("<details><summary>{}</summary>\n\n", prose(&cut(&title, 2 * MAX_NAME)));
         if let Some(detail) = &example.detail {
-            let _ = writeln!(page, "{}\n", prose(detail));
+            let _ = writeln!(folded, "{}\n", prose(&cut(detail, MAX_WORDS)));
         }
-        let lines: Vec<String> =
-            lines_of(example).iter().map(|line| format!("{} {}", line.kind.mark(), line.text)).collect();
-        fenced("diff", &lines.join("\n"), page);
-        page.push_str("</details>\n\n");
+        let diff: Vec<String> =
+            lines(&example.before, example.after.as_ref()).iter().map(super::super::diff::Line::plain).collect();
+        folded.push_str(&fenced("diff", &diff.join("\n")));
+        folded.push_str("</details>\n\n");
+        page.add(&folded);
     }
+    page.end("example");
 }
 
 /// A code block whose fence is longer than every run of backticks in it.
-fn fenced(language: &str, content: &str, page: &mut String) {
+fn fenced(language: &str, content: &str) -> String {
     let longest = content.split(|character| character != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
-    let _ = writeln!(page, "{fence}{language}\n{content}\n{fence}\n");
+    format!("{fence}{language}\n{content}\n{fence}\n\n")
+}
+
+/// A name as prose, cut where it is longer than names are.
+fn name(text: &str) -> String {
+    prose(&cut(text, MAX_NAME))
+}
+
+/// The beginning of a text that is too long.
+fn cut(text: &str, most: usize) -> std::borrow::Cow<'_, str> {
+    if text.len() <= most {
+        return text.into();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(most)]).into()
 }
 
 /// Text that makes no markup, no HTML, no link and mentions nobody. Character references mean the same in and outside tables.
@@ -181,8 +249,6 @@ mod tests {
 
     #[test]
     fn a_fence_is_longer_than_what_it_holds() {
-        let mut page = String::new();
-        fenced("diff", "a\n````\nb", &mut page);
-        assert!(page.starts_with("`````diff\n") && page.ends_with("\n`````\n\n"));
+        assert_eq!(fenced("diff", "a\n````\nb"), "`````diff\na\n````\nb\n`````\n\n");
     }
 }

@@ -8,7 +8,7 @@ mod text;
 use std::fmt::Write as _;
 
 use crate::error::Result;
-use crate::plan::{Cost, Estimate, Outcome, Plan, RuleFigures};
+use crate::plan::{AgeCount, Cost, Estimate, Outcome, Plan, RuleFigures};
 use crate::sqs::QueueAttributes;
 use crate::target::{RuleId, Target, TargetKind};
 use crate::words::{bytes, count, dollars, duration, moment, thousands};
@@ -46,6 +46,14 @@ fn interval(estimate: Estimate) -> String {
         "exact".to_owned()
     } else {
         format!("{} to {}", thousands(estimate.low), thousands(estimate.high))
+    }
+}
+
+/// Who and what made the plan.
+fn maker(plan: &Plan) -> String {
+    match &plan.author {
+        Some(author) => format!("by {author} with redrive {}", plan.tool_version),
+        None => format!("by redrive {}", plan.tool_version),
     }
 }
 
@@ -92,6 +100,26 @@ fn ages(plan: &Plan) -> Option<String> {
     let keeps = std::time::Duration::from_secs(plan.source.message_retention_seconds);
     let gone = oldest.checked_add(keeps).map_or_else(|_| "never".to_owned(), moment);
     Some(format!("sampled ones sent {} to {}; the oldest expires {gone}", moment(oldest), moment(newest)))
+}
+
+/// How old the sampled messages were, as bars: one line an age. Made of numbers alone.
+fn histogram(plan: &Plan) -> Vec<String> {
+    /// The longest bar.
+    const BAR: u64 = 40;
+    let ages = &plan.sample.ages;
+    let label = |age: &AgeCount| match (age.from, age.to) {
+        (0, Some(to)) => format!("under {}", duration(to)),
+        (from, Some(to)) => format!("{} to {}", duration(from), duration(to)),
+        (from, None) => format!("over {}", duration(from)),
+    };
+    let most = ages.iter().map(|age| age.messages).max().unwrap_or(0).max(1);
+    let line = |age: &AgeCount| {
+        // What is there is seen, however few they are.
+        let length = (u128::from(age.messages) * u128::from(BAR)).div_ceil(u128::from(most));
+        let bar = "█".repeat(usize::try_from(length).unwrap_or_default());
+        format!("{:10} {:>9} {bar}", label(age), thousands(age.messages)).trim_end().to_owned()
+    };
+    ages.iter().map(line).collect()
 }
 
 /// Which messages are in scope at all.

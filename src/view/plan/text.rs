@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::super::diff::{Kind, Line, changes, whole};
+use super::super::approvals;
+use super::super::diff::lines;
+use super::super::report::render_text;
 use super::super::text::{Style, neutral, wrapped};
 use super::{
-    ages, basis, cost_words, counts, interval, next_step, projected, properties, scope, shown_rules, totals, words_of,
+    ages, basis, cost_words, counts, histogram, interval, maker, next_step, projected, properties, scope, shown_rules,
+    totals, words_of,
 };
-use crate::plan::{Estimate, Example, Hazard, Plan};
+use crate::plan::{Approver, Estimate, Hazard, Plan};
 use crate::target::Target;
 use crate::words::{count, moment, thousands};
 
@@ -16,15 +19,8 @@ const WIDTH: usize = 100;
 /// Columns of the table of figures.
 const LABEL: usize = 46;
 
-/// Lines of an example at most, where something changes and where nothing does; the whole of it is in the JSON.
-const CHANGED_LINES: usize = 24;
-const UNCHANGED_LINES: usize = 10;
-
-/// Characters of a line of an example at most.
-const EXAMPLE_WIDTH: usize = 160;
-
-/// The plan as text. `file` is where it was saved.
-pub fn text(plan: &Plan, file: Option<&str>, style: Style) -> String {
+/// The plan as text. `file` is where it was saved, `approvers` who said yes to it.
+pub fn text(plan: &Plan, file: Option<&str>, approvers: &[Approver], style: Style) -> String {
     let mut page = Page { text: String::new(), style };
     head(plan, &mut page);
     if !plan.refusals.is_empty() {
@@ -44,6 +40,11 @@ pub fn text(plan: &Plan, file: Option<&str>, style: Style) -> String {
         }
     }
     examples(plan, &mut page);
+    let approvals = approvals::blocks(approvers);
+    if !approvals.is_empty() {
+        page.line("");
+        page.line(&render_text(&approvals));
+    }
     page.line("");
     match next_step(plan, file) {
         Ok(command) => page.line(&format!("Apply it: {}", style.bold(&neutral(&command)))),
@@ -104,10 +105,10 @@ fn head(plan: &Plan, page: &mut Page) {
         page.words(&neutral(description), "  ", "  ");
     }
     let made = format!(
-        "{}, planned {} by redrive {}, can be applied until {}",
+        "{}, planned {} {}, can be applied until {}",
         neutral(&plan.job.file),
         moment(plan.created),
-        neutral(&plan.tool_version),
+        neutral(&maker(plan)),
         moment(plan.expires)
     );
     page.words(&made, "  ", "  ");
@@ -120,6 +121,9 @@ fn queues(plan: &Plan, page: &mut Page) {
     page.words(&neutral(&properties(&plan.source)), "    ", "    ");
     if let Some(ages) = ages(plan) {
         page.words(&ages, "    ", "    ");
+    }
+    for line in histogram(plan) {
+        page.line(&format!("      {line}"));
     }
     page.words(&scope(plan), "    ", "    ");
     page.heading("To");
@@ -171,43 +175,8 @@ fn examples(plan: &Plan, page: &mut Page) {
         if let Some(detail) = &example.detail {
             page.words(&neutral(detail), "    ", "    ");
         }
-        for line in lines_of(example) {
-            let line = shown(&line, page.style);
-            page.line(&format!("    {line}"));
+        for line in lines(&example.before, example.after.as_ref()) {
+            page.line(&format!("    {}", line.painted(page.style)));
         }
-    }
-}
-
-/// The lines of an example, as many as are shown.
-pub(super) fn lines_of(example: &Example) -> Vec<Line> {
-    let (mut lines, most) = match &example.after {
-        Some(after) => (changes(&example.before, after), CHANGED_LINES),
-        None => (whole(&example.before), UNCHANGED_LINES),
-    };
-    let hidden = lines.len().saturating_sub(most);
-    if hidden > 1 {
-        lines.truncate(most);
-        lines.push(Line { kind: Kind::Gap, text: format!("{} lines more", thousands(hidden as u64)) });
-    }
-    for line in &mut lines {
-        let neutral = neutral(&line.text).into_owned();
-        let length = neutral.chars().count();
-        line.text = if length > EXAMPLE_WIDTH {
-            let start: String = neutral.chars().take(EXAMPLE_WIDTH).collect();
-            format!("{start} [{} characters more]", thousands((length - EXAMPLE_WIDTH) as u64))
-        } else {
-            neutral
-        };
-    }
-    lines
-}
-
-fn shown(line: &Line, style: Style) -> String {
-    let text = format!("{} {}", line.kind.mark(), line.text);
-    match line.kind {
-        Kind::Same => text,
-        Kind::Removed => style.red(&text).into_owned(),
-        Kind::Added => style.green(&text).into_owned(),
-        Kind::Gap => style.dim(&text).into_owned(),
     }
 }

@@ -7,7 +7,7 @@ use super::super::document::{Block, Line, Piece};
 use super::super::text::neutral;
 
 /// The whole document.
-pub(super) fn render(blocks: &[Block]) -> String {
+pub(in crate::view) fn render(blocks: &[Block]) -> String {
     let mut text = String::new();
     for block in blocks {
         if !text.is_empty() {

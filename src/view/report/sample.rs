@@ -8,7 +8,9 @@ use super::Report;
 use crate::apply::{Event, Figures, Progress, Totals};
 use crate::journal::{RunRecord, State, Tally, TallyKey, Trouble};
 use crate::message::MessageId;
-use crate::plan::{Cost, Estimate, FORMAT, JobText, Outcome, OutcomeFigures, Plan, RuleFigures, Sample, TYPE};
+use crate::plan::{
+    Approver, Cost, Estimate, FORMAT, JobText, Outcome, OutcomeFigures, Plan, RuleFigures, Sample, TYPE,
+};
 use crate::sqs::{Counts, QueueAttributes};
 use crate::target::{Reason, RuleId, Target, TargetId, TargetKind};
 
@@ -61,6 +63,7 @@ pub(in crate::view) fn plan() -> Plan {
         format: FORMAT,
         digest: format!("sha256:{}", "3f2a9c0d1e4b".repeat(5)),
         tool_version: "0.1.0".to_owned(),
+        author: None,
         created: at("2026-11-20T09:58:00Z"),
         expires: at("2026-11-21T09:58:00Z"),
         job: JobText {
@@ -87,6 +90,7 @@ pub(in crate::view) fn plan() -> Plan {
             not_given_back: 0,
             oldest: None,
             newest: None,
+            ages: Vec::new(),
             not_json: 0,
             origins: Vec::new(),
         },
@@ -173,7 +177,15 @@ pub(in crate::view) fn report() -> Report {
     Report {
         figures: Figures::new(&plan, &tally(), totals),
         troubles,
+        approvers: vec![Approver {
+            by: "alice@example.com".to_owned(),
+            comment: Some("looks right".to_owned()),
+            at: "2026-11-22T07:00:00Z".parse().expect("a time"),
+            key: None,
+            signed: true,
+        }],
         record: RunRecord {
+            approvals: String::new(),
             name: plan.id().to_owned(),
             source_arn: plan.source.arn.clone(),
             job_sha256: plan.job.sha256.clone(),

@@ -43,6 +43,10 @@ fn a_report_as_text() {
       out of scope      kept: this run sent it, and it came back                     3
       all               received                                                 9,996
 
+    Approvals
+      who                when                     signature     what they said
+      alice@example.com  2026-11-22 07:00:00 UTC  not verified  looks right
+
     In doubt
       The answer to a send of 5 messages never came.
 
@@ -131,6 +135,12 @@ fn a_report_as_markdown() {
     | `out of scope` | kept: this run sent it, and it came back | 3 |
     | all | received | 9,996 |
 
+    ### Approvals
+
+    | who | when | signature | what they said |
+    | --- | --- | --- | --- |
+    | `alice@example.com` | 2026-11-22 07:00:00 UTC | not verified | `looks right` |
+
     ### In doubt
 
     The answer to a send of 5 messages never came.
@@ -214,7 +224,17 @@ fn a_report_as_json() {
         "tool_version": "0.1.0",
         "job_file": "jobs/orders.toml",
         "job_sha256": "abababababababababababababababababababababababababababababababab",
-        "description": "INC-4711: gateway timeouts"
+        "description": "INC-4711: gateway timeouts",
+        "author": null,
+        "approvals": [
+          {
+            "by": "alice@example.com",
+            "comment": "looks right",
+            "at": "2026-11-22T07:00:00Z",
+            "key": null,
+            "signed": true
+          }
+        ]
       },
       "received": 9996,
       "moved": 7051,
