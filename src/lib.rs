@@ -47,6 +47,7 @@ pub mod job;
 pub mod journal;
 pub mod md5;
 pub mod message;
+pub mod payload;
 pub mod plan;
 pub mod queue;
 pub mod rule;

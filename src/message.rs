@@ -180,12 +180,46 @@ pub struct Message {
     pub attributes: Attributes,
     /// The system attributes.
     pub system: SystemAttributes,
+    /// What the body leads to, where it is a pointer of the Extended Client that was followed.
+    pub payload: Option<Payload>,
+}
+
+/// The body that the Extended Client keeps in S3, for a message whose own body is the pointer to it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Payload {
+    /// It was read.
+    Fetched(String),
+    /// It cannot be read, and why.
+    Unreadable(String),
 }
 
 impl Message {
     /// Size in bytes as SQS counts it: body, and name, data type and value of each message attribute.
     pub fn size(&self) -> usize {
         size(&self.body, &self.attributes)
+    }
+
+    /// The body that its sender meant: what a pointer leads to. `None` where that cannot be read.
+    pub fn meant(&self) -> Option<&str> {
+        match &self.payload {
+            None => Some(&self.body),
+            Some(Payload::Fetched(text)) => Some(text),
+            Some(Payload::Unreadable(_)) => None,
+        }
+    }
+
+    /// The body to show to people: of a pointer, what it leads to, where that was read.
+    pub fn shown(&self) -> &str {
+        self.meant().unwrap_or(&self.body)
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fetched(text) => write!(f, "Fetched({} bytes)", text.len()),
+            Self::Unreadable(why) => write!(f, "Unreadable({why:?})"),
+        }
     }
 }
 
@@ -247,6 +281,25 @@ pub struct Outgoing {
     pub message_deduplication_id: Option<String>,
     /// The X-Ray trace header, passed on as it came.
     pub trace_header: Option<String>,
+    /// What must be in S3 before it is sent: the body that it points to.
+    pub payload: Option<NewPayload>,
+}
+
+/// A changed body that goes to S3 before the message that points to it is sent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewPayload {
+    /// The bucket, which is that of the body as it was.
+    pub bucket: String,
+    /// The key: the same for the same message in the same run, and no other message's.
+    pub key: String,
+    /// The body.
+    pub text: String,
+}
+
+impl fmt::Debug for NewPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NewPayload({}/{}, {} bytes)", self.bucket, self.key, self.text.len())
+    }
 }
 
 impl Outgoing {
@@ -254,5 +307,14 @@ impl Outgoing {
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html>
     pub fn size(&self) -> usize {
         size(self.body.as_str(), &self.attributes)
+    }
+
+    /// The body to show to people, of what was made of this message: of a pointer, what it leads to.
+    pub fn shown<'a>(&'a self, before: &'a Message) -> &'a str {
+        match &self.payload {
+            Some(payload) => &payload.text,
+            None if self.body.as_str() == before.body => before.shown(),
+            None => self.body.as_str(),
+        }
     }
 }

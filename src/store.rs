@@ -1,7 +1,8 @@
-//! The seam to an object store: one bucket, and the three calls an archive needs. `aws` implements it with S3.
+//! The seam to an object store: one bucket, the three calls that archives and offloaded bodies need, and opening one by name. `aws` implements it with S3.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -19,8 +20,16 @@ pub trait Bucket: Send + Sync + fmt::Debug {
     /// Writes an object where none is yet (`If-None-Match: *`), with a checksum that the store verifies.
     async fn put_new(&self, object: &NewObject) -> Result<Put, CallError>;
 
-    /// Reads a whole object; `None` where there is none.
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, CallError>;
+    /// Reads a whole object; `None` where there is none. One that is longer than `most` bytes is a fault of the kind
+    /// [`Fault::TooLong`](crate::sqs::Fault::TooLong), and not read further.
+    async fn get(&self, key: &str, most: usize) -> Result<Option<Vec<u8>>, CallError>;
+}
+
+/// Opens buckets that are known only once a message names them.
+#[async_trait]
+pub trait Buckets: Send + Sync + fmt::Debug {
+    /// The bucket of this name, which nobody has looked at yet.
+    async fn bucket(&self, name: &str) -> crate::error::Result<Arc<dyn Bucket>>;
 }
 
 /// An object to write.

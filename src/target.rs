@@ -131,12 +131,16 @@ reasons! {
     TransformFailed = 31, "transform_failed", "a transform could not be carried out";
     /// Something is there already, where a rename leads to.
     PlaceTaken = 32, "place_taken", "something is already where a rename leads to";
+    /// The body is not in the envelope that an `unwrap` takes off.
+    NotWrapped = 33, "not_wrapped", "it is not in the envelope that a transform takes off";
+    /// The Extended Client keeps its body in S3, and a rule has to look at it.
+    PayloadUnreadable = 34, "payload_unreadable", "its body in S3 cannot be read";
     /// A jq transform yields nothing.
-    NoValue = 33, "no_value", "a jq transform yields no value for it";
+    NoValue = 35, "no_value", "a jq transform yields no value for it";
     /// A jq transform yields several values, and a message has one body.
-    SeveralValues = 34, "several_values", "a jq transform yields several values for it";
+    SeveralValues = 36, "several_values", "a jq transform yields several values for it";
     /// A jq program took too many steps, or recursed too deep.
-    JqGaveUp = 35, "jq_gave_up", "a jq program does not come to an end for it";
+    JqGaveUp = 37, "jq_gave_up", "a jq program does not come to an end for it";
 
     // Failed: the destination would not have it.
     /// The destination refused it for good.

@@ -10,7 +10,7 @@ use super::retry;
 use super::shared::Shared;
 use crate::error::{Error, Kind};
 use crate::journal::SendEnd;
-use crate::sqs::Fault;
+use crate::sqs::{CallError, Fault};
 use crate::store::{Bucket, NewObject, Put};
 use crate::target::Reason;
 
@@ -39,16 +39,16 @@ pub(super) async fn put(shared: &Shared, bucket: &dyn Bucket, parcels: Vec<Parce
     ended
 }
 
-async fn put_one(shared: &Shared, bucket: &dyn Bucket, object: &NewObject) -> SendEnd {
+pub(super) async fn put_one(shared: &Shared, bucket: &dyn Bucket, object: &NewObject) -> SendEnd {
     // Whether an earlier try may have written the object, so that giving up leaves a doubt.
     let mut maybe_there = false;
     let mut tries = 1;
     loop {
         let result = match bucket.put_new(object).await {
             Ok(Put::Created) => return SendEnd::Acknowledged(None),
-            Ok(Put::Exists) => match bucket.get(&object.key).await {
+            Ok(Put::Exists) => match bucket.get(&object.key, object.content.len()).await {
                 Ok(Some(content)) if content == object.content => return SendEnd::Acknowledged(None),
-                Ok(Some(_)) => {
+                Ok(Some(_)) | Err(CallError { fault: Fault::TooLong, .. }) => {
                     return SendEnd::Refused(Reason::KeyTaken, format!("s3://{}/{}", bucket.name(), object.key));
                 }
                 // It was deleted between the put and the look; the next put decides.

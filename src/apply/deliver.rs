@@ -9,7 +9,7 @@ use tokio::sync::mpsc::Sender;
 use super::limits::Place;
 use super::remove::Removal;
 use super::shared::{Outlet, Shared};
-use super::{Doubt, archive, retry};
+use super::{Doubt, archive, offload, retry};
 use crate::error::{Error, Kind};
 use crate::journal::{Decided, Doubtful, Intended, Judged, Judgement, SendEnd, Settled, Settlement, Stay};
 use crate::message::Outgoing;
@@ -72,7 +72,11 @@ pub(super) async fn deliver(shared: Arc<Shared>, target: TargetId, parcels: Vec<
             withdrawn(parcels).collect()
         } else {
             match shared.outlets.get(usize::from(target.0)) {
-                Some(Outlet::Queue { queue, .. }) => send(&shared, queue.as_ref(), parcels).await,
+                Some(Outlet::Queue { queue, .. }) => {
+                    let (parcels, mut ended) = offload::put(&shared, parcels).await;
+                    ended.extend(send(&shared, queue.as_ref(), parcels).await);
+                    ended
+                }
                 Some(Outlet::Bucket(bucket)) => archive::put(&shared, bucket.as_ref(), parcels).await,
                 Some(Outlet::File(file)) => archive::append(&shared, file, parcels).await,
                 Some(Outlet::Drop) | None => withdrawn(parcels).collect(),
@@ -223,6 +227,9 @@ async fn decide_doubts(shared: &Shared, doubtful: Vec<Unanswered>, doubts: u32) 
 /// are refused as a whole are halved until the offending message stands alone.
 async fn send(shared: &Shared, queue: &dyn Queue, parcels: Vec<Parcel>) -> Vec<Ended> {
     let mut ended = Vec::with_capacity(parcels.len());
+    if parcels.is_empty() {
+        return ended;
+    }
     let mut work = VecDeque::from([(parcels, 1)]);
     while let Some((batch, tries)) = work.pop_front() {
         if tries > 1 && shared.is_halting() {
@@ -313,7 +320,11 @@ fn said(shared: &Shared, parcel: &Parcel, words: &str) -> String {
 
 /// A call's failure in the midst of a run: resumable.
 pub(super) fn stopped(error: CallError) -> Error {
-    let plain = Error::from(error);
+    resumable(&Error::from(error))
+}
+
+/// The same for an error that has its words already.
+pub(super) fn resumable(plain: &Error) -> Error {
     let hint = plain.hint_text().unwrap_or("see above");
     Error::new(Kind::Stopped, plain.message()).hint(format!(
         "{hint}. Nothing is lost: the journal knows where every message is, and the same command goes on"

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
-use super::deliver::{Content, Parcel, Ticket, stopped};
+use super::deliver::{Content, Parcel, Ticket, resumable, stopped};
 use super::events::Event;
 use super::gate::Enter;
 use super::limits::{Leave, Place};
@@ -65,7 +65,8 @@ pub(super) async fn receive(shared: Arc<Shared>, number: usize, lanes: Vec<Sende
         if shared.empty_receives.swap(0, Ordering::AcqRel) > 0 {
             shared.refilled.notify_waiters();
         }
-        let sizes: Vec<usize> = messages.iter().map(|received| received.message.size()).collect();
+        let size = |message: &Message| message.size() + shared.rules.pointer(message).map_or(0, |at| at.size);
+        let sizes: Vec<usize> = messages.iter().map(|received| size(&received.message)).collect();
         let places = shared.room.places(reservation, &sizes).await;
         let received = messages.into_iter().zip(places).collect();
         if handle(&shared, asked, received, &lanes, &removals).await.is_none() {
@@ -158,7 +159,7 @@ struct Pending {
 async fn handle(
     shared: &Shared,
     asked: Timestamp,
-    received: Vec<(Received, Place)>,
+    mut received: Vec<(Received, Place)>,
     lanes: &[Sender<Parcel>],
     removals: &Sender<Removal>,
 ) -> Option<()> {
@@ -173,6 +174,12 @@ async fn handle(
     };
     let deliveries = received.iter().map(|(received, _)| delivery(received)).collect();
     let admitted = shared.journaled(shared.journal.admit(deliveries).await)?;
+    if let Some(payloads) = &shared.options.payloads {
+        let messages = received.iter_mut().map(|(received, _)| &mut received.message);
+        if let Err(error) = payloads.fetch(&shared.rules, messages).await {
+            shared.fail(resumable(&error));
+        }
+    }
     let halting = shared.is_halting();
     let (mut pending, mut unclaimed) = (Vec::with_capacity(received.len()), Vec::new());
     let mut stopped_groups: HashSet<String> = HashSet::new();

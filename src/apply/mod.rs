@@ -17,6 +17,7 @@ mod intake;
 mod lane;
 mod lease;
 mod limits;
+mod offload;
 mod remove;
 mod retry;
 mod shared;

@@ -20,6 +20,7 @@ use super::{Doubt, may_resend};
 use crate::error::Error;
 use crate::job::InDoubt;
 use crate::journal::{Begun, Journal, State};
+use crate::payload::Payloads;
 use crate::plan::Plan;
 use crate::rule::{Rules, Setting};
 use crate::sqs::Queue;
@@ -45,6 +46,8 @@ pub struct Options {
     pub max_in_pipeline: usize,
     /// Bytes of messages in the pipeline at once.
     pub max_pipeline_bytes: usize,
+    /// Where bodies are that the Extended Client keeps in S3, for a job that follows its pointers.
+    pub payloads: Option<Arc<Payloads>>,
 }
 
 /// The real thing behind a target.

@@ -11,7 +11,7 @@ use aws_sdk_s3::types::ChecksumAlgorithm;
 
 use super::fault::Site;
 use super::queue::{ANSWER, within};
-use crate::sqs::CallError;
+use crate::sqs::{CallError, Fault};
 use crate::store::{Bucket, NewObject, Put};
 
 /// How long an object may take: the largest is a message of 1 MiB in an envelope.
@@ -62,17 +62,27 @@ impl Bucket for S3Bucket {
         }
     }
 
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, CallError> {
+    async fn get(&self, key: &str, most: usize) -> Result<Option<Vec<u8>>, CallError> {
         const ACTION: &str = "GetObject";
         let read = async {
-            let answer = match self.client.get_object().bucket(&self.name).key(key).send().await {
+            let mut answer = match self.client.get_object().bucket(&self.name).key(key).send().await {
                 Ok(answer) => answer,
                 Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
                 Err(error) => return Err(self.site.failed(ACTION, &error)),
             };
-            match answer.body.collect().await {
-                Ok(content) => Ok(Some(content.to_vec())),
-                Err(error) => Err(self.site.unreadable(ACTION, format!("the object broke off: {error}"))),
+            let mut content = Vec::new();
+            loop {
+                match answer.body.try_next().await {
+                    Ok(None) => return Ok(Some(content)),
+                    Ok(Some(part)) if part.len() > most - content.len() => {
+                        let words = format!("the object is longer than {most} bytes");
+                        return Err(self.site.error(Fault::TooLong, ACTION, None, words));
+                    }
+                    Ok(Some(part)) => content.extend_from_slice(&part),
+                    Err(error) => {
+                        return Err(self.site.unreadable(ACTION, format!("the object broke off: {error}")));
+                    }
+                }
             }
         };
         tokio::time::timeout(OBJECT, read).await.unwrap_or_else(|_| Err(self.site.timed_out(ACTION, OBJECT.as_secs())))
@@ -87,7 +97,6 @@ mod tests {
     use super::super::canned::{Answer, serve};
     use super::super::{Access, Aws};
     use super::*;
-    use crate::sqs::Fault;
 
     async fn bucket(answer: Answer) -> (Aws, Arc<dyn Bucket>) {
         let aws = Aws::local(serve(answer).await);
@@ -123,15 +132,15 @@ mod tests {
     async fn no_object_and_no_bucket_are_two_things() {
         let error = |code: &str| Answer::http("404 Not Found", "", &format!("<Error><Code>{code}</Code></Error>"));
         let (_, without_key) = bucket(error("NoSuchKey")).await;
-        assert_eq!(without_key.get("k").await.unwrap(), None);
+        assert_eq!(without_key.get("k", 1000).await.unwrap(), None);
         let (_, without_bucket) = bucket(error("NoSuchBucket")).await;
-        assert_eq!(without_bucket.get("k").await.unwrap_err().fault, Fault::NotFound);
+        assert_eq!(without_bucket.get("k", 1000).await.unwrap_err().fault, Fault::NotFound);
     }
 
     #[tokio::test]
     async fn an_object_that_breaks_off_is_no_object() {
         let (_, bucket) = bucket(Answer::Bytes("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_owned())).await;
-        assert_eq!(bucket.get("k").await.unwrap_err().fault, Fault::NoAnswer);
+        assert_eq!(bucket.get("k", 1000).await.unwrap_err().fault, Fault::NoAnswer);
     }
 
     #[tokio::test]

@@ -136,7 +136,7 @@ pub(super) fn received(message: SdkMessage) -> Result<Received, String> {
     }
     let system = message.attributes.unwrap_or_default();
     let system: BTreeMap<_, _> = system.into_iter().map(|(name, value)| (name.as_str().to_owned(), value)).collect();
-    let message = Message { id: MessageId::new(id), body, attributes, system: SystemAttributes(system) };
+    let message = Message { id: MessageId::new(id), body, attributes, system: SystemAttributes(system), payload: None };
     Ok(Received { message, receipt: ReceiptHandle::new(receipt) })
 }
 
@@ -166,6 +166,7 @@ mod tests {
             message_group_id: None,
             message_deduplication_id: None,
             trace_header: Some("Root=1-5759e988-bd862e3fe1be46a994272793".to_owned()),
+            payload: None,
         }
     }
 

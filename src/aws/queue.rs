@@ -212,6 +212,7 @@ mod tests {
             message_group_id: None,
             message_deduplication_id: None,
             trace_header: None,
+            payload: None,
         }
     }
 
@@ -311,7 +312,7 @@ mod tests {
                 content_type: "application/json",
                 metadata: BTreeMap::new(),
             };
-            assert!(bucket.check().await.is_err() && bucket.get("k").await.is_err());
+            assert!(bucket.check().await.is_err() && bucket.get("k", 1).await.is_err());
             assert!(bucket.put_new(&object).await.is_err());
             assert_eq!(aws.requests().s3, 3);
         }

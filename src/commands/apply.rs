@@ -51,7 +51,7 @@ fn is_plan(file: &Path, bytes: &[u8]) -> bool {
 }
 
 /// The plan of a job: that of its unfinished run, or a new one that was approved. `None` where it was not.
-async fn plan_job(args: &ApplyArgs, text: &str, aws: &Aws, journal: &Path, stop: &Stop) -> Result<Option<Plan>> {
+async fn plan_job(args: &ApplyArgs, text: &str, aws: &Arc<Aws>, journal: &Path, stop: &Stop) -> Result<Option<Plan>> {
     let file = args.file.display().to_string();
     let compiled = job::compile_or_show(&file, text)?;
     if let Some(plan) = unfinished(journal, text)? {
@@ -153,6 +153,7 @@ async fn carry_out(args: &ApplyArgs, aws: &Arc<Aws>, plan: Plan, journal_path: &
         allow_drift: args.allow_drift,
         max_in_pipeline: 4000,
         max_pipeline_bytes: 48 * 1024 * 1024,
+        payloads: wiring::payloads(aws, &job, &rules),
     };
     let (events, listener) = Events::channel();
     let mode = match args.format {

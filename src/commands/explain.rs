@@ -23,6 +23,9 @@ use crate::view::explain::{Condition, Explained, Rule, Step};
 use crate::view::text::Style;
 use crate::view::{explain, output};
 
+/// Bytes of bodies in S3 that are read at the most.
+const PAYLOAD_BYTES: usize = 64 * 1024 * 1024;
+
 /// What SQS takes at the most, in bytes.
 const LARGEST: u64 = 1024 * 1024;
 
@@ -77,7 +80,13 @@ fn from_file(path: &Path, args: &ExplainArgs) -> Result<Vec<Message>> {
     let system = SystemAttributes(args.system.iter().map(pair).collect::<Result<_>>()?);
     // Editors end a file with a line end, and a body seldom has one.
     let body = text.strip_suffix('\n').unwrap_or(&text).to_owned();
-    Ok(vec![Message { id: MessageId::new("00000000-0000-0000-0000-000000000000"), body, attributes, system }])
+    Ok(vec![Message {
+        id: MessageId::new("00000000-0000-0000-0000-000000000000"),
+        body,
+        attributes,
+        system,
+        payload: None,
+    }])
 }
 
 /// A sample of the source, given back, with the queue's ARN and the server's clock.
@@ -106,6 +115,9 @@ async fn from_queue(args: &ExplainArgs, compiled: &Compiled) -> Result<(Vec<Mess
     watching.abort();
     let mut sampled = sampled?;
     sampled.messages.truncate(messages);
+    if let Some(payloads) = wiring::payloads(&reach.aws, &compiled.job, &compiled.rules) {
+        payloads.fetch_sample(&compiled.rules, &mut sampled.messages, PAYLOAD_BYTES).await?;
+    }
     Ok((sampled.messages, attributes.arn, now))
 }
 
@@ -173,7 +185,7 @@ fn put(compiled: &Compiled, message: &Message, setting: &Setting, explanation: E
             ("block", None, Some(reason.code()), format!("is blocked: {reason} ({detail})"))
         }
     };
-    let mut last = (message.body.clone(), message.attributes.clone());
+    let mut last = (message.shown().to_owned(), message.attributes.clone());
     let transforms = steps.into_iter().map(|step| {
         let done = step.after.is_some();
         let after = step.after.filter(|after| *after != last).and_then(|after| {
@@ -184,6 +196,7 @@ fn put(compiled: &Compiled, message: &Message, setting: &Setting, explanation: E
                 message_group_id: None,
                 message_deduplication_id: None,
                 trace_header: None,
+                payload: None,
             };
             Shown::of(rules, message, Some(&outgoing)).1
         });

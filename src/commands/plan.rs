@@ -1,5 +1,7 @@
 //! `redrive plan`: looks at a sample of the source, and shows and saves what a job would do.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
 use super::job::{self, Compiled};
@@ -29,7 +31,7 @@ pub(super) async fn plan(args: PlanArgs) -> Result<Exit> {
 
 /// Plans a job. What is received is given back, on a stop too.
 pub(super) async fn make(
-    aws: &Aws,
+    aws: &Arc<Aws>,
     compiled: &Compiled,
     file: &str,
     text: &str,
@@ -66,6 +68,7 @@ pub(super) async fn make(
             ..SampleOptions::default()
         },
         sample_anyway: sample.sample_despite_redrive_policy,
+        payloads: wiring::payloads(aws, job, rules),
         cancel: cancelled,
     })
     .await;

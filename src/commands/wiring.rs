@@ -12,10 +12,11 @@ use crate::cli::ReachArgs;
 use crate::error::{Error, Result};
 use crate::job::{DROP, Destination, Job, ORIGIN, S3Destination, Source, SqsDestination};
 use crate::journal::Begun;
+use crate::payload::Payloads;
 use crate::plan::{self, Opener, Place, Plan};
 use crate::rule::Rules;
 use crate::sqs::Queue;
-use crate::store::Bucket;
+use crate::store::{Bucket, Buckets};
 use crate::target::{Target, TargetId, TargetKind};
 
 /// The largest batch that SQS takes, in bytes with attributes; older servers take a quarter of it, and say so by the
@@ -101,6 +102,31 @@ impl Opener for Origins<'_> {
     async fn queue_by_url(&self, url: &str) -> Result<Arc<dyn Queue>> {
         self.aws.queue_by_url(url, &self.access).await
     }
+}
+
+/// Buckets that messages name, reached as the source is.
+struct Named {
+    aws: Arc<Aws>,
+    access: Access,
+}
+
+impl std::fmt::Debug for Named {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Named").field("access", &self.access).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Buckets for Named {
+    async fn bucket(&self, name: &str) -> Result<Arc<dyn Bucket>> {
+        self.aws.bucket(name, &self.access).await
+    }
+}
+
+/// Where bodies are that the Extended Client keeps in S3, for a job that looks at them.
+pub(super) fn payloads(aws: &Arc<Aws>, job: &Job, rules: &Rules) -> Option<Arc<Payloads>> {
+    let named = Named { aws: Arc::clone(aws), access: job.source.access() };
+    rules.reads_payloads().then(|| Arc::new(Payloads::new(Arc::new(named))))
 }
 
 /// An error about a destination before anything was touched.

@@ -73,6 +73,9 @@ pub struct Source {
     pub sent_before: Option<Bound>,
     /// Only messages sent after this: RFC 3339 or an age such as `"6h"`.
     pub sent_after: Option<Bound>,
+    /// Follow the SQS Extended Client's pointers: rules see the body in S3, and a changed body becomes a new object.
+    #[serde(default)]
+    pub extended_client: bool,
     /// For how long a received message stays invisible before it is extended, `"10s"` to `"12h"`.
     #[schemars(extend("default" = "5m"))]
     pub visibility_timeout: Option<Age>,
@@ -270,7 +273,7 @@ pub struct Transform {
     pub remove: Option<String>,
     /// JSONPath of one place in the body whose value goes to the place `to`.
     pub rename: Option<String>,
-    /// JSONPath of one place in the body whose value becomes the body: a string as its text, anything else as it is written.
+    /// JSONPath whose value becomes the body, a string as its text; or an envelope: `sns`, `lambda-destination`, `eventbridge`.
     pub unwrap: Option<String>,
     /// A jq program whose one value becomes the body.
     pub jq: Option<String>,

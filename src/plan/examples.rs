@@ -44,7 +44,8 @@ impl<'a> Examples<'a> {
         let changed =
             outgoing.filter(|after| after.body.as_str() != before.body || after.attributes != before.attributes);
         let room = if changed.is_some() { CHANGED } else { UNCHANGED };
-        let whole = before.body.len() <= MAX_BODY && changed.is_none_or(|after| after.body.as_str().len() <= MAX_BODY);
+        let fits = |body: &str| body.len() <= MAX_BODY;
+        let whole = fits(before.shown()) && changed.is_none_or(|after| fits(after.shown(before)));
         let kept = self.taken.entry((rule, outcome)).or_default();
         let worst = kept.iter().rposition(|(whole, _)| !whole);
         match (kept.len() < room, worst) {
@@ -76,8 +77,8 @@ impl<'a> Examples<'a> {
 impl Shown {
     /// A message before and after, as both may be shown: redacted as the job says, and shortened.
     pub fn of(rules: &Rules, before: &Message, after: Option<&Outgoing>) -> (Self, Option<Self>) {
-        let after = after.map(|after| (after.body.as_str(), &after.attributes));
-        let before = (before.body.as_str(), &before.attributes);
+        let after = after.map(|after| (after.shown(before), &after.attributes));
+        let before = (before.shown(), &before.attributes);
         let veil = rules.veil([before].into_iter().chain(after));
         let shown = |(body, attributes): (&str, &Attributes)| Self {
             body: shorten(veil.body(body), MAX_BODY),

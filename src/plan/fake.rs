@@ -92,6 +92,7 @@ pub(crate) fn message(number: usize, body: &str) -> Message {
         body: body.to_owned(),
         attributes: Attributes::new(),
         system: SystemAttributes(BTreeMap::from([("SentTimestamp".to_owned(), sent.to_string())])),
+        payload: None,
     }
 }
 

@@ -12,9 +12,10 @@ use super::build::{Input, build};
 use super::document::Plan;
 use super::hazards::sampling_refusal;
 use super::origins::{Opener, Origins, resolve};
-use super::sample::{SampleOptions, sample};
+use super::sample::{End, SampleOptions, sample};
 use crate::error::{Error, Result};
 use crate::job::{DROP, Destination, Job, ORIGIN};
+use crate::payload::Payloads;
 use crate::rule::Rules;
 use crate::sqs::{Queue, QueueAttributes};
 use crate::store::Bucket;
@@ -22,6 +23,9 @@ use crate::target::{Target, TargetKind};
 
 /// For how long a received message stays invisible where the job does not say.
 const VISIBILITY: Duration = Duration::from_mins(5);
+
+/// Bytes of bodies in S3 that a plan holds in memory at most.
+const PAYLOAD_BYTES: usize = 256 << 20;
 
 /// A destination of the job, opened.
 #[derive(Debug, Clone)]
@@ -58,6 +62,8 @@ pub struct Request<'a> {
     pub sample: SampleOptions,
     /// Sample even where that could move messages.
     pub sample_anyway: bool,
+    /// Where bodies are read from that the Extended Client keeps in S3, for a job that follows its pointers.
+    pub payloads: Option<Arc<Payloads>>,
     /// Becomes true when planning is to end early.
     pub cancel: watch::Receiver<bool>,
 }
@@ -93,7 +99,15 @@ pub async fn make(request: Request<'_>) -> Result<Plan> {
     // Before sampling: what is sent from here on is not part of what was planned.
     let now = clock();
     options.visibility = visibility_of(job);
-    let sampled = sample(&source, &attributes, &options, request.cancel).await?;
+    let mut sampled = sample(&source, &attributes, &options, request.cancel).await?;
+    if let Some(payloads) = request.payloads {
+        let fetched = payloads.fetch_sample(rules, &mut sampled.messages, PAYLOAD_BYTES).await;
+        let whole =
+            fetched.map_err(|error| error.and_hint("the sampled messages were given back, and no plan was written"))?;
+        if !whole {
+            sampled.end = End::Memory;
+        }
+    }
     let mut origins = Origins::default();
     if rules.uses_origin() {
         let given_back = match sampled.not_given_back {

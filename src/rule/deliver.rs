@@ -3,10 +3,11 @@
 use super::check::{is_id, sendable};
 use super::context::Context;
 use super::envelope::envelope;
+use super::pointer::{offload, pointer};
 use super::transform::{self, Transform};
 use super::{Blocked, Decision, Destination, Route, Rules, Setting};
 use crate::job::{ORIGIN, Template};
-use crate::message::{Attribute, Message, Outgoing, SystemAttributes};
+use crate::message::{Attribute, Body, Message, Outgoing, Payload, SystemAttributes};
 use crate::sqs::QueueAttributes;
 use crate::target::{Reason, Target, TargetId, TargetKind};
 
@@ -105,14 +106,31 @@ pub(super) fn carry_out(
     context: &Context<'_>,
     exhausted: bool,
 ) -> Result<Decision, Blocked> {
-    let Message { id: _, body, attributes, system } = message;
     let target = match chosen {
         Chosen::Keep(reason) => return Ok(Decision::Keep(*reason)),
         Chosen::Drop(target) => return Ok(Decision::Drop { target: *target }),
         Chosen::Queue { target, .. } | Chosen::S3 { target, .. } | Chosen::File(target) => *target,
     };
+    let pointer = message.payload.as_ref().and_then(|_| pointer(&message));
+    let Message { id: _, body, attributes, system, payload } = message;
+    let changes_body = changes.transforms.iter().any(Transform::needs_json);
+    let (text, in_s3) = match (payload, pointer) {
+        (Some(Payload::Unreadable(why)), _) if changes_body => {
+            return Err(Blocked::new(Reason::PayloadUnreadable, why));
+        }
+        (Some(Payload::Fetched(text)), Some(pointer)) if changes_body => (text, Some((pointer, body))),
+        _ => (body, None),
+    };
     let (body, mut attributes) =
-        transform::apply(changes.transforms, changes.body_is_json, body, attributes, &system, context)?;
+        transform::apply(changes.transforms, changes.body_is_json, text, attributes, &system, context)?;
+    let (body, payload) = match (in_s3, body) {
+        (None, body) => (body, None),
+        (Some((_, old)), Body::Untouched(_)) => (Body::Untouched(old), None),
+        (Some((pointer, old)), Body::Changed(text)) => {
+            let (body, payload) = offload(&pointer, &old, text, &mut attributes, context)?;
+            (body, Some(payload))
+        }
+    };
     // Last, so that no transform can meddle with the cap.
     attributes.extend(changes.counter.map(|(name, counter)| (name.to_owned(), counter)));
 
@@ -123,9 +141,14 @@ pub(super) fn carry_out(
             message_group_id: group_id(*group, queue, &system, context)?,
             message_deduplication_id: deduplication_id(*deduplication, queue, context)?,
             trace_header: system.trace_header().map(str::to_owned),
+            payload,
         };
         sendable(&outgoing, queue)?;
         return Ok(Decision::Send { target, outgoing });
+    }
+    if payload.is_some() {
+        let detail = "an archive takes the pointer as it is, and a transform would change the body in S3";
+        return Err(Blocked::new(Reason::TransformFailed, detail));
     }
     let key = match chosen {
         Chosen::S3 { key, .. } => context.key(key),

@@ -89,6 +89,7 @@ pub fn read_envelope(text: &str) -> Option<Message> {
         body: archived.body,
         attributes: archived.attributes.into_iter().map(attribute).collect::<Option<_>>()?,
         system: SystemAttributes(archived.system_attributes),
+        payload: None,
     })
 }
 

@@ -89,7 +89,7 @@ impl Rules {
             parts = members.iter().zip(written).map(|(member, text)| self.asked(member, text, subject)).collect();
         };
         let message = subject.message;
-        let veil = self.veil([(message.body.as_str(), &message.attributes)]);
+        let veil = self.veil([(message.shown(), &message.attributes)]);
         let found = match condition {
             Condition::Any(members) => {
                 group(members, written.any.as_deref().unwrap_or_default());
@@ -114,7 +114,7 @@ impl Rules {
                         nodes += 1;
                         fits |= test.fits(node);
                     });
-                    let shown = json::parse(&veil.body(&message.body)).unwrap_or_default();
+                    let shown = json::parse(&veil.body(message.shown())).unwrap_or_default();
                     let mut values = Vec::new();
                     path.each(&shown, |node| values.push(short(&node.to_string())));
                     found_in_body(nodes, &values, fits, test)
@@ -133,7 +133,7 @@ impl Rules {
                 .map_or_else(|| "the message has none".to_owned(), |text| format!("found {}", short(text))),
             Condition::Fact(fact, _) => match fact {
                 MessageFact::Id => format!("it is {}", message.id.as_str()),
-                MessageFact::Text => format!("it is {}", short(&veil.body(&message.body))),
+                MessageFact::Text => format!("it is {}", short(&veil.body(message.shown()))),
                 MessageFact::Size => format!("it is {} bytes", message.size()),
                 MessageFact::IsJson => format!("it is {}", subject.is_json()),
             },
@@ -158,7 +158,7 @@ fn steps(
     message: &Message,
     context: &Context<'_>,
 ) -> Vec<ExplainedStep> {
-    let (mut body, mut attributes) = (message.body.clone(), message.attributes.clone());
+    let (mut body, mut attributes) = (message.shown().to_owned(), message.attributes.clone());
     let mut steps = Vec::new();
     for (transform, written) in transforms.iter().zip(written) {
         let is_json = json::is_json(&body);

@@ -60,16 +60,28 @@ pub(super) struct Subject<'m> {
     /// The source queue's name.
     queue: &'m str,
     json: OnceCell<Option<Value>>,
+    blind: Cell<bool>,
     gave_up: Cell<bool>,
 }
 
 impl<'m> Subject<'m> {
     pub(super) fn new(message: &'m Message, now: Timestamp, queue: &'m str) -> Self {
-        Self { message, now, queue, json: OnceCell::new(), gave_up: Cell::new(false) }
+        Self { message, now, queue, json: OnceCell::new(), blind: Cell::new(false), gave_up: Cell::new(false) }
     }
 
     pub(super) fn json(&self) -> Option<&Value> {
-        self.json.get_or_init(|| json::parse(&self.message.body)).as_ref()
+        self.json.get_or_init(|| json::parse(self.body()?)).as_ref()
+    }
+
+    fn body(&self) -> Option<&'m str> {
+        let body = self.message.meant();
+        self.blind.set(body.is_none());
+        body
+    }
+
+    /// Whether something had to look at a body that cannot be read, so that what it found means nothing.
+    pub(super) fn is_blind(&self) -> bool {
+        self.blind.get()
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -84,9 +96,9 @@ impl<'m> Subject<'m> {
     /// What a program makes of the message; `None` where the body is not JSON.
     pub(super) fn run(&self, program: &Program) -> Option<Result<String, Trouble>> {
         let body = self.json()?;
-        let Message { id, attributes, system, body: text } = self.message;
+        let Message { id, attributes, system, .. } = self.message;
         let bound = Bound { attributes, system, message_id: id.as_str(), queue: self.queue };
-        let outcome = program.run(body, text.len(), bound);
+        let outcome = program.run(body, self.message.shown().len(), bound);
         self.gave_up.set(self.gave_up.get() || outcome == Err(Trouble::GaveUp));
         Some(outcome)
     }
@@ -106,6 +118,16 @@ enum Seen<'v> {
 }
 
 impl Condition {
+    /// Whether it looks at the body.
+    pub(super) fn needs_body(&self) -> bool {
+        match self {
+            Self::Any(conditions) | Self::All(conditions) => conditions.iter().any(Self::needs_body),
+            Self::Not(condition) => condition.needs_body(),
+            Self::Body(..) | Self::Jq(_) | Self::Fact(MessageFact::Text | MessageFact::IsJson, _) => true,
+            Self::Attribute(..) | Self::System(..) | Self::Fact(MessageFact::Id | MessageFact::Size, _) => false,
+        }
+    }
+
     pub(super) fn holds(&self, subject: &Subject<'_>) -> bool {
         match self {
             Self::Any(conditions) => conditions.iter().any(|condition| condition.holds(subject)),
@@ -125,7 +147,7 @@ impl Condition {
                 let now = subject.now;
                 match fact {
                     MessageFact::Id => test.holds(Seen::Text(subject.message.id.as_str()), now),
-                    MessageFact::Text => test.holds(Seen::Text(&subject.message.body), now),
+                    MessageFact::Text => subject.body().is_some_and(|body| test.holds(Seen::Text(body), now)),
                     MessageFact::Size => test.holds(Seen::Number(&subject.message.size().to_string()), now),
                     MessageFact::IsJson => test.holds(Seen::Bool(subject.is_json()), now),
                 }

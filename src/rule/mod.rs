@@ -5,7 +5,8 @@
 //! rule looks into it.
 //!
 //! `compile` makes the rules; `filter` asks conditions, with `path` and `query` for `JSONPath` and `number` for exact numbers;
-//! `jq` runs programs; `transform` and `edit` change a message; `cap` counts how often it went round; `check` knows what SQS would refuse;
+//! `jq` runs programs; `transform` and `edit` change a message, with `wrapping` for AWS's envelopes and `pointer`
+//! for bodies in S3; `cap` counts how often it went round; `check` knows what SQS would refuse;
 //! `envelope` is the archived form; `explain` says why; `redact` hides what reports must not show.
 
 mod cap;
@@ -21,11 +22,13 @@ mod jq;
 mod json;
 mod number;
 mod path;
+mod pointer;
 mod query;
 mod redact;
 #[cfg(test)]
 mod tests;
 mod transform;
+mod wrapping;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,11 +41,12 @@ pub use self::envelope::read_envelope;
 pub use self::explain::{ExplainedCondition, ExplainedRule, ExplainedStep, Explanation};
 use self::filter::{Condition, Subject};
 pub use self::json::is_json;
+pub use self::pointer::{MAX_PAYLOAD, Pointer};
 use self::redact::Redaction;
 pub use self::redact::Veil;
 use self::transform::Transform;
 use crate::job::{DROP, Job, ORIGIN, Placeholder, Problem, Template};
-use crate::message::{Attributes, Message, Outgoing};
+use crate::message::{Attributes, Message, Outgoing, Payload};
 use crate::target::{Reason, RuleId, Target, TargetId};
 
 /// A job's rules, cap and templates, compiled.
@@ -55,6 +59,8 @@ pub struct Rules {
     cap: Option<Cap>,
     destinations: BTreeMap<String, Destination>,
     redaction: Redaction,
+    /// Whether pointers of the Extended Client are followed.
+    reads_payloads: bool,
 }
 
 #[derive(Debug)]
@@ -184,28 +190,38 @@ impl Rules {
     }
 
     /// Judges one message.
-    pub fn judge(&self, message: Message, setting: &Setting) -> Verdict {
+    pub fn judge(&self, mut message: Message, setting: &Setting) -> Verdict {
+        if message.payload.is_none() && self.pointer(&message).is_some() {
+            // A pointer is never judged as if it were the body.
+            message.payload = Some(Payload::Unreadable("its body in S3 was not asked for".to_owned()));
+        }
         if let Some(reason) = setting.out_of_scope(&message) {
             return Verdict { rule: RuleId::OUT_OF_SCOPE, exhausted: false, decision: Decision::Keep(reason) };
         }
         // What is blocked is written about, and by then the message has gone into its transforms.
         let original = self.redaction.is_on().then(|| (message.body.clone(), message.attributes.clone()));
         let subject = Subject::new(&message, setting.now, setting.source_queue());
-        let matches = |rule: &&CompiledRule| rule.when.iter().all(|condition| condition.holds(&subject));
-        let rule = self.ordered.iter().find(|rule| matches(rule) || subject.gave_up());
+        let holds = |rule: &&CompiledRule| rule.when.iter().all(|condition| condition.holds(&subject));
+        let rule = self.ordered.iter().find(|rule| holds(rule) || subject.is_blind() || subject.gave_up());
         let (id, to, keeps) = match rule {
             Some(rule) => (rule.id, &rule.to, Reason::RuleKeeps),
             None => (RuleId::UNMATCHED, &self.unmatched, Reason::Unmatched),
         };
+        if let (true, Some(Payload::Unreadable(why))) = (subject.is_blind(), &message.payload) {
+            let decision = Decision::Block { reason: Reason::PayloadUnreadable, detail: why.clone() };
+            return Verdict { rule: id, exhausted: false, decision };
+        }
+        if subject.gave_up() {
+            let decision = Decision::Block { reason: Reason::JqGaveUp, detail: "a jq condition".to_owned() };
+            return Verdict { rule: id, exhausted: false, decision };
+        }
         let transforms = rule.map_or(&[][..], |rule| &rule.transforms);
         let body_is_json = transforms.iter().any(Transform::needs_json) && subject.is_json();
         let mut changes = Changes { transforms, body_is_json, counter: None };
         let context = Context::new(&message, &self.job, self.rule_name(id), setting);
         let mut chosen = self.choose(to, &message.system, setting, keeps);
         let mut exhausted = false;
-        if subject.gave_up() {
-            chosen = Err(Blocked::new(Reason::JqGaveUp, "a jq condition"));
-        } else if let Some(cap) = &self.cap
+        if let Some(cap) = &self.cap
             && self.is_bound_for_a_queue(to, &message)
         {
             match cap.count(&message.attributes) {

@@ -4,8 +4,10 @@ mod conditions;
 mod decisions;
 mod fidelity;
 mod jq;
+mod pointers;
 mod problems;
 mod reference;
+mod wrappings;
 
 use std::collections::BTreeMap;
 
@@ -104,6 +106,7 @@ fn message(body: &str) -> Message {
         body: body.to_owned(),
         attributes: Attributes::new(),
         system: SystemAttributes(BTreeMap::from(system.map(|(name, value)| (name.to_owned(), value)))),
+        payload: None,
     }
 }
 

@@ -11,6 +11,7 @@ use super::jq::{Bound, Program, Trouble};
 use super::json;
 use super::number::Decimal;
 use super::path::Place;
+use super::wrapping::{Unwrapping, Wrapping};
 use crate::job::Template;
 use crate::message::{Attribute, AttributeValue, Attributes, Body, SystemAttributes};
 use crate::target::Reason;
@@ -39,6 +40,7 @@ pub(super) enum Transform {
         place: Place,
         path: String,
     },
+    TakeOff(Wrapping),
     Jq {
         program: Program,
         /// Whether an object may have two members of one name, of which the last counts.
@@ -67,6 +69,7 @@ impl Transform {
             | Self::Remove { path, .. }
             | Self::Rename { path, .. }
             | Self::Unwrap { path, .. } => path,
+            Self::TakeOff(wrapping) => wrapping.name(),
             Self::SetAttribute { name, .. } | Self::RemoveAttribute { name } => name,
             Self::Jq { .. } => "jq",
         }
@@ -103,14 +106,16 @@ pub(super) fn apply(
             }
             Transform::Unwrap { place, path } => {
                 let value = edit::value(text, &place.keys).map_err(|fault| blocked(fault, path))?;
-                let text = value.starts_with('"').then(|| serde_json::from_str::<String>(value));
-                changed = Some(match text {
-                    None => value.to_owned(),
-                    Some(text) => {
-                        is_json = None;
-                        text.map_err(|_| Blocked::new(Reason::TransformFailed, path))?
-                    }
-                });
+                changed = Some(bare(value, &mut is_json).ok_or_else(|| Blocked::new(Reason::TransformFailed, path))?);
+            }
+            Transform::TakeOff(wrapping) => {
+                let name = wrapping.name();
+                let (value, restored) = wrapping.unwrap(text).map_err(|why| still_wrapped(&why, name))?;
+                changed = Some(bare(value, &mut is_json).ok_or_else(|| Blocked::new(Reason::TransformFailed, name))?);
+                // What the message itself carries is younger than what was wrapped.
+                for (name, attribute) in restored {
+                    attributes.entry(name).or_insert(attribute);
+                }
             }
             Transform::Jq { program, allow_duplicate_keys } => {
                 let bound = Bound {
@@ -158,6 +163,26 @@ fn jq(program: &Program, allow_duplicate_keys: bool, text: &str, bound: Bound<'_
     })?;
     let unchanged = body.to_string();
     Ok((value != unchanged).then_some(value))
+}
+
+/// A value as a body: a string is its text, which can be anything; anything else is as it is written, and so JSON.
+fn bare(value: &str, is_json: &mut Option<bool>) -> Option<String> {
+    if !value.starts_with('"') {
+        return Some(value.to_owned());
+    }
+    *is_json = None;
+    serde_json::from_str(value).ok()
+}
+
+fn still_wrapped(why: &Unwrapping, wrapping: &str) -> Blocked {
+    let (reason, detail) = match why {
+        Unwrapping::NotWrapped(what) => (Reason::NotWrapped, format!("{wrapping}: {what}")),
+        Unwrapping::Twice(name) => (Reason::DuplicateKeys, format!("$.{name}")),
+        Unwrapping::Attribute(name) => {
+            (Reason::TransformFailed, format!("{wrapping}: attribute {name} is none that a message can have"))
+        }
+    };
+    Blocked::new(reason, detail)
 }
 
 fn blocked(fault: Fault, path: &str) -> Blocked {

@@ -119,9 +119,11 @@ async fn ended_again_while_it_resumes_it_loses_nothing_and_sends_nothing_twice_t
 #[tokio::test(flavor = "multi_thread")]
 async fn ended_in_the_midst_it_keeps_to_its_max_messages_over_all_sessions() {
     const MOST: usize = 13;
+    // Slow enough for most of the messages not to have been met when it is ended.
+    const LIMITS: &str = "[limits]\nmax_messages = 13\nrate = \"10/s\"\nconcurrency = 1\n";
     each_of(HANDS, vec![1, 2], |nth| async move {
         let setting = Setting { messages: MESSAGES, in_doubt: InDoubt::Resend, archive: Archive::S3 };
-        let scene = Scene::with_job(setting, |job| format!("{job}\n[limits]\nmax_messages = {MOST}\n")).await;
+        let scene = Scene::with_job(setting, |job| format!("{job}\n{LIMITS}")).await;
         let child = scene.stage.spawn(&["apply", "plan.json", "--allow-drift"]);
         let pid = child.id().expect("running");
         let kill = Fault::Kill { pid, signal: Signal::Kill, when: When::After };

@@ -87,6 +87,7 @@ fn message(body: &str) -> Outgoing {
         message_group_id: None,
         message_deduplication_id: None,
         trace_header: None,
+        payload: None,
     }
 }
 
@@ -286,10 +287,10 @@ async fn an_object_is_never_overwritten(bench: Bench) {
         content_type: "application/json",
         metadata: BTreeMap::from([("redrive-message-id", "m1".to_owned())]),
     };
-    assert_eq!(bucket.get(key).await.unwrap(), None);
+    assert_eq!(bucket.get(key, 100).await.unwrap(), None);
     assert_eq!(bucket.put_new(&object("{\"n\":1}")).await.unwrap(), Put::Created);
     assert_eq!(bucket.put_new(&object("{\"n\":2}")).await.unwrap(), Put::Exists);
-    assert_eq!(bucket.get(key).await.unwrap().unwrap(), b"{\"n\":1}");
+    assert_eq!(bucket.get(key, 100).await.unwrap().unwrap(), b"{\"n\":1}");
     let head = bench.admin.s3.head_object().bucket(name).key(key).send().await.unwrap();
     assert_eq!(head.content_type(), Some("application/json"));
     assert_eq!(head.metadata().unwrap()["redrive-message-id"], "m1");

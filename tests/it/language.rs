@@ -47,6 +47,7 @@ fn every_program_of_the_how_to_yields_what_it_says() {
             body: code(&body),
             attributes: Attributes::new(),
             system: SystemAttributes::default(),
+            payload: None,
         };
         let now = "2026-11-22T00:00:00Z".parse().expect("a time");
         let target = Target { destination: "file".to_owned(), kind: TargetKind::File, queue: None, location: None };

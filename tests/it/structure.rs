@@ -16,10 +16,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("journal", &["error", "message", "target"]),
     // The seams. A delete takes a proof, and only the journal makes one.
     ("sqs", &["error", "journal", "message", "queue"]),
-    ("store", &["sqs"]),
+    ("store", &["error", "sqs"]),
     ("rule", &["job", "message", "sqs", "target"]),
-    ("plan", &["error", "job", "journal", "message", "rule", "sqs", "store", "target", "words"]),
-    ("apply", &["error", "exit", "job", "journal", "message", "plan", "rule", "sqs", "store", "target"]),
+    ("payload", &["error", "message", "rule", "sqs", "store"]),
+    ("plan", &["error", "job", "journal", "message", "payload", "rule", "sqs", "store", "target", "words"]),
+    ("apply", &["error", "exit", "job", "journal", "message", "payload", "plan", "rule", "sqs", "store", "target"]),
     // Behind the seams.
     ("aws", &["error", "journal", "md5", "message", "sqs", "store"]),
     ("sandbox", &["error"]),
@@ -29,8 +30,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "apply", "aws", "cli", "error", "exit", "job", "journal", "message", "plan", "rule", "sandbox", "sqs",
-            "store", "target", "view",
+            "apply", "aws", "cli", "error", "exit", "job", "journal", "message", "payload", "plan", "rule", "sandbox",
+            "sqs", "store", "target", "view",
         ],
     ),
 ];

@@ -70,9 +70,14 @@ pub(super) fn extended_client(facts: &Facts) -> Option<Hazard> {
     hazard(
         "extended_client",
         format!(
-            "{} point to a body in S3 (Extended Client): the pointer is moved, and conditions and transforms on the body see \
-             the pointer only.",
-            facts.of_sample(seen)
+            "{} point to a body in S3 (Extended Client): the pointer is moved, and {}.",
+            facts.of_sample(seen),
+            if facts.job.source.extended_client {
+                "rules see that body. One that a transform changes becomes a new object beside the old one, which stays"
+            } else {
+                "conditions and transforms on the body see the pointer only; `extended_client = true` in [source] lets them \
+                 see the body"
+            }
         ),
     )
 }

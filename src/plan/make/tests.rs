@@ -64,7 +64,7 @@ impl Bucket for FakeBucket {
         panic!("planning writes nothing")
     }
 
-    async fn get(&self, _: &str) -> Result<Option<Vec<u8>>, CallError> {
+    async fn get(&self, _: &str, _: usize) -> Result<Option<Vec<u8>>, CallError> {
         panic!("planning reads no objects")
     }
 }
@@ -133,6 +133,7 @@ impl World {
             clock: &|| at("2026-11-02T00:00:00Z"),
             sample: self.sample.clone(),
             sample_anyway: self.sample_anyway,
+            payloads: None,
             cancel,
         })
         .await

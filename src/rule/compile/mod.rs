@@ -9,9 +9,11 @@ mod transform;
 use std::ops::Range;
 
 use super::cap::Cap;
+use super::filter::Condition;
 use super::jq::{Program, ProgramError};
 use super::path::{Path, PathError};
 use super::redact::Redaction;
+use super::transform::Transform;
 use super::{CompiledRule, Destination, Route, Rules};
 use crate::job::{self, DROP, Job, KEEP, KeyPath, ORIGIN, Problem, Step, Template};
 use crate::target::RuleId;
@@ -113,7 +115,12 @@ pub(super) fn compile(job: &Job) -> Result<Rules, Vec<Problem>> {
     if !problems.0.is_empty() {
         return Err(problems.0);
     }
-    Ok(Rules { job: job.name.clone(), ordered: rules, unmatched, fallback, cap, destinations, redaction })
+    let needs_body = |rule: &CompiledRule| {
+        rule.when.iter().any(Condition::needs_body) || rule.transforms.iter().any(Transform::needs_json)
+    };
+    let reads_payloads = job.source.extended_client && rules.iter().any(needs_body);
+    let job = job.name.clone();
+    Ok(Rules { job, ordered: rules, unmatched, fallback, cap, destinations, redaction, reads_payloads })
 }
 
 fn destinations(job: &Job, problems: &mut Problems) -> std::collections::BTreeMap<String, Destination> {

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::super::number::Decimal;
 use super::super::path::{Key, Place};
 use super::super::transform::Transform;
+use super::super::wrapping::Wrapping;
 use super::{At, Problems, literal};
 use crate::job::{self, Job, TransformKind};
 
@@ -23,10 +24,7 @@ fn single(transform: &job::Transform, job: &Job, at: &At, problems: &mut Problem
         TransformKind::Set => set(subject, transform.value.as_ref(), at, problems),
         TransformKind::Remove => remove(subject, at, problems),
         TransformKind::Rename => rename(subject, transform.to.as_deref(), at, problems),
-        TransformKind::Unwrap => {
-            let place = place(subject, &at.key(kind.key()), problems)?;
-            Some(Transform::Unwrap { place, path: subject.to_owned() })
-        }
+        TransformKind::Unwrap => unwrap(subject, &at.key(kind.key()), problems),
         TransformKind::Jq => {
             let program = problems.program(&at.key(kind.key()), subject)?;
             Some(Transform::Jq { program, allow_duplicate_keys: job.allow_duplicate_keys })
@@ -79,6 +77,19 @@ fn rename(path: &str, to: Option<&str>, at: &At, problems: &mut Problems) -> Opt
     let at = if from.keys.is_empty() { at.key("rename") } else { to_at };
     problems.add(&at, message, Some("the value of \"$.a\" becomes that of \"$.b\", or of \"$.other.b\""));
     None
+}
+
+fn unwrap(subject: &str, at: &At, problems: &mut Problems) -> Option<Transform> {
+    if let Some(wrapping) = Wrapping::ALL.into_iter().find(|wrapping| wrapping.name() == subject) {
+        return Some(Transform::TakeOff(wrapping));
+    }
+    if !subject.starts_with('$') {
+        let names = Wrapping::ALL.map(|wrapping| format!("\"{}\"", wrapping.name())).join(", ");
+        let help = format!("the envelopes are {names}; anything else is a JSONPath, which begins with $");
+        problems.add(at, format!("no envelope is called {subject:?}"), Some(&help));
+        return None;
+    }
+    Some(Transform::Unwrap { place: place(subject, at, problems)?, path: subject.to_owned() })
 }
 
 fn set_attribute(name: &str, transform: &job::Transform, at: &At, problems: &mut Problems) -> Option<Transform> {
