@@ -39,6 +39,8 @@ pub enum Command {
     Approve(ApproveArgs),
     /// Carry out a plan, or plan a job and carry it out. The same command again resumes an unfinished run.
     Apply(ApplyArgs),
+    /// Decide about messages in doubt, or give up a run. Without a decision it lists what is in doubt.
+    Resolve(ResolveArgs),
     /// List the runs in the journal.
     Runs(RunsArgs),
     /// Show how one run stands.
@@ -227,6 +229,10 @@ pub struct ApplyArgs {
     /// Go on where a rule takes more messages than the plan allows.
     #[arg(long)]
     pub allow_drift: bool,
+    /// Begin, or go on, although this journal does not know what it should of an unfinished run over the source: what that
+    /// run had sent and not yet deleted is sent again.
+    #[arg(long)]
+    pub despite_lost_journal: bool,
     /// How to print.
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
@@ -238,9 +244,78 @@ pub struct ApplyArgs {
     pub reach: ReachArgs,
 }
 
+/// `redrive resolve`.
+#[derive(Debug, Args)]
+pub struct ResolveArgs {
+    /// The run's identity, or the beginning of it.
+    pub run: String,
+    /// The message IDs to decide about.
+    #[arg(value_name = "MESSAGE", conflicts_with_all = ["all", "abandon"])]
+    pub messages: Vec<String>,
+    /// What is decided.
+    #[command(flatten)]
+    pub decision: DecisionArgs,
+    /// Decide about every message of the run that is in doubt or held.
+    #[arg(long, conflicts_with = "abandon")]
+    pub all: bool,
+    /// Why; it is noted in the journal and shown in the report, with the time and the user.
+    #[arg(long, value_name = "TEXT", requires = "DecisionArgs")]
+    pub reason: Option<String>,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// What `redrive resolve` can decide.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line, of which one is given")]
+pub struct DecisionArgs {
+    /// Judge them again and send them at the next apply, whatever the job's `in_doubt` says.
+    #[arg(long)]
+    pub resend: bool,
+    /// They have arrived: delete them from the source at the next apply, and do not send them.
+    #[arg(long)]
+    pub discard: bool,
+    /// Leave them in the source: this run does nothing more with them.
+    #[arg(long)]
+    pub release: bool,
+    /// Give up the run: it is not gone on with, and `apply JOB` plans anew. What it sent is not sent again.
+    #[arg(long)]
+    pub abandon: bool,
+}
+
 /// `redrive runs`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct RunsArgs {
+    /// What else to do with them.
+    #[command(subcommand)]
+    pub command: Option<RunsCommand>,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// What `redrive runs` does beside listing.
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// Forget old runs, and make the journal smaller. What a forgotten run had sent is not recognised any more.
+    Prune(PruneArgs),
+}
+
+/// `redrive runs prune`.
+#[derive(Debug, Args)]
+pub struct PruneArgs {
+    /// Forget finished runs that ended longer ago than this, such as `90d`.
+    #[arg(long, value_name = "AGE", required_unless_present = "run", conflicts_with = "run")]
+    pub older_than: Option<String>,
+    /// Forget this run.
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    /// Forget it although it is not finished, or has messages in doubt.
+    #[arg(long, requires = "run")]
+    pub force: bool,
     /// How to print.
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,

@@ -103,6 +103,8 @@ reasons! {
     LimitReached = 7, "limit_reached", "max_messages was reached";
     /// The exhausted destination is `keep`.
     ExhaustedKept = 8, "exhausted_kept", "its retry count is exhausted, and the job keeps those";
+    /// It was in doubt, and somebody decided that it stays.
+    Released = 9, "released", "it was in doubt, and somebody decided that it stays";
 
     // Blocked: the job wants it moved, but it cannot be done whole.
     /// A transform needs JSON and the body is not.

@@ -1,7 +1,7 @@
 //! Judging alone, on one core: 100,000 messages of 1 KB of JSON, a rule of ten conditions that all hold, and three transforms.
 //!
-//! `cargo bench --manifest-path benches/judging/Cargo.toml`. Three figures, each of which holds the one before: `parse` reads the bodies, `match` asks the
-//! conditions as well, `judge` is all that apply does with a message before it is sent. `docs/design/performance.md` has them.
+//! `cargo bench --manifest-path benches/judging/Cargo.toml`. Three figures, each of which holds the one before: `parse` reads
+//! the bodies, `match` asks the conditions as well, `judge` is all that apply does with a message before it is sent.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

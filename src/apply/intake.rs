@@ -184,8 +184,13 @@ async fn handle(
     let (mut pending, mut unclaimed) = (Vec::with_capacity(received.len()), Vec::new());
     let mut stopped_groups: HashSet<String> = HashSet::new();
     for (admitted, (Received { message, .. }, place)) in admitted.into_iter().zip(received) {
+        let group = shared.source_fifo.then(|| message.system.message_group_id().map(str::to_owned)).flatten();
         let (claim, known) = match admitted {
             Admitted::Duplicate => continue,
+            Admitted::Released => {
+                stopped_groups.extend(group);
+                continue;
+            }
             Admitted::Sent(sent) => {
                 // The lane of deletes outlives every receiver.
                 let _ = removals.send(Removal { sent, place: Some(place) }).await;
@@ -198,7 +203,6 @@ async fn handle(
                 (doubtful.judge_again(), Known::Doubtful(doubt))
             }
         };
-        let group = shared.source_fifo.then(|| message.system.message_group_id().map(str::to_owned)).flatten();
         let behind =
             group.as_ref().is_some_and(|group| stopped_groups.contains(group) || shared.gate.is_stopped(group));
         // A drift stops the run; what was received with it is given back unjudged.

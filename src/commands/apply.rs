@@ -15,7 +15,7 @@ use crate::aws::Aws;
 use crate::cli::{ApplyArgs, Format, PlanFormat};
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
-use crate::journal::{Begun, Journal, Reader, RunSpec, SessionEnd, system_clock};
+use crate::journal::{Begun, Journal, Marks, Reader, RunSpec, SessionEnd, system_clock};
 use crate::plan::{self, Approver, Plan};
 use crate::view::{output, progress, report};
 
@@ -37,7 +37,9 @@ pub(super) async fn apply(args: ApplyArgs, journal: &Path) -> Result<Exit> {
             None => return Ok(Exit::Failed),
         }
     };
-    Box::pin(carry_out(&args, &reach.aws, plan, journal, stop)).await
+    // What runs on a sandbox that goes with this process leaves nothing behind.
+    let marks = if reach.is_embedded() { None } else { Marks::of_user() };
+    Box::pin(carry_out(&args, &reach.aws, plan, journal, marks, stop)).await
 }
 
 /// What is named as JSON is meant as a plan even where nothing is left of it; else the first character tells, since a job is
@@ -99,7 +101,14 @@ async fn ask(stop: &Stop) -> Result<bool> {
     Ok(answer.trim() == "yes")
 }
 
-async fn carry_out(args: &ApplyArgs, aws: &Arc<Aws>, plan: Plan, journal_path: &Path, stop: Stop) -> Result<Exit> {
+async fn carry_out(
+    args: &ApplyArgs,
+    aws: &Arc<Aws>,
+    plan: Plan,
+    journal_path: &Path,
+    marks: Option<Marks>,
+    stop: Stop,
+) -> Result<Exit> {
     let Compiled { job, rules } = job::compile_or_show(&plan.job.file, &plan.job.text)?;
     let earlier = earlier(journal_path, &plan)?;
     if let Earlier::Finished = earlier {
@@ -111,14 +120,28 @@ async fn carry_out(args: &ApplyArgs, aws: &Arc<Aws>, plan: Plan, journal_path: &
     }
     let approvers = approvers(args, &plan, &earlier)?;
     let source = wiring::source(aws, &job).await?;
+    if let Some(marks) = &marks {
+        if args.despite_lost_journal {
+            marks.forget(source.url());
+        }
+        marks.check(source.url(), journal_path)?;
+    }
     let attributes =
         source.attributes().await.map_err(|error| Error::from(error).and_hint("nothing was received or sent"))?;
-    plan::check_fingerprint(&plan.source, &attributes)?;
+    // A run that was begun can neither go on then nor be planned anew, as long as it is not given up.
+    let give_up = |error: Error| {
+        if matches!(earlier, Earlier::Begun(_)) && error.kind() == Kind::PlanRefused {
+            let run = plan.id();
+            return error.and_hint(&format!("to plan anew, give up the run first: `redrive resolve {run} --abandon`"));
+        }
+        error
+    };
+    plan::check_fingerprint(&plan.source, &attributes).map_err(give_up)?;
     // A run that was begun in time may be finished; what is new must be in time.
     if let Earlier::None = earlier {
         plan::check_time(&plan, aws.server_time(source.url()).unwrap_or_else(jiff::Timestamp::now))?;
     }
-    let opened = wiring::open(aws, &job, &rules, &plan).await?;
+    let opened = wiring::open(aws, &job, &rules, &plan).await.map_err(give_up)?;
     let (meter, url) = (Arc::clone(aws), source.url().to_owned());
     let journal = Journal::open(journal_path, system_clock(move || meter.server_time(&url)))?;
     // Only now is it sure that nobody else is at work on it, or was until a moment ago.
@@ -134,6 +157,14 @@ async fn carry_out(args: &ApplyArgs, aws: &Arc<Aws>, plan: Plan, journal_path: &
             .map_err(|error| Error::failed(format!("the approvals cannot be written as JSON: {error}")))?,
     };
     let begun = journal.begin(spec).await?;
+    if let Some(marks) = marks {
+        match marks.begin(plan.id(), source.url(), journal_path, begun.requests) {
+            Ok(mark) => journal.follow(mark),
+            Err(error) => {
+                output::note(&format!("a journal that gets lost will not be noticed: no mark can be left: {error}"));
+            }
+        }
+    }
     let outlets = match wiring::outlets(opened, &begun) {
         Ok(outlets) => outlets,
         Err(error) => {
@@ -185,6 +216,10 @@ fn earlier(journal: &Path, plan: &Plan) -> Result<Earlier> {
     let runs = Reader::open(journal)?.map(|reader| reader.runs_like(plan.id())).transpose()?.unwrap_or_default();
     Ok(match runs.iter().find(|run| run.name == plan.id()) {
         None => Earlier::None,
+        Some(run) if run.given_up.is_some() => {
+            return Err(Error::plan_refused(format!("run {} was given up, and its plan with it", run.name))
+                .hint("nothing was touched; make a new plan. What the run had sent is known, and is not sent again"));
+        }
         Some(run) if run.ended.is_some() => Earlier::Finished,
         Some(run) => Earlier::Begun(super::runs::approvers(run)?),
     })

@@ -8,6 +8,8 @@ mod explain;
 mod generate;
 mod job;
 mod plan;
+mod prune;
+mod resolve;
 mod runs;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -19,7 +21,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, RunsArgs, RunsCommand};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::view;
@@ -51,6 +53,8 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Show(args) => show::show(&args),
         Command::Approve(args) => approve::approve(&args),
         Command::Apply(args) => Box::pin(apply::apply(args, &journal)).await,
+        Command::Resolve(args) => resolve::resolve(args, &journal).await,
+        Command::Runs(RunsArgs { command: Some(RunsCommand::Prune(args)), .. }) => prune::prune(&args, &journal),
         Command::Runs(args) => runs::runs(&args, &journal),
         Command::Status(args) => runs::status(&args, &journal),
         Command::Report(args) => runs::report(&args, &journal),

@@ -30,7 +30,8 @@ pub(super) fn runs(args: &RunsArgs, journal: &Path) -> Result<Exit> {
 }
 
 pub(super) fn status(args: &RunArgs, journal: &Path) -> Result<Exit> {
-    let run = find(args.run.as_deref(), journal)?;
+    let (reader, record) = find(args.run.as_deref(), journal)?;
+    let run = load(&reader, record, MOST_TROUBLES)?;
     output::out(&match args.format {
         Format::Text => view::status_text(&run),
         Format::Json => view::status_json(&run),
@@ -39,7 +40,8 @@ pub(super) fn status(args: &RunArgs, journal: &Path) -> Result<Exit> {
 }
 
 pub(super) fn report(args: &ReportArgs, journal: &Path) -> Result<Exit> {
-    let run = find(args.run.as_deref(), journal)?;
+    let (reader, record) = find(args.run.as_deref(), journal)?;
+    let run = load(&reader, record, MOST_TROUBLES)?;
     output::out(&match args.format {
         ReportFormat::Text => report::text(&run),
         ReportFormat::Json => report::json(&run),
@@ -50,7 +52,7 @@ pub(super) fn report(args: &ReportArgs, journal: &Path) -> Result<Exit> {
 }
 
 /// The run whose identity begins so; the newest where nothing is said.
-fn find(name: Option<&str>, journal: &Path) -> Result<Report> {
+pub(super) fn find(name: Option<&str>, journal: &Path) -> Result<(Reader, RunRecord)> {
     let none = || {
         Error::usage(format!("there are no runs in the journal {}", journal.display()))
             .hint("`redrive apply` makes one; --journal names another journal")
@@ -70,7 +72,10 @@ fn find(name: Option<&str>, journal: &Path) -> Result<Report> {
                 .hint("give more of its identity"))
         }
         // The newest is the first.
-        _ => load(&reader, found.swap_remove(exact.unwrap_or(0)), MOST_TROUBLES),
+        _ => {
+            let record = found.swap_remove(exact.unwrap_or(0));
+            Ok((reader, record))
+        }
     }
 }
 

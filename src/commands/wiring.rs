@@ -27,7 +27,7 @@ const BATCH_BYTES: u64 = 1024 * 1024;
 pub(super) struct Reach {
     pub(super) aws: Arc<Aws>,
     #[cfg(feature = "sandbox")]
-    _sandbox: Option<crate::sandbox::Sandbox>,
+    sandbox: Option<crate::sandbox::Sandbox>,
 }
 
 impl Reach {
@@ -35,13 +35,21 @@ impl Reach {
     pub(super) async fn new(args: &ReachArgs) -> Result<Self> {
         let sandbox = if args.sandbox { Some(super::sandbox::start_seeded().await?) } else { None };
         let aws = sandbox.as_ref().map_or_else(Aws::new, |sandbox| Aws::local(sandbox.endpoint_url()));
-        Ok(Self { aws: Arc::new(aws), _sandbox: sandbox })
+        Ok(Self { aws: Arc::new(aws), sandbox })
     }
 
     #[cfg(not(feature = "sandbox"))]
     #[expect(clippy::unused_async, reason = "as it is with a sandbox to start")]
     pub(super) async fn new(_: &ReachArgs) -> Result<Self> {
         Ok(Self { aws: Arc::new(Aws::new()) })
+    }
+
+    /// Whether it is a sandbox that goes with this process.
+    pub(super) fn is_embedded(&self) -> bool {
+        #[cfg(feature = "sandbox")]
+        return self.sandbox.is_some();
+        #[cfg(not(feature = "sandbox"))]
+        false
     }
 }
 

@@ -17,6 +17,10 @@ pub(super) struct Lock {
 impl Lock {
     /// Takes the lock of a journal, or says who has it.
     pub(super) fn take(journal: &Path) -> Result<Self> {
+        Self::take_by(journal, File::try_lock)
+    }
+
+    fn take_by(journal: &Path, try_lock: impl Fn(&File) -> Result<(), TryLockError>) -> Result<Self> {
         // Beside SQLite's own `-wal` and `-shm`: another journal of the same stem has another lock.
         let mut path = journal.as_os_str().to_owned();
         path.push("-lock");
@@ -32,7 +36,7 @@ impl Lock {
         let mut options = OpenOptions::new();
         let mut file =
             options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
-        match file.try_lock() {
+        match try_lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
@@ -50,5 +54,21 @@ impl Lock {
         file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
         writeln!(file, "{}", std::process::id()).map_err(failed)?;
         Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_without_locks_is_refused_in_words() {
+        let directory = tempfile::tempdir().expect("directory");
+        // ENOLCK, as NFS without its lock service says.
+        let refused = |_: &File| Err(TryLockError::Error(std::io::Error::from_raw_os_error(37)));
+        let error = Lock::take_by(&directory.path().join("journal.db"), refused).expect_err("refused");
+        assert!(error.message().contains("cannot be taken"), "{error}");
+        assert!(error.hint_text().is_some_and(|hint| hint.contains("local disk")), "{error:?}");
+        assert!(!directory.path().join("journal.db").exists(), "nothing was begun");
     }
 }

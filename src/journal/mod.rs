@@ -15,7 +15,10 @@ mod clock;
 mod crash_point;
 mod key;
 mod lock;
+mod mark;
+mod prune;
 mod query;
+mod resolve;
 mod schema;
 mod session;
 mod state;
@@ -31,18 +34,21 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 pub use clock::{Clock, system_clock};
+pub use mark::{Mark, Marks};
+pub use prune::{Pruned, prune};
 pub use query::{Reader, RunRecord, Trouble};
 pub use state::{Event, Illegal, State, next};
 pub use tally::{Tally, TallyKey};
 pub use types::{
-    Admitted, Begun, Claim, Decided, DeleteEnd, Delivery, Doubtful, Intended, Judged, Judgement, Lease, RunSpec,
-    SendEnd, Sent, SessionEnd, Settled, Settlement, Stay,
+    Admitted, Begun, Claim, Decided, DeleteEnd, Delivery, Doubtful, Intended, Judged, Judgement, Lease, Resolution,
+    Resolve, Resolved, RunSpec, SendEnd, Sent, SessionEnd, Settled, Settlement, Stay,
 };
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::message::MessageId;
 use writer::Command;
 
@@ -53,6 +59,10 @@ pub struct Journal {
     commands: mpsc::Sender<Command>,
     tally: Arc<Mutex<Tally>>,
     thread: Option<std::thread::JoinHandle<()>>,
+    /// Of the run that is under way, outside of the journal.
+    mark: Mutex<Option<Mark>>,
+    /// Device and inode of the file that is open.
+    file: (u64, u64),
     // Held until the writer has ended.
     _lock: lock::Lock,
 }
@@ -63,6 +73,10 @@ impl Journal {
     pub fn open(path: &Path, clock: Clock) -> Result<Self> {
         let lock = lock::Lock::take(path)?;
         let connection = schema::open(path)?;
+        Self::start(path, lock, connection, clock)
+    }
+
+    fn start(path: &Path, lock: lock::Lock, connection: Connection, clock: Clock) -> Result<Self> {
         // Enough for every worker to have one command waiting; more would only queue memory.
         let (commands, inbox) = mpsc::channel(256);
         let tally = Arc::new(Mutex::new(Tally::default()));
@@ -70,7 +84,13 @@ impl Journal {
         let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(inbox));
         let thread =
             thread.map_err(|error| Error::failed(format!("the journal's thread cannot be started: {error}")))?;
-        Ok(Self { path: path.to_owned(), clock, commands, tally, thread: Some(thread), _lock: lock })
+        let (path, mark) = (path.to_owned(), Mutex::new(None));
+        Ok(Self { file: identity(&path)?, path, clock, commands, tally, thread: Some(thread), mark, _lock: lock })
+    }
+
+    /// Has a mark follow what the journal knows of the run: see [`Marks`].
+    pub fn follow(&self, mark: Mark) {
+        *self.mark.lock().unwrap_or_else(PoisonError::into_inner) = Some(mark);
     }
 
     /// Where it is.
@@ -90,12 +110,29 @@ impl Journal {
 
     /// Ends this session of the run.
     pub async fn end(&self, end: SessionEnd) -> Result<()> {
-        self.ask(|reply| Command::End { end, reply }).await
+        let (finished, requests) = (end.finished, end.requests);
+        self.ask(|reply| Command::End { end, reply }).await?;
+        match self.mark.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(mark) if finished => mark.remove(),
+            Some(mut mark) => mark.note(requests),
+            None => {}
+        }
+        Ok(())
     }
 
     /// Notes the SQS requests and the milliseconds of the run so far, for the case that its process does not come to its end.
+    /// Fails where the file was deleted or replaced meanwhile: what is committed goes with this process then.
     pub async fn effort(&self, requests: u64, elapsed_ms: u64) -> Result<()> {
-        self.ask(|reply| Command::Effort { requests, elapsed_ms, reply }).await
+        self.ask(|reply| Command::Effort { requests, elapsed_ms, reply }).await?;
+        if let Some(mark) = self.mark.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            mark.note(requests);
+        }
+        if identity(&self.path).ok() == Some(self.file) {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Stopped, format!("the journal {} was deleted or replaced while the run was under way", self.path.display()))
+            .hint("what was under way is finished, and what can be is given back. Put the file back before the next apply, or accept \
+                   that what is in doubt or held is forgotten"))
     }
 
     /// Notes deliveries and says what is known of each message. Answers by position.
@@ -146,6 +183,13 @@ impl Journal {
         self.ask(|reply| Command::Vanish { reply }).await
     }
 
+    /// Puts on disk what somebody decided about messages in doubt, or about the run; all of it or, where one of the messages
+    /// is not in doubt, nothing. Made again it changes nothing. Gives how many messages it is about. A run that was finished
+    /// goes on where there is something to send or to delete now.
+    pub async fn resolve(&self, resolve: Resolve) -> Result<u64> {
+        self.ask(|reply| Command::Resolve { resolve, reply }).await
+    }
+
     /// How many messages are in flight with us.
     pub async fn lease_count(&self) -> Result<u64> {
         self.ask(|reply| Command::LeaseCount { reply }).await
@@ -162,6 +206,13 @@ impl Journal {
         self.commands.send(command(reply)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
+}
+
+/// Which file it is, whatever its name.
+fn identity(path: &Path) -> Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(path);
+    metadata.map(|file| (file.dev(), file.ino())).map_err(|error| schema::unusable(path, &error.to_string()))
 }
 
 impl fmt::Debug for Journal {

@@ -10,6 +10,7 @@ use super::schema::{broken, open_to_read};
 use super::state::State;
 use super::table::state_column;
 use super::tally::{Tally, TallyKey};
+use super::{Resolution, Resolved};
 use crate::error::Result;
 use crate::message::MessageId;
 use crate::target::{Reason, RuleId, TargetId};
@@ -42,6 +43,8 @@ pub struct RunRecord {
     pub requests: u64,
     /// Milliseconds, likewise.
     pub elapsed_ms: u64,
+    /// Who gave it up, when and why; `None` where nobody did.
+    pub given_up: Option<Resolved>,
     /// Who had approved the plan, as JSON.
     pub approvals: String,
 }
@@ -67,11 +70,18 @@ pub struct Trouble {
     pub note: Option<String>,
     /// When it last changed.
     pub at: Timestamp,
+    /// What somebody decided about its doubts.
+    pub resolved: Option<Resolved>,
 }
 
-const RUN: &str =
-    "SELECT run.name, queue.arn, run.job_sha256, run.plan, run.started, run.ended, run.outcome, run.requests,
-    run.elapsed_ms, run.approvals FROM run JOIN queue ON queue.id = run.source";
+const RUN: &str = "SELECT decision, at, who, reason, run.name, queue.arn, run.job_sha256, run.plan, run.started,
+    run.ended, run.outcome, run.requests, run.elapsed_ms, run.approvals FROM run JOIN queue ON queue.id = run.source
+    LEFT JOIN resolution ON resolution.run = run.id AND resolution.id = x''";
+
+const TROUBLE: &str = "SELECT decision, resolution.at, who, resolution.reason, message.id, state, rule, target,
+    message.reason, message.doubts, sent_as, note.text, message.at FROM message JOIN run ON run.id = message.run
+    LEFT JOIN note ON note.source = message.source AND note.id = message.id AND note.run = message.run
+    LEFT JOIN resolution ON resolution.run = message.run AND resolution.id = message.id WHERE run.name = ?1";
 
 impl Reader {
     /// Opens an existing journal; `None` where there is none yet.
@@ -99,27 +109,35 @@ impl Reader {
 
     /// Messages of a run that are blocked, held or failed, and those once in doubt, at most so many.
     pub fn troubles(&self, run: &str, most: usize) -> Result<Vec<Trouble>> {
+        let states = [State::Blocked, State::Held, State::Failed, State::InDoubt].map(|state| state as u8);
+        let [blocked, held, failed, in_doubt] = states;
+        let such = format!("message.doubts > 0 OR state IN ({blocked}, {held}, {failed}, {in_doubt})");
+        self.messages(run, &such, most)
+    }
+
+    /// Messages of a run about which somebody can decide: in doubt, held, or on the way of a process that may be dead.
+    pub fn doubts(&self, run: &str) -> Result<Vec<Trouble>> {
+        let states = [State::Sending, State::Resending, State::Held, State::InDoubt].map(|state| state as u8);
+        let [sending, resending, held, in_doubt] = states;
+        self.messages(run, &format!("state IN ({sending}, {resending}, {held}, {in_doubt})"), usize::MAX)
+    }
+
+    fn messages(&self, run: &str, such: &str, most: usize) -> Result<Vec<Trouble>> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.sql(|c| {
-            let mut statement = c.prepare(
-                "SELECT message.id, state, rule, target, reason, doubts, sent_as, note.text, at
-                 FROM message JOIN run ON run.id = message.run
-                 LEFT JOIN note ON note.source = message.source AND note.id = message.id AND note.run = message.run
-                 WHERE run.name = ?1 AND (doubts > 0 OR state IN (?2, ?3, ?4, ?5)) ORDER BY state, at LIMIT ?6",
-            )?;
-            let states = [State::Blocked, State::Held, State::Failed, State::InDoubt].map(|state| state as u8);
-            statement
-                .query_map(params![run, states[0], states[1], states[2], states[3], most], |row| {
+            c.prepare(&format!("{TROUBLE} AND ({such}) ORDER BY state, message.at LIMIT ?2"))?
+                .query_map(params![run, most], |row| {
                     Ok(Trouble {
-                        id: unpack(&row.get::<_, Vec<u8>>(0)?),
-                        state: state_column(row, 1)?,
-                        rule: RuleId(row.get(2)?),
-                        target: row.get::<_, Option<u16>>(3)?.map(TargetId),
-                        reason: row.get::<_, Option<u8>>(4)?.and_then(Reason::from_number),
-                        doubts: row.get(5)?,
-                        sent_as: row.get::<_, Option<Vec<u8>>>(6)?.map(|id| unpack(&id)),
-                        note: row.get(7)?,
-                        at: time(row, 8)?,
+                        resolved: resolved(row)?,
+                        id: unpack(&row.get::<_, Vec<u8>>(4)?),
+                        state: state_column(row, 5)?,
+                        rule: RuleId(row.get(6)?),
+                        target: row.get::<_, Option<u16>>(7)?.map(TargetId),
+                        reason: row.get::<_, Option<u8>>(8)?.and_then(Reason::from_number),
+                        doubts: row.get(9)?,
+                        sent_as: row.get::<_, Option<Vec<u8>>>(10)?.map(|id| unpack(&id)),
+                        note: row.get(11)?,
+                        at: time(row, 12)?,
                     })
                 })?
                 .collect()
@@ -131,43 +149,47 @@ impl Reader {
     }
 }
 
-/// The figures of a run, counted from its rows.
+/// The figures of a run.
 pub(super) fn tally(connection: &Connection, run: i64) -> rusqlite::Result<Tally> {
-    let of_run = "SELECT deleted_for_others FROM run WHERE id = ?1";
-    let deleted_for_other_runs = connection.query_row(of_run, [run], |row| row.get(0))?;
-    let mut tally = Tally { deleted_for_other_runs, ..Tally::default() };
+    let of_run = "SELECT doubted, deleted_for_others FROM run WHERE id = ?1";
+    let (doubted, deleted_for_other_runs) =
+        connection.query_row(of_run, [run], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let mut statement = connection.prepare(
-        "SELECT state, rule, target, exhausted, reason, count(*), sum(doubts > 0) FROM message WHERE run = ?1
-         GROUP BY state, rule, target, exhausted, reason",
+        "SELECT state, rule, target, exhausted, reason, messages FROM tally WHERE run = ?1 AND messages > 0",
     )?;
-    let mut rows = statement.query([run])?;
-    while let Some(row) = rows.next()? {
+    let counts = statement.query_map([run], |row| {
         let key = TallyKey {
             state: state_column(row, 0)?,
             rule: RuleId(row.get(1)?),
-            target: row.get::<_, Option<u16>>(2)?.map(TargetId),
+            target: u16::try_from(row.get::<_, i64>(2)?).ok().map(TargetId),
             exhausted: row.get(3)?,
-            reason: row.get::<_, Option<u8>>(4)?.and_then(Reason::from_number),
+            reason: Reason::from_number(row.get(4)?),
         };
-        tally.counts.insert(key, row.get(5)?);
-        tally.doubted += row.get::<_, u64>(6)?;
-    }
-    Ok(tally)
+        Ok((key, row.get(5)?))
+    })?;
+    Ok(Tally { counts: counts.collect::<rusqlite::Result<_>>()?, doubted, deleted_for_other_runs })
 }
 
 fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
     Ok(RunRecord {
-        name: row.get(0)?,
-        source_arn: row.get(1)?,
-        job_sha256: row.get(2)?,
-        plan: row.get(3)?,
-        started: time(row, 4)?,
-        ended: row.get::<_, Option<i64>>(5)?.and_then(|millis| Timestamp::from_millisecond(millis).ok()),
-        outcome: row.get(6)?,
-        requests: row.get(7)?,
-        elapsed_ms: row.get(8)?,
-        approvals: row.get(9)?,
+        given_up: resolved(row)?,
+        name: row.get(4)?,
+        source_arn: row.get(5)?,
+        job_sha256: row.get(6)?,
+        plan: row.get(7)?,
+        started: time(row, 8)?,
+        ended: row.get::<_, Option<i64>>(9)?.and_then(|millis| Timestamp::from_millisecond(millis).ok()),
+        outcome: row.get(10)?,
+        requests: row.get(11)?,
+        elapsed_ms: row.get(12)?,
+        approvals: row.get(13)?,
     })
+}
+
+/// The decision in the first columns, where there is one.
+fn resolved(row: &Row<'_>) -> rusqlite::Result<Option<Resolved>> {
+    let Some(resolution) = row.get::<_, Option<u8>>(0)?.and_then(Resolution::from_number) else { return Ok(None) };
+    Ok(Some(Resolved { resolution, at: time(row, 1)?, who: row.get(2)?, reason: row.get(3)? }))
 }
 
 fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {

@@ -10,12 +10,21 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::error::{Error, Result};
 
 /// Marks the file as redrive's: "rdrv".
 const APPLICATION_ID: i64 = 0x7264_7276;
+
+/// How long to wait for another program that has the database locked.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// A journal of a hundred thousand messages; to check it takes a fraction of a second.
+const CHECKED: u64 = 16 << 20;
+
+/// No database file is smaller.
+const SMALLEST_PAGE: u64 = 512;
 
 /// In order; never changed once released.
 const MIGRATIONS: &[&str] = &["
@@ -81,6 +90,36 @@ CREATE INDEX lease_id ON lease (source, id);
 CREATE INDEX lease_until ON lease (until);
 ", "
 ALTER TABLE run ADD COLUMN approvals TEXT NOT NULL DEFAULT '[]'; -- who approved the plan, as JSON
+", "
+-- What somebody decided about a message in doubt, or about a whole run.
+CREATE TABLE resolution (
+    run INTEGER NOT NULL,
+    id BLOB NOT NULL,               -- the message; empty: the run itself was given up
+    decision INTEGER NOT NULL,
+    doubts INTEGER NOT NULL,        -- the doubts that are settled by it: one that comes later is new
+    at INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    reason TEXT,
+    PRIMARY KEY (run, id)
+) WITHOUT ROWID;
+", "
+-- How many messages of a run stand where: to count five million of them anew takes seconds.
+CREATE TABLE tally (
+    run INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    rule INTEGER NOT NULL,
+    target INTEGER NOT NULL,        -- -1: none
+    exhausted INTEGER NOT NULL,
+    reason INTEGER NOT NULL,        -- 0: none
+    messages INTEGER NOT NULL,
+    PRIMARY KEY (run, state, rule, target, exhausted, reason)
+) WITHOUT ROWID;
+INSERT INTO tally SELECT run, state, rule, coalesce(target, -1), exhausted, coalesce(reason, 0), count(*)
+    FROM message GROUP BY 1, 2, 3, 4, 5, 6;
+ALTER TABLE run ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0;
+UPDATE run SET doubted = (SELECT count(*) FROM message WHERE run = run.id AND doubts > 0);
+-- What is neither done nor settled: few at any time, and found at once among millions.
+CREATE INDEX message_open ON message (run) WHERE state IN (1, 2, 4, 5, 6, 10);
 "];
 
 /// Opens the journal for writing, creating it and its directory where there is none.
@@ -94,7 +133,20 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     let mut connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| broken(path, &e))?;
     prepare(&mut connection, path)?;
+    check(&connection, path)?;
     Ok(connection)
+}
+
+/// Reads a journal of moderate size whole, and compares tables with their indexes: what is damaged is found before anything is
+/// done with it. A larger one is found to be damaged where it is read.
+fn check(connection: &Connection, path: &Path) -> Result<()> {
+    if fs::metadata(path).is_ok_and(|file| file.len() > CHECKED) {
+        return Ok(());
+    }
+    let found: String = connection
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .map_err(|error| broken(path, &error))?;
+    if found == "ok" { Ok(()) } else { Err(damaged(path, &found)) }
 }
 
 /// Opens an existing journal to read from; `None` where there is none.
@@ -103,34 +155,43 @@ pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>> {
         return Ok(None);
     }
     // Reading a write-ahead log needs to write its shared-memory file, so the connection is not opened read-only.
-    let connection =
+    let mut connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| broken(path, &e))?;
-    connection.busy_timeout(Duration::from_secs(5)).map_err(|e| broken(path, &e))?;
-    connection.pragma_update(None, "query_only", true).map_err(|e| broken(path, &e))?;
+    let sql = |error: rusqlite::Error| broken(path, &error);
+    connection.busy_timeout(BUSY).map_err(sql)?;
     match version(&connection, path)? {
-        0 => Ok(None),
-        _ => Ok(Some(connection)),
+        0 => return Ok(None),
+        // One that an older redrive wrote reads like a new one once it has been opened.
+        version => migrate(&mut connection, version).map_err(sql)?,
     }
+    connection.pragma_update(None, "query_only", true).map_err(sql)?;
+    Ok(Some(connection))
 }
 
 fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
     let sql = |error: rusqlite::Error| broken(path, &error);
-    connection.busy_timeout(Duration::from_secs(5)).map_err(sql)?;
+    connection.busy_timeout(BUSY).map_err(sql)?;
     let version = version(connection, path)?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(sql)?;
     connection.pragma_update(None, "synchronous", "full").map_err(sql)?;
     // KiB; what keeps look-ups in a large journal off the disk.
     connection.pragma_update(None, "cache_size", -32_768).map_err(sql)?;
-    if version < MIGRATIONS.len() {
-        let transaction = connection.transaction().map_err(sql)?;
-        for migration in &MIGRATIONS[version..] {
-            transaction.execute_batch(migration).map_err(sql)?;
-        }
-        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(sql)?;
-        transaction.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(sql)?;
-        transaction.commit().map_err(sql)?;
+    migrate(connection, version).map_err(sql)
+}
+
+fn migrate(connection: &mut Connection, version: usize) -> rusqlite::Result<()> {
+    if version == MIGRATIONS.len() {
+        return Ok(());
     }
-    Ok(())
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have been faster.
+    let version = transaction.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))?;
+    for migration in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or_default()) {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len())?;
+    transaction.commit()
 }
 
 /// The schema version of the file: 0 where it is empty. Refuses what is not ours or newer.
@@ -140,7 +201,9 @@ fn version(connection: &Connection, path: &Path) -> Result<usize> {
     let (application, version) = (number("application_id")?, number("user_version")?);
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sql)?;
     if application == 0 && version == 0 && tables == 0 {
-        return Ok(0);
+        // SQLite takes the first bytes of a database for an empty one, which has none.
+        let length = fs::metadata(path).map_or(0, |file| file.len());
+        return if (1..SMALLEST_PAGE).contains(&length) { Err(damaged(path, "it was cut")) } else { Ok(0) };
     }
     if application != APPLICATION_ID {
         return Err(Error::failed(format!("{} is a database, but not a redrive journal", path.display()))
@@ -157,7 +220,7 @@ fn version(connection: &Connection, path: &Path) -> Result<usize> {
     }
 }
 
-fn unusable(path: &Path, why: &str) -> Error {
+pub(super) fn unusable(path: &Path, why: &str) -> Error {
     Error::failed(format!("the journal {} cannot be used: {why}", path.display()))
         .hint("nothing was received or sent; free the path, or name another with --journal")
 }
@@ -169,12 +232,7 @@ pub(super) fn broken(path: &Path, error: &rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Error::failed(format!("the disk of the journal {shown} is full"))
             .hint(format!("{kept}; free some space and run the same command again")),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            Error::failed(format!("the journal {shown} is damaged: {error}")).hint(
-                "it is left as it is; restore it from a backup, or recover it with sqlite3's `.recover`. Without it, a run \
-                 that was interrupted would send again what it had sent but not yet deleted",
-            )
-        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(path, &error.to_string()),
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             Error::failed(format!("the journal {shown} cannot be written: {error}"))
                 .hint("check the file's and its directory's owner and mode, or name another with --journal")
@@ -183,9 +241,18 @@ pub(super) fn broken(path: &Path, error: &rusqlite::Error) -> Error {
             Error::failed(format!("the journal {shown} is locked by another program: {error}"))
                 .hint("wait for it to finish; a journal on a network file system cannot be locked reliably, keep it on a local disk")
         }
+        // A value that no redrive writes.
+        None if !matches!(error, rusqlite::Error::QueryReturnedNoRows) => damaged(path, &error.to_string()),
         _ => Error::failed(format!("the journal {shown} failed: {error}"))
             .hint(format!("{kept}; the same command goes on from there")),
     }
+}
+
+fn damaged(path: &Path, why: &str) -> Error {
+    Error::failed(format!("the journal {} is damaged: {why}", path.display())).hint(
+        "it is left as it is; restore it from a backup, or recover it with sqlite3's `.recover`. Without it, a run that was \
+         interrupted would send again what it had sent but not yet deleted",
+    )
 }
 
 #[cfg(test)]
@@ -201,5 +268,36 @@ mod tests {
         assert_eq!(text("journal_mode").expect("mode"), "wal");
         // 2 is FULL: the write-ahead log is synced at each commit. NORMAL would lose the last ones with the power.
         assert_eq!(number("synchronous").expect("synchronous"), 2);
+    }
+
+    /// As a redrive of each earlier version left it, with a finished and an unfinished message.
+    #[test]
+    fn an_older_journal_is_brought_up_to_date_and_loses_nothing() {
+        for version in 1..MIGRATIONS.len() {
+            let directory = tempfile::tempdir().expect("directory");
+            let path = directory.path().join("journal.db");
+            let old = Connection::open(&path).expect("open");
+            old.execute_batch(&MIGRATIONS[..version].concat()).expect("an older schema");
+            old.execute_batch(&format!(
+                "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version};
+                 INSERT INTO queue (arn) VALUES ('arn:aws:sqs:eu-west-1:000000000000:dlq');
+                 INSERT INTO run (name, source, job_sha256, plan, started) VALUES ('run', 1, '', '{{}}', 5);
+                 INSERT INTO message (source, id, run, state, rule, exhausted, doubts, at) VALUES
+                 (1, 'done', 1, 3, 0, 0, 0, 7), (1, 'lost', 1, 4, 0, 0, 1, 7);"
+            ))
+            .expect("rows");
+            if version >= 4 {
+                old.execute_batch(
+                    "INSERT INTO tally SELECT 1, state, 0, -1, 0, 0, 1 FROM message; UPDATE run SET doubted = 1",
+                )
+                .expect("figures");
+            }
+            drop(old);
+            // By whichever command comes first.
+            let connection = open_to_read(&path).expect("open").expect("there");
+            assert_eq!(self::version(&connection, &path).expect("version"), MIGRATIONS.len());
+            let tally = super::super::query::tally(&connection, 1).expect("figures");
+            assert_eq!((tally.received(), tally.doubted), (2, 1), "from version {version}");
+        }
     }
 }

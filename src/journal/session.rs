@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::schema::broken;
 use super::state::{Event, State};
 use super::types::Delivered;
 use super::writer::Writer;
@@ -21,37 +20,38 @@ impl Writer {
                 params![spec.name, self.table.source, spec.job_sha256, spec.plan, now],
             )
         })? == 1;
-        let (run, in_session, requests, elapsed_ms): (i64, bool, u64, u64) = self.table.sql(|c| {
-            c.query_row("SELECT id, in_session, requests, elapsed_ms FROM run WHERE name = ?1", [&spec.name], |r| {
-                Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))
+        // Whichever run its process was killed at: what it had in flight is this source's.
+        let interrupted = self.table.sql(|c| {
+            c.query_row("SELECT max(in_session) FROM run WHERE source = ?1", [self.table.source], |row| row.get(0))
+        })?;
+        self.take_up(&spec.name)?;
+        let (requests, elapsed_ms): (u64, u64) = self.table.sql(|c| {
+            c.execute("UPDATE run SET in_session = (id = ?2) WHERE source = ?1", [self.table.source, self.table.run])?;
+            c.execute(
+                "UPDATE run SET ended = NULL, outcome = NULL, approvals = ?2 WHERE id = ?1",
+                params![self.table.run, spec.approvals],
+            )?;
+            c.query_row("SELECT requests, elapsed_ms FROM run WHERE id = ?1", [self.table.run], |row| {
+                Ok((row.get(0)?, row.get(1)?))
             })
         })?;
-        self.table.run = run;
-        self.table.sql(|c| {
-            c.execute(
-                "UPDATE run SET in_session = 1, ended = NULL, outcome = NULL, approvals = ?2 WHERE id = ?1",
-                params![run, spec.approvals],
-            )
-        })?;
-        self.load_tally()?;
         let in_doubt = self.recover()?;
         let doubtful = self.table.doubtful()?;
         let (to_delete, to_release) = self.left_behind(spec.source_arn.strip_suffix(".fifo").is_some())?;
-        Ok(Begun {
-            resumed: !fresh,
-            interrupted: in_session,
-            in_doubt,
-            doubtful,
-            to_delete,
-            to_release,
-            requests,
-            elapsed_ms,
-        })
+        Ok(Begun { resumed: !fresh, interrupted, in_doubt, doubtful, to_delete, to_release, requests, elapsed_ms })
+    }
+
+    /// Takes up a run that is in the journal, with its figures.
+    pub(super) fn take_up(&mut self, name: &str) -> Result<()> {
+        (self.table.run, self.table.source) = self.table.sql(|c| {
+            c.query_row("SELECT id, source FROM run WHERE name = ?1", [name], |row| Ok((row.get(0)?, row.get(1)?)))
+        })?;
+        self.load_figures()
     }
 
     /// What was on its way when the process ended has lost its answer.
-    fn recover(&mut self) -> Result<u64> {
-        let ids = self.table.on_their_way()?;
+    pub(super) fn recover(&mut self) -> Result<u64> {
+        let ids = self.table.in_states([State::Sending, State::Resending])?;
         for id in &ids {
             self.change(id, Event::LoseAnswer, None, |_| {})?;
         }
@@ -113,12 +113,6 @@ impl Writer {
                 params![self.table.run, requests, elapsed_ms],
             )
         })?;
-        Ok(())
-    }
-
-    fn load_tally(&mut self) -> Result<()> {
-        self.tally = super::query::tally(&self.table.connection, self.table.run)
-            .map_err(|error| broken(&self.table.path, &error))?;
         Ok(())
     }
 }

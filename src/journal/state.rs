@@ -91,11 +91,17 @@ pub enum Event {
     Delete,
     /// The source is dry, and it was not met again.
     Vanish,
+    /// Somebody looked, and decides that it is sent again.
+    Resend,
+    /// Somebody looked, and decides that it has arrived.
+    Discard,
+    /// Somebody decides that it stays in the source and the run leaves it alone.
+    Release,
 }
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Intend,
         Self::Acknowledge,
         Self::Refuse,
@@ -107,6 +113,9 @@ impl Event {
         Self::Drop,
         Self::Delete,
         Self::Vanish,
+        Self::Resend,
+        Self::Discard,
+        Self::Release,
     ];
 }
 
@@ -151,6 +160,10 @@ pub fn next(state: Option<State>, event: Event) -> Result<State, Illegal> {
         E::Vanish if matches!(state, Some(S::InDoubt | S::Returned)) => S::Failed,
         // That it is gone is all that was wanted.
         E::Vanish if state == Some(S::Sent) => S::Done,
+        // What a person decides about a doubt.
+        E::Resend if doubtful => S::InDoubt,
+        E::Discard if doubtful => S::Sent,
+        E::Release if doubtful => S::Kept,
         _ => return Err(Illegal { state, event }),
     })
 }
@@ -180,6 +193,9 @@ mod tests {
                 (E::Drop, S::Sent),
                 (E::Hold, S::Held),
                 (E::Vanish, S::Failed),
+                (E::Resend, S::InDoubt),
+                (E::Discard, S::Sent),
+                (E::Release, S::Kept),
             ],
             Some(S::Held) => &[
                 (E::Intend, S::Resending),
@@ -187,6 +203,9 @@ mod tests {
                 (E::Block, S::Blocked),
                 (E::Drop, S::Sent),
                 (E::Hold, S::Held),
+                (E::Resend, S::InDoubt),
+                (E::Discard, S::Sent),
+                (E::Release, S::Kept),
             ],
             Some(S::Sending) => &[
                 (E::Acknowledge, S::Sent),
@@ -216,11 +235,14 @@ mod tests {
     }
 
     #[test]
-    fn only_an_acknowledgement_or_a_drop_leads_to_a_delete() {
+    fn only_an_acknowledgement_or_a_decision_leads_to_a_delete() {
         for state in [None].into_iter().chain(State::ALL.map(Some)) {
             for event in Event::ALL {
                 if next(state, event) == Ok(State::Sent) {
-                    assert!(matches!(event, Event::Acknowledge | Event::Drop), "{state:?} {event:?}");
+                    // The job decides to drop it; or a person, of what is in doubt, that it has arrived.
+                    let doubtful = matches!(state, Some(State::InDoubt | State::Held));
+                    let decided = event == Event::Drop || (event == Event::Discard && doubtful);
+                    assert!(event == Event::Acknowledge || decided, "{state:?} {event:?}");
                 }
             }
         }

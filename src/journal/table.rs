@@ -10,10 +10,13 @@ use super::key::{pack, unpack};
 use super::schema::broken;
 use super::state::State;
 use super::tally::TallyKey;
-use super::{Delivery, Lease};
+use super::{Delivery, Lease, Resolution};
 use crate::error::Result;
 use crate::message::{MessageId, ReceiptHandle};
 use crate::target::{Reason, RuleId, TargetId};
+
+/// The messages of a run (`?1`) that are neither done nor settled, by their index: without it all of them could be read.
+const OPEN: &str = "message INDEXED BY message_open WHERE run = ?1 AND state IN (1, 2, 4, 5, 6, 10)";
 
 /// The row of a message in this run.
 pub(super) struct Row {
@@ -64,13 +67,16 @@ impl Table {
     }
 
     /// Since when sends of it, by whichever runs, may have arrived, and whether all were this run's. What became of the
-    /// message since settles no doubt, unless it was sent after all. A process that died with a send under way lost the answer
-    /// too, so an abandoned run's intents count; and a wrong digest says that something arrived.
+    /// message since settles no doubt, unless it was sent after all, or somebody decided that it is sent again. A process that
+    /// died with a send under way lost the answer too, so an abandoned run's intents count; and a wrong digest says that
+    /// something arrived.
     pub(super) fn doubted_since(&self, id: &MessageId) -> Result<Option<(Timestamp, bool)>> {
         let found: (Option<i64>, Option<bool>) = self.sql(|c| {
             c.prepare_cached(
                 "SELECT min(coalesce(since, at)), min(run = ?3) FROM message WHERE source = ?1 AND id = ?2
-                 AND (state IN (?4, ?5) OR (state NOT IN (?6, ?7) AND (doubts > 0 OR reason = ?8)))",
+                 AND (state IN (?4, ?5) OR (state NOT IN (?6, ?7) AND (reason = ?8 OR (doubts > 0 AND NOT EXISTS (
+                     SELECT 1 FROM resolution WHERE resolution.run = message.run AND resolution.id = message.id
+                     AND decision = ?9 AND resolution.doubts >= message.doubts)))))",
             )?
             .query_row(
                 params![
@@ -81,7 +87,8 @@ impl Table {
                     State::Resending as u8,
                     State::Sent as u8,
                     State::Done as u8,
-                    Reason::DigestMismatch as u8
+                    Reason::DigestMismatch as u8,
+                    Resolution::Resend as u8
                 ],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
@@ -178,12 +185,16 @@ impl Table {
 
     /// A message's row in this run, where the run has met it.
     pub(super) fn row(&self, id: &MessageId) -> Result<Option<Row>> {
+        self.row_of(self.run, id)
+    }
+
+    fn row_of(&self, run: i64, id: &MessageId) -> Result<Option<Row>> {
         self.sql(|c| {
             c.prepare_cached(
                 "SELECT state, rule, target, exhausted, reason, doubts, since, receive_count, origin FROM message
                  WHERE source = ?1 AND id = ?2 AND run = ?3",
             )?
-            .query_row(params![self.source, pack(id), self.run], |row| {
+            .query_row(params![self.source, pack(id), run], |row| {
                 Ok(Row {
                     state: state_column(row, 0)?,
                     rule: RuleId(row.get(1)?),
@@ -248,13 +259,36 @@ impl Table {
 
     /// Notes the deletion of a message that another run had sent; gives 1 where that run did not know of it yet.
     pub(super) fn done_by_other_run(&self, id: &MessageId, run: i64, at: i64) -> Result<u64> {
-        let changed = self.sql(|c| {
+        let Some(row) = self.row_of(run, id)?.filter(|row| row.state != State::Done) else { return Ok(0) };
+        self.sql(|c| {
             c.execute(
-                "UPDATE message SET state = ?4, at = ?5 WHERE source = ?1 AND id = ?2 AND run = ?3 AND state <> ?4",
+                "UPDATE message SET state = ?4, at = ?5 WHERE source = ?1 AND id = ?2 AND run = ?3",
                 params![self.source, pack(id), run, State::Done as u8, at],
             )
         })?;
-        Ok(changed as u64)
+        self.recount(run, &row.key(), -1)?;
+        self.recount(run, &TallyKey { state: State::Done, ..row.key() }, 1)?;
+        Ok(1)
+    }
+
+    /// Changes a figure of a run.
+    pub(super) fn recount(&self, run: i64, key: &TallyKey, by: i64) -> Result<()> {
+        self.sql(|c| {
+            c.prepare_cached(
+                "INSERT INTO tally (run, state, rule, target, exhausted, reason, messages)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET messages = messages + excluded.messages",
+            )?
+            .execute(params![
+                run,
+                key.state as u8,
+                key.rule.0,
+                key.target.map_or(-1, |target| i64::from(target.0)),
+                key.exhausted,
+                key.reason.map_or(0, |reason| reason as u8),
+                by
+            ])
+        })?;
+        Ok(())
     }
 
     /// Counts deletions for other runs.
@@ -276,12 +310,11 @@ impl Table {
         Ok(found.is_some())
     }
 
-    /// Messages of this run whose sends were under way.
-    pub(super) fn on_their_way(&self) -> Result<Vec<MessageId>> {
+    /// Messages of this run in one of these states, of those that are neither done nor settled.
+    pub(super) fn in_states(&self, states: [State; 2]) -> Result<Vec<MessageId>> {
         self.sql(|c| {
-            let mut rows = c.prepare("SELECT id FROM message WHERE source = ?1 AND run = ?2 AND state IN (?3, ?4)")?;
-            let states = (State::Sending as u8, State::Resending as u8);
-            rows.query_map(params![self.source, self.run, states.0, states.1], |row| {
+            let mut rows = c.prepare(&format!("SELECT id FROM {OPEN} AND state IN (?2, ?3)"))?;
+            rows.query_map(params![self.run, states[0] as u8, states[1] as u8], |row| {
                 Ok(unpack(&row.get::<_, Vec<u8>>(0)?))
             })?
             .collect()
@@ -291,12 +324,12 @@ impl Table {
     /// Messages of this run that are neither done nor at rest, nor in flight with us.
     pub(super) fn unfinished_and_not_leased(&self) -> Result<Vec<MessageId>> {
         self.sql(|c| {
-            let mut rows = c.prepare(
-                "SELECT id FROM message WHERE source = ?1 AND run = ?2 AND state IN (?3, ?4, ?5)
+            let mut rows = c.prepare(&format!(
+                "SELECT id FROM {OPEN} AND state IN (?2, ?3, ?4)
                  AND NOT EXISTS (SELECT 1 FROM lease WHERE source = message.source AND id = message.id)",
-            )?;
+            ))?;
             let states = (State::InDoubt as u8, State::Returned as u8, State::Sent as u8);
-            rows.query_map(params![self.source, self.run, states.0, states.1, states.2], |row| {
+            rows.query_map(params![self.run, states.0, states.1, states.2], |row| {
                 Ok(unpack(&row.get::<_, Vec<u8>>(0)?))
             })?
             .collect()
@@ -307,11 +340,11 @@ impl Table {
     pub(super) fn doubtful(&self) -> Result<Vec<(MessageId, Option<TargetId>)>> {
         self.sql(|c| {
             let mut rows = c.prepare(
-                "SELECT id, target FROM message
-                 WHERE source = ?1 AND run = ?2 AND doubts > 0 AND state NOT IN (?3, ?4)",
+                "SELECT id, target FROM message INDEXED BY message_doubts
+                 WHERE run = ?1 AND doubts > 0 AND state NOT IN (?2, ?3)",
             )?;
             let states = (State::Sent as u8, State::Done as u8);
-            rows.query_map(params![self.source, self.run, states.0, states.1], |row| {
+            rows.query_map(params![self.run, states.0, states.1], |row| {
                 Ok((unpack(&row.get::<_, Vec<u8>>(0)?), row.get::<_, Option<u16>>(1)?.map(TargetId)))
             })?
             .collect()

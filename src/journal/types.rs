@@ -36,6 +36,8 @@ pub enum Admitted {
     Bounced(Claim),
     /// Another delivery of it is being handled right now. The newer handle is noted; there is nothing to do.
     Duplicate,
+    /// A send of it may have arrived, and somebody decided that this run leaves it where it is.
+    Released,
 }
 
 /// The right to decide about one delivered message. There is one a message at a time.
@@ -289,4 +291,62 @@ pub struct SessionEnd {
     pub requests: u64,
     /// Milliseconds of the run so far.
     pub elapsed_ms: u64,
+}
+
+/// What somebody decides about a message in doubt. The numbers are those on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Resolution {
+    /// It is judged and sent again, whatever the job says of doubts.
+    Resend = 1,
+    /// It has arrived: it is deleted from the source and not sent.
+    Discard = 2,
+    /// It stays in the source, and the run leaves it alone.
+    Release = 3,
+    /// Not of a message: the run itself is given up.
+    Abandon = 4,
+}
+
+impl Resolution {
+    /// The stable code in the JSON formats.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Resend => "resend",
+            Self::Discard => "discard",
+            Self::Release => "release",
+            Self::Abandon => "abandon",
+        }
+    }
+
+    pub(super) fn from_number(number: u8) -> Option<Self> {
+        [Self::Resend, Self::Discard, Self::Release, Self::Abandon].into_iter().find(|known| *known as u8 == number)
+    }
+}
+
+/// A decision to put on disk, and whose it is.
+#[derive(Debug, Clone)]
+pub struct Resolve {
+    /// The run's identity.
+    pub run: String,
+    /// Which messages; `None` is all that are in doubt.
+    pub messages: Option<Vec<MessageId>>,
+    /// What is decided.
+    pub resolution: Resolution,
+    /// Who decided it.
+    pub who: String,
+    /// Why, in words.
+    pub reason: Option<String>,
+}
+
+/// A decision as it is on disk.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// What was decided.
+    pub resolution: Resolution,
+    /// When.
+    pub at: Timestamp,
+    /// Who decided it.
+    pub who: String,
+    /// Why, in words.
+    pub reason: Option<String>,
 }

@@ -12,13 +12,14 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::crash_point::CrashPoint;
+use super::schema::broken;
 use super::state::{Event, State, next};
 use super::table::{Row, Table};
-use super::tally::Tally;
+use super::tally::{Tally, TallyKey};
 use super::types::Delivered;
 use super::{
-    Admitted, Begun, Claim, Clock, Decided, DeleteEnd, Delivery, Doubtful, Intended, Judged, Judgement, Lease, RunSpec,
-    SendEnd, Sent, SessionEnd, Settled, Settlement, Stay,
+    Admitted, Begun, Claim, Clock, Decided, DeleteEnd, Delivery, Doubtful, Intended, Judged, Judgement, Lease, Resolve,
+    RunSpec, SendEnd, Sent, SessionEnd, Settled, Settlement, Stay,
 };
 use crate::error::{Error, Result};
 use crate::message::MessageId;
@@ -42,6 +43,7 @@ pub(super) enum Command {
     LeaseCount { reply: Reply<u64> },
     Vanish { reply: Reply<()> },
     Unclaim { claims: Vec<MessageId>, reply: Reply<()> },
+    Resolve { resolve: Resolve, reply: Reply<u64> },
 }
 
 pub(super) struct Writer {
@@ -107,7 +109,36 @@ impl Writer {
         outcome
     }
 
+    /// Puts on disk by how much the figures changed since the last commit: a few rows, however many messages there were.
+    fn note_figures(&self) -> Result<()> {
+        let noted = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = |tally: &Tally, key: &TallyKey| tally.counts.get(key).copied().unwrap_or(0).cast_signed();
+        let new = self.tally.counts.keys().filter(|key| !noted.counts.contains_key(key));
+        for key in noted.counts.keys().chain(new) {
+            let by = count(&self.tally, key) - count(&noted, key);
+            if by != 0 {
+                self.table.recount(self.table.run, key, by)?;
+            }
+        }
+        let by = self.tally.doubted - noted.doubted;
+        if by > 0 {
+            self.table.sql(|c| {
+                c.execute("UPDATE run SET doubted = doubted + ?2 WHERE id = ?1", [self.table.run, by.cast_signed()])
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Takes the figures of a run as they are on disk.
+    pub(super) fn load_figures(&mut self) -> Result<()> {
+        self.tally = super::query::tally(&self.table.connection, self.table.run)
+            .map_err(|error| broken(&self.table.path, &error))?;
+        self.published.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.tally);
+        Ok(())
+    }
+
     fn commit(&mut self) -> Result<()> {
+        self.note_figures()?;
         self.crash_point.before_commit();
         let committed = self.table.sql(|connection| connection.execute_batch("COMMIT"));
         self.crash_point.after_commit();
@@ -156,6 +187,7 @@ impl Writer {
                 answer!(reply, changes.try_for_each(|(lease, end)| self.table.leased(&lease.id, &lease.receipt, *end)))
             }
             Command::Vanish { reply } => answer!(reply, self.vanish()),
+            Command::Resolve { resolve, reply } => answer!(reply, self.resolve(&resolve)),
             Command::LeaseCount { reply } => answer!(reply, self.table.lease_count()),
             Command::Unclaim { claims, reply } => {
                 for id in &claims {
@@ -185,6 +217,10 @@ impl Writer {
             return Ok(Admitted::Sent(Sent { delivered, run, confirmed: None }));
         }
         if let Some((since, this_run)) = self.table.doubted_since(id)? {
+            if self.table.row(id)?.is_some_and(|row| row.reason == Some(Reason::Released)) {
+                self.claimed.remove(id);
+                return Ok(Admitted::Released);
+            }
             return Ok(Admitted::Doubtful(Doubtful { delivered, since, this_run }));
         }
         let bounced = self.table.was_sent_by_this_run(id)?;
@@ -251,11 +287,10 @@ impl Writer {
         }
         Ok(match state {
             State::Sent => Settled::Sent(self.proof(delivered)?),
-            State::InDoubt => {
-                let doubted = self.table.doubted_since(id)?;
-                let (since, this_run) = doubted.unwrap_or_else(|| ((self.clock)(), true));
+            State::InDoubt if let Some((since, this_run)) = self.table.doubted_since(id)? => {
                 Settled::Doubtful(Doubtful { delivered, since, this_run })
             }
+            // Also a second attempt that did not happen, where somebody has decided about the doubt.
             _ => {
                 self.claimed.remove(id);
                 Settled::Stays

@@ -9,6 +9,7 @@ pub mod output;
 pub mod plan;
 pub mod progress;
 pub mod report;
+pub mod resolve;
 pub mod runs;
 pub mod text;
 mod units;

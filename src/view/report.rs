@@ -19,6 +19,7 @@ pub use summary::{summary_json, summary_text};
 pub(super) use content::{command, head, resume, sum, table};
 pub(super) use markdown::render as render_markdown;
 pub(super) use text::render as render_text;
+pub(super) use troubles::doubts;
 
 use super::document::{Block, ours, theirs};
 use super::units;

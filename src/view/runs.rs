@@ -1,9 +1,12 @@
 //! The list of runs and the status of one, as text and JSON. Pure: it takes what was read from the journal.
 
-use super::document::{Block, Column, plain, theirs};
+use serde::Serialize;
+
+use super::document::{Block, Column, ours, plain, theirs};
 use super::report::{self, Report};
 use super::units;
 use super::wire::{self, RunObject};
+use crate::journal::Pruned;
 
 /// The list for a person.
 pub fn text(runs: &[Report]) -> String {
@@ -40,6 +43,45 @@ pub fn text(runs: &[Report]) -> String {
 /// The list for a program: a line and an object of type `run` each.
 pub fn json(runs: &[Report]) -> String {
     runs.iter().map(|run| wire::line(&RunObject::of("run", run)) + "\n").collect()
+}
+
+/// What was forgotten, for a person.
+pub fn pruned_text(runs: &[String], pruned: Pruned) -> String {
+    if runs.is_empty() {
+        return "No run is that old: nothing was forgotten.\n".to_owned();
+    }
+    let blocks = [
+        Block::Paragraph(
+            ours("Forgotten: ")
+                .plain(units::counted(runs.len() as u64, "run", "runs"))
+                .ours(" with ")
+                .plain(units::messages(pruned.messages))
+                .ours(". The journal had ")
+                .number(pruned.before / 1024)
+                .ours(" KiB and has ")
+                .number(pruned.after / 1024)
+                .ours(" KiB now."),
+        ),
+        Block::List(runs.iter().map(theirs).collect()),
+    ];
+    report::render_text(&blocks)
+}
+
+#[derive(Debug, Serialize)]
+struct PrunedObject<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    version: u32,
+    runs: &'a [String],
+    messages: u64,
+    bytes_before: u64,
+    bytes_after: u64,
+}
+
+/// The same for a program: one line, one object of type `pruned`.
+pub fn pruned_json(runs: &[String], pruned: Pruned) -> String {
+    let Pruned { messages, before: bytes_before, after: bytes_after } = pruned;
+    wire::line(&PrunedObject { kind: "pruned", version: wire::VERSION, runs, messages, bytes_before, bytes_after })
 }
 
 /// The status of one run for a person.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::report::Report;
 use super::text::neutral;
 use crate::apply::{Destined, Figures};
-use crate::journal::Trouble;
+use crate::journal::{Resolved, Trouble};
 use crate::plan::{Approver, Plan};
 
 /// The version of every JSON form of this program's output.
@@ -35,6 +35,8 @@ pub(super) struct RunObject<'a> {
     started: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    given_up: Option<ResolvedObject<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<PlanObject<'a>>,
     received: u64,
@@ -104,13 +106,32 @@ struct TroubleObject<'a> {
     sent_as: Option<&'a str>,
     note: Option<&'a str>,
     at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolved: Option<ResolvedObject<'a>>,
+}
+
+/// What somebody decided.
+#[derive(Debug, Serialize)]
+struct ResolvedObject<'a> {
+    decision: &'static str,
+    at: Timestamp,
+    who: &'a str,
+    reason: Option<&'a str>,
+}
+
+impl<'a> ResolvedObject<'a> {
+    fn new(resolved: &'a Resolved) -> Self {
+        let Resolved { resolution, at, who, reason } = resolved;
+        Self { decision: resolution.code(), at: *at, who, reason: reason.as_deref() }
+    }
 }
 
 impl<'a> RunObject<'a> {
     /// An object of this type, with what a run's record says.
     pub(super) fn of(kind: &'static str, report: &'a Report) -> Self {
         let object = Self::new(kind, report.outcome(), &report.figures);
-        Self { started: Some(report.record.started), ended: report.record.ended, ..object }
+        let given_up = report.record.given_up.as_ref().map(ResolvedObject::new);
+        Self { started: Some(report.record.started), ended: report.record.ended, given_up, ..object }
     }
 
     /// The same with the plan's facts.
@@ -171,6 +192,7 @@ impl<'a> RunObject<'a> {
             pace: None,
             started: None,
             ended: None,
+            given_up: None,
             plan: None,
             received: *received,
             moved: *moved,
@@ -209,6 +231,7 @@ impl<'a> TroubleObject<'a> {
             sent_as: trouble.sent_as.as_ref().map(crate::message::MessageId::as_str),
             note: trouble.note.as_deref(),
             at: trouble.at,
+            resolved: trouble.resolved.as_ref().map(ResolvedObject::new),
         }
     }
 }

@@ -38,7 +38,12 @@ impl Bars {
     pub(super) fn on_stderr(plan: &Plan) -> Self {
         let bars = Self::new(plan, ProgressDrawTarget::stderr_with_hz(5));
         let all = bars.all.clone();
-        output::divert(Some(Box::new(move |print| all.suspend(print))));
+        // Not `suspend`: it panics on a terminal that is gone, which is when a stop has most to say. What is cleared here is
+        // drawn again with the next figures.
+        output::divert(Some(Box::new(move |print| {
+            let _ = all.clear();
+            print();
+        })));
         bars
     }
 

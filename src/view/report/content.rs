@@ -24,6 +24,7 @@ pub(in crate::view) fn glance(outcome: &str, figures: &Figures) -> Line {
             .ours(" The rest is where the plan wanted it."),
         "interrupted" => ours("Stopped because somebody asked for it. ").ours(SAFE),
         "drifted" => ours("Stopped because the queue did not hold what was planned. ").ours(SAFE),
+        "abandoned" => ours("Given up. What it had sent is known to every later run, and is not sent again."),
         "guarded" => ours("Halted by a guard. ").ours(SAFE),
         "failed" => ours("Stopped by a failure. ").ours(SAFE),
         "unfinished" => {
@@ -188,6 +189,9 @@ pub(in crate::view) fn head(report: &Report, more: Vec<(&'static str, Line)>) ->
         ("ended", record.ended.map_or_else(|| ours("not finished"), |ended| plain(units::time(ended)))),
         ("took", effort(figures)),
     ]);
+    if let Some(resolved) = &record.given_up {
+        facts.push(("given up", super::troubles::signed(Line::default(), resolved)));
+    }
     facts.extend(more);
     vec![Block::Title(title), Block::Paragraph(glance(report.outcome(), figures)), Block::Facts(facts)]
 }
@@ -208,7 +212,7 @@ fn quoted(word: &str) -> String {
 
 /// How to go on after a stop; nothing where the run is finished.
 pub(in crate::view) fn resume(outcome: &str, command: &str) -> Vec<Block> {
-    if outcome == "finished" {
+    if matches!(outcome, "finished" | "abandoned") {
         return Vec::new();
     }
     let mut blocks = vec![Block::Heading("How to go on")];

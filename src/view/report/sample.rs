@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Report;
 use crate::apply::{Event, Figures, Progress, Totals};
-use crate::journal::{RunRecord, State, Tally, TallyKey, Trouble};
+use crate::journal::{Resolution, Resolved, RunRecord, State, Tally, TallyKey, Trouble};
 use crate::message::MessageId;
 use crate::plan::{
     Approver, Cost, Estimate, FORMAT, JobText, Outcome, OutcomeFigures, Plan, RuleFigures, Sample, TYPE,
@@ -152,6 +152,7 @@ pub(in crate::view) fn trouble(id: &str, state: State, target: Option<TargetId>,
         sent_as: None,
         note: None,
         at: at("2026-11-20T10:00:30Z"),
+        resolved: None,
     }
 }
 
@@ -195,6 +196,7 @@ pub(in crate::view) fn report() -> Report {
             outcome: Some("finished".to_owned()),
             requests: 3100,
             elapsed_ms: 95_300,
+            given_up: None,
         },
         plan,
     }
@@ -221,6 +223,16 @@ pub(in crate::view) fn hostile() -> Report {
         trouble.sent_as = Some(MessageId::new(EVIL));
         trouble.note = Some(EVIL.to_owned());
     }
+    let evil = Resolved {
+        resolution: Resolution::Resend,
+        at: at("2026-11-20T10:00:30Z"),
+        who: EVIL.to_owned(),
+        reason: Some(EVIL.to_owned()),
+    };
+    for trouble in &mut report.troubles {
+        trouble.resolved = Some(evil.clone());
+    }
+    report.record.given_up = Some(evil);
     report.record.name.push_str(EVIL);
     report.record.outcome = Some(EVIL.to_owned());
     let totals = Totals { requests: 1, ..Totals::default() };

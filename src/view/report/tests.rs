@@ -51,8 +51,8 @@ fn a_report_as_text() {
       The answer to a send of 5 messages never came.
 
       Held: nobody can say whether these arrived at orders. They stay in the source. Look for them
-      there; delete from the source those that arrived. A plan whose job says `in_doubt = "resend"`
-      sends the others again.
+      there, and decide: `redrive resolve` takes `--discard` for those that arrived and `--resend` for
+      the others.
       - aaaa-4
 
       Sent again after the answer was lost: these are surely at orders, perhaps twice. Nothing is lost.
@@ -145,7 +145,7 @@ fn a_report_as_markdown() {
 
     The answer to a send of 5 messages never came.
 
-    Held: nobody can say whether these arrived at `orders`. They stay in the source. Look for them there; delete from the source those that arrived. A plan whose job says `in_doubt = "resend"` sends the others again.
+    Held: nobody can say whether these arrived at `orders`. They stay in the source. Look for them there, and decide: `redrive resolve` takes `--discard` for those that arrived and `--resend` for the others.
 
     - `aaaa-4`
 

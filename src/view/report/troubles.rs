@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::super::document::{Block, Column, Line, ours, plain, theirs};
-use super::super::units::{grouped, messages};
+use super::super::units::{grouped, messages, time};
 use super::Report;
 use super::content::gone;
-use crate::journal::{State, Trouble};
+use crate::journal::{Resolution, Resolved, State, Trouble};
 use crate::target::{Reason, TargetId, TargetKind};
 
 /// Everything there is to say of them. Of each group that is not in doubt at most `most` are listed.
@@ -28,18 +28,23 @@ fn beyond(report: &Report, all: u64, is_kind: impl Fn(&Trouble) -> bool) -> Opti
 enum Doubt {
     Held,
     Open,
+    Resend,
     Stays,
     Gone,
     PerhapsTwice,
     Deduplicated,
     SamePlace,
     Dropped,
+    Discarded,
 }
 
 fn doubt(report: &Report, trouble: &Trouble) -> Doubt {
     let target = trouble.target.and_then(|target| report.plan.target(target));
+    let decided = trouble.resolved.as_ref().map(|resolved| resolved.resolution);
     match trouble.state {
         State::Held => Doubt::Held,
+        State::InDoubt if decided == Some(Resolution::Resend) => Doubt::Resend,
+        State::Sent | State::Done if decided == Some(Resolution::Discard) => Doubt::Discarded,
         State::Sending | State::InDoubt | State::Resending | State::Returned => Doubt::Open,
         State::Failed if trouble.reason == Some(Reason::Gone) => Doubt::Gone,
         State::Kept | State::Blocked | State::Failed => Doubt::Stays,
@@ -57,14 +62,19 @@ fn meaning(doubt: Doubt, to: &Line) -> Line {
     let to = |before: &'static str| Line([ours(before).0, to.0.clone()].concat());
     match doubt {
         Doubt::Held => to("Held: nobody can say whether these arrived at ").ours(
-            ". They stay in the source. Look for them there; delete from the source those that arrived. A plan whose job \
-             says ",
+            ". They stay in the source. Look for them there, and decide: ",
         )
-        .code("in_doubt = \"resend\"")
-        .ours(" sends the others again."),
+        .code("redrive resolve")
+        .ours(" takes ")
+        .code("--discard")
+        .ours(" for those that arrived and ")
+        .code("--resend")
+        .ours(" for the others."),
         Doubt::Open => to("Not settled: these were on the way to ").ours(
             ". When the run goes on, they are sent again or held, as the job says, and nothing is deleted before.",
         ),
+        Doubt::Resend => to("To be sent again, as somebody decided: the next apply sends these to ").ours("."),
+        Doubt::Discarded => to("Not sent again, as somebody decided: these had arrived at ").ours("."),
         Doubt::Stays => to("A copy of these may have arrived at ").ours(
             " although they stay in the source. Look for it there before they are moved by another plan.",
         ),
@@ -86,22 +96,28 @@ fn in_doubt(report: &Report) -> Vec<Block> {
     if report.figures.in_doubt == 0 {
         return Vec::new();
     }
-    let mut groups: BTreeMap<(Doubt, Option<TargetId>), Vec<Line>> = BTreeMap::new();
-    for trouble in report.troubles.iter().filter(|trouble| trouble.doubts > 0) {
-        groups.entry((doubt(report, trouble), trouble.target)).or_default().push(item(trouble));
-    }
     let mut blocks = vec![
         Block::Heading("In doubt"),
         Block::Paragraph(
             ours("The answer to a send of ").plain(messages(report.figures.in_doubt)).ours(" never came."),
         ),
     ];
-    for ((doubt, target), lines) in groups {
-        blocks.push(Block::Paragraph(meaning(doubt, &place(report, target))));
-        blocks.push(Block::List(lines));
-    }
+    blocks.extend(doubts(report));
     blocks.extend(beyond(report, report.figures.in_doubt, |trouble| trouble.doubts > 0));
     blocks
+}
+
+/// The messages once in doubt, or on their way, grouped by what that means.
+pub(in crate::view) fn doubts(report: &Report) -> Vec<Block> {
+    let mut groups: BTreeMap<(Doubt, Option<TargetId>), Vec<Line>> = BTreeMap::new();
+    let on_its_way = |trouble: &Trouble| matches!(trouble.state, State::Sending | State::Resending);
+    for trouble in report.troubles.iter().filter(|trouble| trouble.doubts > 0 || on_its_way(trouble)) {
+        groups.entry((doubt(report, trouble), trouble.target)).or_default().push(item(trouble));
+    }
+    let blocks = groups
+        .into_iter()
+        .map(|((doubt, target), lines)| [Block::Paragraph(meaning(doubt, &place(report, target))), Block::List(lines)]);
+    blocks.flatten().collect()
 }
 
 fn failed(report: &Report, most: usize) -> Vec<Block> {
@@ -181,9 +197,21 @@ fn item(trouble: &Trouble) -> Line {
     if let Some(sent_as) = &trouble.sent_as {
         line = line.ours(", there as ").theirs(sent_as.as_str());
     }
-    match trouble.note.as_deref() {
-        Some(note) if !note.is_empty() => line.ours(": ").theirs(note),
-        _ => line,
+    if let Some(note) = trouble.note.as_deref().filter(|note| !note.is_empty()) {
+        line = line.ours(": ").theirs(note);
+    }
+    match &trouble.resolved {
+        Some(resolved) => signed(line.ours("; ").ours(resolved.resolution.code()), resolved),
+        None => line,
+    }
+}
+
+/// Who decided it, when and why.
+pub(super) fn signed(line: Line, resolved: &Resolved) -> Line {
+    let line = line.ours(" by ").theirs(&resolved.who).ours(", ").plain(time(resolved.at));
+    match resolved.reason.as_deref() {
+        Some(reason) => line.ours(": ").theirs(reason),
+        None => line,
     }
 }
 

@@ -3,3 +3,4 @@
 pub(crate) mod admin;
 pub(crate) mod judges;
 pub(crate) mod stage;
+pub(crate) mod terminal;

@@ -1,0 +1,69 @@
+//! `redrive runs prune`: forgets runs that nobody needs any more.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use super::runs;
+use crate::cli::{Format, PruneArgs};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::job::Age;
+use crate::journal::{self, Marks, Pruned, Reader, RunRecord, State};
+use crate::view::{output, runs as view};
+
+pub(super) fn prune(args: &PruneArgs, journal: &Path) -> Result<Exit> {
+    let chosen = match (&args.run, &args.older_than) {
+        (Some(run), _) => named(run, args.force, journal)?,
+        (None, Some(age)) => old(age, journal)?,
+        (None, None) => Vec::new(),
+    };
+    for (marks, run) in Marks::of_user().iter().flat_map(|marks| chosen.iter().map(move |run| (marks, run))) {
+        marks.forget_run(run);
+    }
+    let pruned = if chosen.is_empty() { None } else { Some(journal::prune(journal, &chosen)?) };
+    let pruned = pruned.unwrap_or(Pruned { messages: 0, before: 0, after: 0 });
+    output::out(&match args.format {
+        Format::Text => view::pruned_text(&chosen, pruned),
+        Format::Json => view::pruned_json(&chosen, pruned),
+    })?;
+    Ok(Exit::Done)
+}
+
+/// The run with this name, where it may be forgotten.
+fn named(run: &str, force: bool, journal: &Path) -> Result<Vec<String>> {
+    let (reader, record) = runs::find(Some(run), journal)?;
+    if !force && let Some(need) = needed(&reader, &record)? {
+        return Err(Error::usage(format!("run {} {need}", record.name)).hint(
+            "nothing was changed. Once it is forgotten, its messages are new ones to every later run: what it had sent and not \
+             yet deleted would be sent again. --force forgets it all the same",
+        ));
+    }
+    Ok(vec![record.name])
+}
+
+/// Runs that ended longer ago than this and are not needed any more.
+fn old(age: &str, journal: &Path) -> Result<Vec<String>> {
+    let age = Age::from_str(age).map_err(|error| Error::usage(format!("--older-than: {error}")))?;
+    let before = Timestamp::now().checked_sub(age.0).unwrap_or(Timestamp::MIN);
+    let Some(reader) = Reader::open(journal)? else { return Ok(Vec::new()) };
+    let mut names = Vec::new();
+    for record in reader.runs()? {
+        if record.ended.is_some_and(|ended| ended < before) && needed(&reader, &record)?.is_none() {
+            names.push(record.name);
+        }
+    }
+    Ok(names)
+}
+
+/// Why a run should not be forgotten yet.
+fn needed(reader: &Reader, record: &RunRecord) -> Result<Option<&'static str>> {
+    if record.ended.is_none() {
+        return Ok(Some("is not finished"));
+    }
+    // A run that was given up can have some of each on its way.
+    let open = [State::Sending, State::Resending, State::Sent, State::InDoubt, State::Held];
+    let open = reader.tally(&record.name)?.count(|key| open.contains(&key.state));
+    Ok((open > 0).then_some("has messages in doubt, or still to be deleted from the source"))
+}

@@ -1,0 +1,69 @@
+//! `redrive resolve`: lists what of a run is in doubt, and takes decisions about it. Nothing is sent or deleted here: the next
+//! apply carries out what was decided.
+
+use std::path::Path;
+
+use super::runs;
+use crate::cli::{DecisionArgs, Format, ResolveArgs};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::journal::{Journal, Marks, Resolution, Resolve, system_clock};
+use crate::message::MessageId;
+use crate::view::{output, resolve as view};
+
+pub(super) async fn resolve(args: ResolveArgs, journal: &Path) -> Result<Exit> {
+    let (reader, record) = runs::find(Some(&args.run), journal)?;
+    let run = record.name.clone();
+    let Some(resolution) = resolution(&args.decision) else {
+        if args.all || !args.messages.is_empty() {
+            return Err(Error::usage("nothing is decided about these messages")
+                .hint("say --resend, --discard or --release; without messages it lists what is in doubt"));
+        }
+        let mut report = runs::load(&reader, record, 0)?;
+        report.troubles = reader.doubts(&run)?;
+        output::out(&match args.format {
+            Format::Text => view::text(&report),
+            Format::Json => view::json(&report),
+        })?;
+        return Ok(Exit::Done);
+    };
+    let about_messages = resolution != Resolution::Abandon;
+    if about_messages && !args.all && args.messages.is_empty() {
+        return Err(Error::usage("it is not said about which messages this is decided")
+            .hint("name their IDs, or say --all; without a decision it lists what is in doubt"));
+    }
+    let messages = about_messages && !args.all;
+    let resolve = Resolve {
+        run: run.clone(),
+        messages: messages.then(|| args.messages.iter().map(|id| MessageId::new(id.as_str())).collect()),
+        resolution,
+        who: user(),
+        reason: args.reason,
+    };
+    let messages = Journal::open(journal, system_clock(|| None))?.resolve(resolve).await?;
+    if let Some(marks) = Marks::of_user().filter(|_| !about_messages) {
+        marks.forget_run(&run);
+    }
+    let report = runs::load(&reader, runs::find(Some(&run), journal)?.1, 0)?;
+    output::out(&match args.format {
+        Format::Text => view::decided_text(&report, resolution, messages),
+        Format::Json => view::decided_json(&report, resolution, messages),
+    })?;
+    Ok(Exit::Done)
+}
+
+fn resolution(args: &DecisionArgs) -> Option<Resolution> {
+    let said = [
+        (args.resend, Resolution::Resend),
+        (args.discard, Resolution::Discard),
+        (args.release, Resolution::Release),
+        (args.abandon, Resolution::Abandon),
+    ];
+    said.into_iter().find(|(said, _)| *said).map(|(_, resolution)| resolution)
+}
+
+/// Who decides, as far as the environment says.
+fn user() -> String {
+    let named = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    named.unwrap_or_else(|| "an unknown user".to_owned())
+}

@@ -1,0 +1,58 @@
+//! Forgetting runs. What is forgotten is not recognised any more: a message that such a run had sent and that comes back under
+//! its old ID is a new one then.
+
+use std::path::Path;
+
+use rusqlite::params;
+
+use super::lock::Lock;
+use super::schema::{broken, open};
+use crate::error::{Error, Result};
+
+/// What pruning did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pruned {
+    /// Messages that were forgotten.
+    pub messages: u64,
+    /// Bytes of the journal before.
+    pub before: u64,
+    /// Bytes of the journal afterwards.
+    pub after: u64,
+}
+
+/// Forgets these runs, and gives the room they took back to the file system. Which of them may be forgotten is the caller's
+/// business. The room is given back by writing what is left anew, which takes as much room again for as long as it lasts;
+/// without it the runs are forgotten all the same, and an error says so.
+pub fn prune(path: &Path, runs: &[String]) -> Result<Pruned> {
+    let _lock = Lock::take(path)?;
+    let mut connection = open(path)?;
+    let sql = |error: rusqlite::Error| broken(path, &error);
+    let before = size(path)?;
+    let transaction = connection.transaction().map_err(sql)?;
+    transaction.execute_batch("CREATE TEMP TABLE pruned (run INTEGER PRIMARY KEY)").map_err(sql)?;
+    for run in runs {
+        transaction.execute("INSERT INTO pruned SELECT id FROM run WHERE name = ?1", params![run]).map_err(sql)?;
+    }
+    let mut messages = 0;
+    for table in ["message", "note", "lease", "resolution", "tally"] {
+        let gone = transaction.execute(&format!("DELETE FROM {table} WHERE run IN (SELECT run FROM pruned)"), []);
+        messages += if table == "message" { gone.map_err(sql)? } else { gone.map(|_| 0).map_err(sql)? };
+    }
+    transaction.execute("DELETE FROM run WHERE id IN (SELECT run FROM pruned)", []).map_err(sql)?;
+    transaction.commit().map_err(sql)?;
+    let shrunk = connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+    shrunk.map_err(|error| {
+        Error::failed(format!(
+            "the runs are forgotten, but the journal {} could not be made smaller: {error}",
+            path.display()
+        ))
+        .hint("that takes as much free room as what is left in it; the room that became free is used by later runs")
+    })?;
+    Ok(Pruned { messages: messages as u64, before, after: size(path)? })
+}
+
+fn size(path: &Path) -> Result<u64> {
+    let metadata = std::fs::metadata(path);
+    let length = metadata.map(|metadata| metadata.len());
+    length.map_err(|error| Error::failed(format!("the journal {} cannot be looked at: {error}", path.display())))
+}
