@@ -129,6 +129,12 @@ const BLOCKED: &[(&str, &str, &str)] = &[
     ("origin_missing", "{}", ""),
 ];
 
+fn rule_of(kind: usize, transform: &str, to: &str) -> String {
+    format!(
+        "[[rule]]\nname = \"{kind}\"\nwhen = [{{ attribute = \"kind\", equals = \"{kind}\" }}]\ntransform = [{transform}]\nto = \"{to}\"\n"
+    )
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_sent_is_blocked_in_the_plan_by_reason_and_with_an_example() {
     let stage = Stage::with_queues().await;
@@ -139,11 +145,9 @@ async fn what_cannot_be_sent_is_blocked_in_the_plan_by_reason_and_with_an_exampl
     let mut expected: BTreeMap<String, u64> = BTreeMap::new();
     for (kind, (reason, body, transform)) in BLOCKED.iter().enumerate() {
         let to = if *reason == "origin_missing" { "origin" } else { "small" };
-        job += &format!(
-            "[[rule]]\nname = \"{kind}\"\nwhen = [{{ attribute = \"kind\", equals = \"{kind}\" }}]\ntransform = [{transform}]\nto = \"{to}\"\n"
-        );
+        job.push_str(&rule_of(kind, transform, to));
         let mut seed =
-            Seed { age_ms: 60_000, ..Seed::new(*body) }.attribute("kind", MessageAttribute::string(&kind.to_string()));
+            Seed { age_ms: 60_000, ..Seed::new(*body) }.attribute("kind", MessageAttribute::string(kind.to_string()));
         match *reason {
             "too_many_attributes" => {
                 for n in 0..9 {
