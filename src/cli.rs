@@ -1,11 +1,15 @@
 //! The command line: clap types and nothing else. The help texts here are the reference page, by `redrive man` and the
 //! generated `docs/reference/cli.md`.
 
+mod explain;
+
 #[cfg(feature = "sandbox")]
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use self::explain::ExplainArgs;
 
 /// Reviewed, resumable moves of Amazon SQS messages: a job file says what goes where, `plan` shows it, `apply` does it.
 ///
@@ -29,6 +33,8 @@ pub struct Cli {
 pub enum Command {
     /// Check job files, and show every error in them.
     Check(CheckArgs),
+    /// Show for single messages what each condition finds, which rule takes them, and what becomes of them.
+    Explain(ExplainArgs),
     /// Look at a sample of the source and show what a job would do. Sends and deletes nothing.
     Plan(PlanArgs),
     /// Show a saved plan.

@@ -142,6 +142,12 @@ reasons! {
     NotWrapped = 33, "not_wrapped", "it is not in the envelope that a transform takes off";
     /// The Extended Client keeps its body in S3, and a rule has to look at it.
     PayloadUnreadable = 34, "payload_unreadable", "its body in S3 cannot be read";
+    /// A jq transform yields nothing.
+    NoValue = 35, "no_value", "a jq transform yields no value for it";
+    /// A jq transform yields several values, and a message has one body.
+    SeveralValues = 36, "several_values", "a jq transform yields several values for it";
+    /// A jq program took too many steps, or recursed too deep.
+    JqGaveUp = 37, "jq_gave_up", "a jq program does not come to an end for it";
 
     // Failed: the destination would not have it.
     /// The destination refused it for good.

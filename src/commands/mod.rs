@@ -4,6 +4,7 @@
 mod apply;
 mod approve;
 mod check;
+mod explain;
 mod generate;
 mod job;
 mod plan;
@@ -47,6 +48,7 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
     let journal = cli.journal;
     match cli.command {
         Command::Check(args) => check::check(&args),
+        Command::Explain(args) => Box::pin(explain::explain(args)).await,
         Command::Plan(args) => Box::pin(plan::plan(args)).await,
         Command::Show(args) => show::show(&args),
         Command::Approve(args) => approve::approve(&args),

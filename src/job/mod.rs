@@ -6,10 +6,13 @@
 //! business; it reports its problems the same way.
 
 mod diagnostics;
+mod examples;
 mod finding;
+mod kind;
 mod load;
 mod nearest;
 mod queue_ref;
+mod quoted;
 mod reference;
 mod render;
 mod schema;
@@ -22,7 +25,11 @@ mod types;
 mod validate;
 mod values;
 
+#[cfg(test)]
+pub(crate) use examples::{BODY, CONDITIONS, TRANSFORMS};
+
 pub use diagnostics::{Diagnostics, KeyPath, Located, Problem, Step, key_path};
+pub use kind::TransformKind;
 pub use load::{Loaded, load, load_with};
 pub use queue_ref::QueueRef;
 pub use reference::reference_markdown;
@@ -30,7 +37,6 @@ pub use schema::{schema, schema_json};
 pub use template::{Placeholder, Template};
 pub use types::{
     Condition, DROP, Destination, FileDestination, InDoubt, Job, KEEP, Limits, MessageFact, ORIGIN, Origin,
-    PlanOptions, ReportOptions, Retry, Rule, S3Destination, Source, SqsDestination, Transform, TransformKind,
-    Unmatched,
+    PlanOptions, ReportOptions, Retry, Rule, S3Destination, Source, SqsDestination, Transform, Unmatched,
 };
 pub use values::{Age, Bound, Rate};

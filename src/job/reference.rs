@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use serde_json::Value;
 
+use super::examples::{BODY, CONDITIONS, TRANSFORMS};
 use super::finding::one_of;
 use super::schema::schema;
 use super::template::Placeholder;
@@ -141,8 +142,8 @@ rule takes is `[unmatched]`'s.\n",
     (
         "Conditions",
         "Condition",
-        r#"A condition is one subject (`body`, `attribute`, `system`, `message`) and one test, or one group (`any`, `all`, `not`) of
-conditions. Two bounds of a range may stand together.
+        r#"A condition is one subject (`body`, `attribute`, `system`, `message`) and one test, or `jq` alone, or one group (`any`, `all`,
+`not`) of conditions. Two bounds of a range may stand together.
 
 ```toml
 [[rule]]
@@ -155,6 +156,7 @@ when = [
   { system = "ApproximateReceiveCount", gt = 3 },
   { system = "SentTimestamp", older_than = "1h", newer_than = "2d" },
   { message = "size", lt = 65536 },
+  { jq = '.items | length > 1' },
   { any = [
     { body = "$.error.message", regex = "timed? ?out" },
     { not = { message = "text", contains = "permanent" } },
@@ -164,7 +166,8 @@ to = "keep"
 ```
 
 A JSONPath that yields several values holds when any of them does; one that yields none fails every test but
-`exists = false`. A value of another type fails the test, and is no error. A body that is not JSON fails every `body` test.
+`exists = false`. A value of another type fails the test, and is no error. A body that is not JSON fails every `body` test
+and every `jq`. A jq program holds when it yields `true` and nothing else; [jq in a job](../howto/jq.md) says what it can do.
 The system attributes are `SentTimestamp`, `ApproximateReceiveCount`, `ApproximateFirstReceiveTimestamp`, `SenderId`,
 `SequenceNumber`, `MessageGroupId`, `MessageDeduplicationId`, `AWSTraceHeader` and `DeadLetterQueueSourceArn`.
 "#,
@@ -172,9 +175,9 @@ The system attributes are `SentTimestamp`, `ApproximateReceiveCount`, `Approxima
     (
         "Transforms",
         "Transform",
-        r#"A transform has exactly one of `set`, `remove`, `rename`, `unwrap`, `set_attribute` and `remove_attribute`. Transforms are
-carried out in order, each on what the one before left. One that cannot be carried out makes the message **blocked**: it stays,
-is counted and is reported; it is never sent half-changed.
+        r#"A transform has exactly one of `set`, `remove`, `rename`, `unwrap`, `jq`, `set_attribute` and `remove_attribute`. Transforms
+are carried out in order, each on what the one before left. One that cannot be carried out makes the message **blocked**: it
+stays, is counted and is reported; it is never sent half-changed. All but `jq` leave every byte that they do not name.
 
 ```toml
 [[rule]]
@@ -185,6 +188,7 @@ transform = [
   { set = "$.order.flags", value = { retried = true, tags = ["a", "b"] } },
   { remove = "$.debug" },
   { rename = "$.order.customer_id", to = "$.order.customerId" },
+  { jq = '.items |= map(select(.qty > 0))' },
   { set_attribute = "replayedFrom", value = "{source_queue}" },
   { set_attribute = "priority", value = 5, type = "Number.int" },
   { remove_attribute = "traceId" },
@@ -214,7 +218,11 @@ fn write(page: &mut String, schema: &Value) -> fmt::Result {
         if !text.is_empty() {
             writeln!(page, "{text}")?;
         }
-        keys(page, definition)?;
+        match *name {
+            "Condition" => examples(page, definition, CONDITIONS, "Holds | Does not hold")?,
+            "Transform" => examples(page, definition, TRANSFORMS, "Example | Makes")?,
+            _ => keys(page, definition)?,
+        }
     }
     page.push_str("\n## Templates\n\n");
     page.push_str("The value of `set_attribute`, S3 keys, `message_group_id` and `message_deduplication_id` are templates; in the path of a\n");
@@ -222,6 +230,24 @@ fn write(page: &mut String, schema: &Value) -> fmt::Result {
     page.push_str("| Placeholder | Meaning |\n|---|---|\n");
     for placeholder in Placeholder::ALL {
         writeln!(page, "| `{{{}}}` | {} |", placeholder.name(), placeholder.meaning())?;
+    }
+    Ok(())
+}
+
+/// A table of keys with an example of each.
+fn examples(page: &mut String, definition: &Value, examples: &[(&str, &str, &str)], heads: &str) -> fmt::Result {
+    page.push_str("The examples are about one message. Its body:\n\n```json\n");
+    page.push_str(BODY);
+    page.push_str("\n```\n\nIt has a message attribute `tenant`, the String `eu-1`, was received four times, and was sent two hours before the plan.\n\n");
+    writeln!(page, "| Key | Type | Meaning | {heads} |\n|---|---|---|---|---|")?;
+    for (key, schema) in definition["properties"].as_object().into_iter().flatten() {
+        let code = |text: &str| format!("`{text}`");
+        let (first, second) = match examples.iter().find(|(name, ..)| name == key) {
+            Some((_, first, second)) => (code(first), code(second)),
+            None => Default::default(),
+        };
+        let meaning = schema["description"].as_str().unwrap_or_default();
+        writeln!(page, "| `{key}` | {} | {meaning} | {first} | {second} |", type_of(schema))?;
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ impl<'t> Source<'t> {
         let (key, value) = self.span(&problem.at);
         let span = match (&problem.within, finding.on_key) {
             (_, true) => key,
-            (Some(within), false) => self.inside(value, within.clone()),
+            (Some(within), false) => self.inside(&problem.at, value, within),
             (None, false) => value,
         };
         let also = finding.also.map(|(place, label)| (self.span(&place.0).1, label));
@@ -37,29 +37,41 @@ impl<'t> Source<'t> {
 
     /// The spans of the key and of the value at a path, or at its deepest part that is there.
     fn span(&self, path: &[Step]) -> (Range<usize>, Range<usize>) {
+        self.find(path).0
+    }
+
+    /// The value at a path.
+    fn value(&self, path: &[Step]) -> Option<&'t DeValue<'t>> {
+        self.find(path).1
+    }
+
+    /// What is at a path, with the spans of key and value; or no value, and the spans of the deepest part that is there.
+    fn find(&self, path: &[Step]) -> ((Range<usize>, Range<usize>), Option<&'t DeValue<'t>>) {
         let mut found = (0..0, 0..0);
+        let mut at = None;
         let mut table = Some(self.root);
         let mut array = None;
         for (depth, step) in path.iter().enumerate() {
             let (key, value): (_, &Spanned<DeValue<'_>>) = match step {
                 Step::Key(name) => {
                     let Some((key, value)) = table.and_then(|table| self.entry(table, &path[..=depth], name)) else {
-                        return found;
+                        return (found, None);
                     };
                     (key, value)
                 }
                 Step::Index(index) => {
                     let Some(value) = array.and_then(|array: &toml::de::DeArray<'_>| array.get(*index)) else {
-                        return found;
+                        return (found, None);
                     };
                     (value.span(), value)
                 }
             };
             found = (key, value.span());
+            at = Some(value.get_ref());
             table = value.get_ref().as_table();
             array = value.get_ref().as_array();
         }
-        found
+        (found, at)
     }
 
     fn entry(
@@ -74,28 +86,16 @@ impl<'t> Source<'t> {
         Some((key.span(), value))
     }
 
-    /// Part of a text value. Where escapes make bytes of the value and of the source differ, the whole value.
-    fn inside(&self, span: Range<usize>, within: Range<usize>) -> Range<usize> {
-        let Some(written) = self.text.get(span.clone()) else { return span };
-        let Some((delimiter, content)) = ["\"\"\"", "'''", "\"", "'"].into_iter().find_map(|delimiter| {
-            let content = written.strip_prefix(delimiter)?.strip_suffix(delimiter)?;
-            Some((delimiter, content))
-        }) else {
-            return span;
+    /// Part of a text value: where its bytes stand, quotes and escapes considered. Where that cannot be said, the whole value.
+    fn inside(&self, path: &[Step], span: Range<usize>, within: &Range<usize>) -> Range<usize> {
+        let part = || {
+            let (text, starts) = super::quoted::read(self.text.get(span.clone())?)?;
+            // What is read here must be what the parser read, or the place would be a guess.
+            (self.value(path)?.as_str()? == text).then_some(())?;
+            text.get(within.clone())?;
+            Some(span.start + starts.get(within.start)?..span.start + starts.get(within.end)?)
         };
-        // TOML leaves out the line end right after three quotes.
-        let content = match delimiter.len() {
-            3 => content.strip_prefix("\r\n").or_else(|| content.strip_prefix('\n')).unwrap_or(content),
-            _ => content,
-        };
-        if content.contains('\r') || (delimiter.starts_with('"') && content.contains('\\')) {
-            return span;
-        }
-        let start = span.end - delimiter.len() - content.len();
-        match content.get(within.clone()) {
-            Some(_) => start + within.start..start + within.end,
-            None => span,
-        }
+        part().unwrap_or(span.clone())
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
     use super::super::finding::Place;
     use super::*;
 
-    const TEXT: &str = "name = \"plain\"\n[source]\nqueue = 'a{b}'\nescaped = \"\\t{b}\"\nlong = \"\"\"\nab\"\"\"\n\
+    const TEXT: &str = "name = \"plain\"\n[source]\nqueue = 'a{b}'\nescaped = \"\\té\\\"{b}\"\nlong = \"\"\"\nab\"\"\"\n\
                         [[rule]]\nname = \"x\"\n[[rule]]\nwhen = [{ body = \"$.é.x\" }]\n";
 
     fn underlined(place: &Place, within: Option<Range<usize>>, on_key: bool) -> &'static str {
@@ -136,7 +136,8 @@ mod tests {
         let source = Place::root().key("source");
         let body = Place::root().key("rule").index(1).key("when").index(0).key("body");
         assert_eq!(underlined(&source.key("queue"), Some(1..4), false), "{b}");
-        assert_eq!(underlined(&source.key("escaped"), Some(1..4), false), "\"\\t{b}\"");
+        assert_eq!(underlined(&source.key("escaped"), Some(4..7), false), "{b}");
+        assert_eq!(underlined(&source.key("escaped"), Some(3..4), false), "\\\"");
         assert_eq!(underlined(&source.key("long"), Some(1..2), false), "b");
         assert_eq!(underlined(&source.key("queue"), Some(1..99), false), "'a{b}'");
         assert_eq!(underlined(&body, Some(2..4), false), "é");

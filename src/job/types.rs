@@ -41,6 +41,9 @@ pub struct Job {
     /// Whether messages may be deleted without going anywhere (destination `drop`).
     #[serde(default)]
     pub allow_drop: bool,
+    /// Whether `jq` may rewrite a body in which an object has two keys of one name, the last of which stays.
+    #[serde(default)]
+    pub allow_duplicate_keys: bool,
     /// Bounds on what one run does.
     #[serde(default)]
     pub limits: Limits,
@@ -199,6 +202,8 @@ pub struct Condition {
     pub system: Option<String>,
     /// Subject: a fact about the message.
     pub message: Option<MessageFact>,
+    /// A jq program that yields `true` and nothing else; there is no test beside it.
+    pub jq: Option<String>,
     /// Group: at least one holds.
     #[schemars(length(min = 1))]
     pub any: Option<Vec<Condition>>,
@@ -270,6 +275,8 @@ pub struct Transform {
     pub rename: Option<String>,
     /// JSONPath whose value becomes the body, a string as its text; or an envelope: `sns`, `lambda-destination`, `eventbridge`.
     pub unwrap: Option<String>,
+    /// A jq program whose one value becomes the body.
+    pub jq: Option<String>,
     /// Name of a message attribute that becomes `value`, a template.
     pub set_attribute: Option<String>,
     /// Name of a message attribute that is removed.
@@ -281,61 +288,6 @@ pub struct Transform {
     /// The data type of `set_attribute`. Default `String`, or `Number` where the value is one.
     #[serde(rename = "type")]
     pub data_type: Option<String>,
-}
-
-/// The kinds of transform, by the keys that a [`Transform`] has exactly one of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TransformKind {
-    /// Sets a place in the body.
-    Set,
-    /// Removes a place in the body.
-    Remove,
-    /// Moves a value in the body to another name.
-    Rename,
-    /// Makes a part of the body the body.
-    Unwrap,
-    /// Sets a message attribute.
-    SetAttribute,
-    /// Removes a message attribute.
-    RemoveAttribute,
-}
-
-impl TransformKind {
-    /// All of them, in the order of the reference.
-    pub const ALL: &[Self] =
-        &[Self::Set, Self::Remove, Self::Rename, Self::Unwrap, Self::SetAttribute, Self::RemoveAttribute];
-
-    /// Its key in the job file.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Set => "set",
-            Self::Remove => "remove",
-            Self::Rename => "rename",
-            Self::Unwrap => "unwrap",
-            Self::SetAttribute => "set_attribute",
-            Self::RemoveAttribute => "remove_attribute",
-        }
-    }
-
-    /// Whether its subject is a `JSONPath`.
-    pub fn takes_path(self) -> bool {
-        !matches!(self, Self::SetAttribute | Self::RemoveAttribute)
-    }
-}
-
-impl Transform {
-    /// The kinds that are written here, each with its path, name or program; a valid transform has one.
-    pub fn kinds(&self) -> Vec<(TransformKind, &str)> {
-        let subject = |kind| match kind {
-            TransformKind::Set => &self.set,
-            TransformKind::Remove => &self.remove,
-            TransformKind::Rename => &self.rename,
-            TransformKind::Unwrap => &self.unwrap,
-            TransformKind::SetAttribute => &self.set_attribute,
-            TransformKind::RemoveAttribute => &self.remove_attribute,
-        };
-        TransformKind::ALL.iter().filter_map(|kind| Some((*kind, subject(*kind).as_deref()?))).collect()
-    }
 }
 
 /// What happens to messages that no rule takes.

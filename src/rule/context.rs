@@ -36,9 +36,7 @@ impl<'a> Context<'a> {
             Placeholder::Run => self.setting.run.as_str().into(),
             Placeholder::Job => self.job.into(),
             Placeholder::Rule => self.rule.into(),
-            Placeholder::SourceQueue => {
-                self.setting.source_arn.rsplit(':').next().unwrap_or(&self.setting.source_arn).into()
-            }
+            Placeholder::SourceQueue => self.setting.source_queue().into(),
         }
     }
 

@@ -121,7 +121,8 @@ pub(super) fn carry_out(
         (Some(Payload::Fetched(text)), Some(pointer)) if changes_body => (text, Some((pointer, body))),
         _ => (body, None),
     };
-    let (body, mut attributes) = transform::apply(changes.transforms, changes.body_is_json, text, attributes, context)?;
+    let (body, mut attributes) =
+        transform::apply(changes.transforms, changes.body_is_json, text, attributes, &system, context)?;
     let (body, payload) = match (in_s3, body) {
         (None, body) => (body, None),
         (Some((_, old)), Body::Untouched(_)) => (Body::Untouched(old), None),

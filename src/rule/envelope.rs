@@ -6,10 +6,13 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::context::Context;
-use crate::message::{AttributeValue, Attributes, SystemAttributes};
+use crate::message::{Attribute, AttributeValue, Attributes, Message, MessageId, SystemAttributes};
+
+/// What the object is called.
+const KIND: &str = "redrive.message";
 
 /// The version of the format.
 const VERSION: u32 = 1;
@@ -47,6 +50,49 @@ struct EnvelopeAttribute<'a> {
     binary: Option<String>,
 }
 
+/// What of an envelope makes a message again.
+#[derive(Deserialize)]
+struct Archived {
+    #[serde(rename = "type")]
+    kind: String,
+    version: u32,
+    message_id: String,
+    body: String,
+    attributes: BTreeMap<String, ArchivedAttribute>,
+    system_attributes: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct ArchivedAttribute {
+    #[serde(rename = "type")]
+    data_type: String,
+    value: Option<String>,
+    binary: Option<String>,
+}
+
+/// The message in an envelope; `None` where the text is none.
+pub fn read_envelope(text: &str) -> Option<Message> {
+    let archived: Archived = serde_json::from_str(text).ok()?;
+    if archived.kind != KIND || archived.version != VERSION {
+        return None;
+    }
+    let attribute = |(name, attribute): (String, ArchivedAttribute)| {
+        let value = match (attribute.value, attribute.binary) {
+            (Some(text), None) => AttributeValue::Text(text),
+            (None, Some(base64)) => AttributeValue::Binary(BASE64_STANDARD.decode(base64).ok()?),
+            _ => return None,
+        };
+        Some((name, Attribute { data_type: attribute.data_type, value }))
+    };
+    Some(Message {
+        id: MessageId::new(archived.message_id),
+        body: archived.body,
+        attributes: archived.attributes.into_iter().map(attribute).collect::<Option<_>>()?,
+        system: SystemAttributes(archived.system_attributes),
+        payload: None,
+    })
+}
+
 /// Writes the envelope, without a line end.
 pub(super) fn envelope(
     context: &Context<'_>,
@@ -64,7 +110,7 @@ pub(super) fn envelope(
     });
     let system = system.0.iter().filter(|(name, _)| !VOLATILE.contains(&name.as_str()));
     serde_json::to_string(&Envelope {
-        kind: "redrive.message",
+        kind: KIND,
         version: VERSION,
         message_id: context.id.as_str(),
         source: &context.setting.source_arn,

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use regex::Regex;
 use serde_json::{Number, Value};
 
+use super::jq::{Bound, Program, Trouble};
 use super::json;
 use super::number::Decimal;
 use super::path::Path;
@@ -26,6 +27,7 @@ pub(super) enum Condition {
     Attribute(String, Test),
     System(String, Test),
     Fact(MessageFact, Test),
+    Jq(Program),
 }
 
 /// A test of one thing that was found.
@@ -53,18 +55,21 @@ pub(super) struct Limit {
 
 /// A message under judgement.
 pub(super) struct Subject<'m> {
-    message: &'m Message,
+    pub(super) message: &'m Message,
     now: Timestamp,
+    /// The source queue's name.
+    queue: &'m str,
     json: OnceCell<Option<Value>>,
     blind: Cell<bool>,
+    gave_up: Cell<bool>,
 }
 
 impl<'m> Subject<'m> {
-    pub(super) fn new(message: &'m Message, now: Timestamp) -> Self {
-        Self { message, now, json: OnceCell::new(), blind: Cell::new(false) }
+    pub(super) fn new(message: &'m Message, now: Timestamp, queue: &'m str) -> Self {
+        Self { message, now, queue, json: OnceCell::new(), blind: Cell::new(false), gave_up: Cell::new(false) }
     }
 
-    fn json(&self) -> Option<&Value> {
+    pub(super) fn json(&self) -> Option<&Value> {
         self.json.get_or_init(|| json::parse(self.body()?)).as_ref()
     }
 
@@ -81,6 +86,21 @@ impl<'m> Subject<'m> {
 
     pub(super) fn is_json(&self) -> bool {
         self.json().is_some()
+    }
+
+    /// Whether a jq program ran out of its bounds: what its condition says of the message is not known then.
+    pub(super) fn gave_up(&self) -> bool {
+        self.gave_up.get()
+    }
+
+    /// What a program makes of the message; `None` where the body is not JSON.
+    pub(super) fn run(&self, program: &Program) -> Option<Result<String, Trouble>> {
+        let body = self.json()?;
+        let Message { id, attributes, system, .. } = self.message;
+        let bound = Bound { attributes, system, message_id: id.as_str(), queue: self.queue };
+        let outcome = program.run(body, self.message.shown().len(), bound);
+        self.gave_up.set(self.gave_up.get() || outcome == Err(Trouble::GaveUp));
+        Some(outcome)
     }
 }
 
@@ -103,7 +123,7 @@ impl Condition {
         match self {
             Self::Any(conditions) | Self::All(conditions) => conditions.iter().any(Self::needs_body),
             Self::Not(condition) => condition.needs_body(),
-            Self::Body(..) | Self::Fact(MessageFact::Text | MessageFact::IsJson, _) => true,
+            Self::Body(..) | Self::Jq(_) | Self::Fact(MessageFact::Text | MessageFact::IsJson, _) => true,
             Self::Attribute(..) | Self::System(..) | Self::Fact(MessageFact::Id | MessageFact::Size, _) => false,
         }
     }
@@ -132,8 +152,17 @@ impl Condition {
                     MessageFact::IsJson => test.holds(Seen::Bool(subject.is_json()), now),
                 }
             }
+            Self::Jq(program) => subject.run(program) == Some(Ok("true".to_owned())),
         }
     }
+}
+
+/// Whether SQS means a number by the text of this system attribute.
+pub(super) fn is_numeric(system_attribute: &str) -> bool {
+    matches!(
+        system_attribute,
+        "ApproximateReceiveCount" | "ApproximateFirstReceiveTimestamp" | "SentTimestamp" | "SequenceNumber"
+    )
 }
 
 impl Test {
@@ -141,6 +170,27 @@ impl Test {
         match seen {
             Some(seen) => self.holds(seen, now),
             None => matches!(self, Self::Exists(false)),
+        }
+    }
+
+    /// Whether a value of the body is of a type that the test can hold for.
+    pub(super) fn fits(&self, node: &Value) -> bool {
+        let seen = Seen::Node(node);
+        match self {
+            Self::Prefix(_) | Self::Suffix(_) | Self::Contains(_) | Self::Regex(_) => seen.text().is_some(),
+            Self::Range { .. } => seen.number().is_some(),
+            Self::Time { .. } => seen.time().is_some(),
+            Self::Exists(_) | Self::Equals(_) | Self::AnyOf(_) | Self::AnythingBut(_) => true,
+        }
+    }
+
+    /// What it can hold for, where that is not everything.
+    pub(super) fn wants(&self) -> Option<&'static str> {
+        match self {
+            Self::Prefix(_) | Self::Suffix(_) | Self::Contains(_) | Self::Regex(_) => Some("text"),
+            Self::Range { .. } => Some("numbers"),
+            Self::Time { .. } => Some("times: RFC 3339 text, or milliseconds since 1970"),
+            Self::Exists(_) | Self::Equals(_) | Self::AnyOf(_) | Self::AnythingBut(_) => None,
         }
     }
 
@@ -191,12 +241,7 @@ impl<'v> Seen<'v> {
     }
 
     fn system(name: &str, value: &'v str) -> Self {
-        match name {
-            "ApproximateReceiveCount" | "ApproximateFirstReceiveTimestamp" | "SentTimestamp" | "SequenceNumber" => {
-                Self::NumberText(value)
-            }
-            _ => Self::Text(value),
-        }
+        if is_numeric(name) { Self::NumberText(value) } else { Self::Text(value) }
     }
 
     fn text(self) -> Option<&'v str> {

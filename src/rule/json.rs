@@ -20,6 +20,29 @@ pub(super) fn parse(body: &str) -> Option<Value> {
     serde_json::from_str::<Node>(body).ok().map(|node| node.0)
 }
 
+/// Whether an object somewhere in the body has two members of one name. `value` is what [`parse`] made of it: the last of them.
+pub(super) fn has_duplicate_keys(body: &str, value: &Value) -> bool {
+    fn members(value: &Value) -> usize {
+        match value {
+            Value::Array(elements) => elements.iter().map(members).sum(),
+            Value::Object(object) => object.len() + object.values().map(members).sum::<usize>(),
+            _ => 0,
+        }
+    }
+    // Outside of strings each colon is a member's.
+    let (mut in_string, mut escaped, mut colons) = (false, false, 0);
+    for byte in body.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => in_string = !in_string,
+            b':' if !in_string => colons += 1,
+            _ => {}
+        }
+    }
+    colons != members(value)
+}
+
 /// Equality by value: numbers exactly and however written, objects without regard to order.
 pub(super) fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
@@ -218,6 +241,20 @@ mod tests {
         assert!(!is_json(&nested(129)));
         assert!(!is_json(&nested(100_000)));
         assert!(!is_json(&"{\"a\":".repeat(100_000)));
+    }
+
+    #[test]
+    fn duplicate_keys_are_found_wherever_they_are() {
+        for (body, expected) in [
+            (r#"{"a":1,"b":{"a":1},"c":[{"a":":"}]}"#, false),
+            (r#"{"a":1,"a":1}"#, true),
+            (r#"[{"b":{"a":1,"\u0061":2}}]"#, true),
+            (r#"{"a\"":1,"a":"\\","b":"\":"}"#, false),
+            (r#"{"a":{"x":1,"x":2},"a":3}"#, true),
+            ("5", false),
+        ] {
+            assert_eq!(has_duplicate_keys(body, &parse(body).expect("is JSON")), expected, "{body}");
+        }
     }
 
     #[test]

@@ -5,9 +5,9 @@
 //! rule looks into it.
 //!
 //! `compile` makes the rules; `filter` asks conditions, with `path` and `query` for `JSONPath` and `number` for exact numbers;
-//! `transform` and `edit` change a message, with `wrapping` for AWS's envelopes and `pointer`
+//! `jq` runs programs; `transform` and `edit` change a message, with `wrapping` for AWS's envelopes and `pointer`
 //! for bodies in S3; `cap` counts how often it went round; `check` knows what SQS would refuse;
-//! `envelope` is the archived form; `redact` hides what reports must not show.
+//! `envelope` is the archived form; `explain` says why; `redact` hides what reports must not show.
 
 mod cap;
 mod check;
@@ -16,7 +16,9 @@ mod context;
 mod deliver;
 mod edit;
 mod envelope;
+mod explain;
 mod filter;
+mod jq;
 mod json;
 mod number;
 mod path;
@@ -35,6 +37,8 @@ use jiff::Timestamp;
 use self::cap::{Cap, Count};
 use self::context::Context;
 use self::deliver::{Changes, carry_out};
+pub use self::envelope::read_envelope;
+pub use self::explain::{ExplainedCondition, ExplainedRule, ExplainedStep, Explanation};
 use self::filter::{Condition, Subject};
 pub use self::json::is_json;
 pub use self::pointer::{MAX_PAYLOAD, Pointer};
@@ -116,6 +120,11 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// The source queue's name.
+    fn source_queue(&self) -> &str {
+        self.source_arn.rsplit(':').next().unwrap_or(&self.source_arn)
+    }
+
     /// Why a message is not judged at all. One without `SentTimestamp` is: nothing says that it is out of bounds.
     fn out_of_scope(&self, message: &Message) -> Option<Reason> {
         let sent = message.system.sent_timestamp()?;
@@ -191,15 +200,19 @@ impl Rules {
         }
         // What is blocked is written about, and by then the message has gone into its transforms.
         let original = self.redaction.is_on().then(|| (message.body.clone(), message.attributes.clone()));
-        let subject = Subject::new(&message, setting.now);
+        let subject = Subject::new(&message, setting.now, setting.source_queue());
         let holds = |rule: &&CompiledRule| rule.when.iter().all(|condition| condition.holds(&subject));
-        let rule = self.ordered.iter().find(|rule| holds(rule) || subject.is_blind());
+        let rule = self.ordered.iter().find(|rule| holds(rule) || subject.is_blind() || subject.gave_up());
         let (id, to, keeps) = match rule {
             Some(rule) => (rule.id, &rule.to, Reason::RuleKeeps),
             None => (RuleId::UNMATCHED, &self.unmatched, Reason::Unmatched),
         };
         if let (true, Some(Payload::Unreadable(why))) = (subject.is_blind(), &message.payload) {
             let decision = Decision::Block { reason: Reason::PayloadUnreadable, detail: why.clone() };
+            return Verdict { rule: id, exhausted: false, decision };
+        }
+        if subject.gave_up() {
+            let decision = Decision::Block { reason: Reason::JqGaveUp, detail: "a jq condition".to_owned() };
             return Verdict { rule: id, exhausted: false, decision };
         }
         let transforms = rule.map_or(&[][..], |rule| &rule.transforms);

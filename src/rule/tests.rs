@@ -3,8 +3,10 @@
 mod conditions;
 mod decisions;
 mod fidelity;
+mod jq;
 mod pointers;
 mod problems;
+mod reference;
 mod wrappings;
 
 use std::collections::BTreeMap;

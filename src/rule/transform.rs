@@ -7,12 +7,13 @@
 use super::Blocked;
 use super::context::Context;
 use super::edit::{self, Fault};
+use super::jq::{Bound, Program, Trouble};
 use super::json;
 use super::number::Decimal;
 use super::path::Place;
 use super::wrapping::{Unwrapping, Wrapping};
 use crate::job::Template;
-use crate::message::{Attribute, AttributeValue, Attributes, Body};
+use crate::message::{Attribute, AttributeValue, Attributes, Body, SystemAttributes};
 use crate::target::Reason;
 
 /// One change to a message.
@@ -40,6 +41,11 @@ pub(super) enum Transform {
         path: String,
     },
     TakeOff(Wrapping),
+    Jq {
+        program: Program,
+        /// Whether an object may have two members of one name, of which the last counts.
+        allow_duplicate_keys: bool,
+    },
     SetAttribute {
         name: String,
         data_type: String,
@@ -65,6 +71,7 @@ impl Transform {
             | Self::Unwrap { path, .. } => path,
             Self::TakeOff(wrapping) => wrapping.name(),
             Self::SetAttribute { name, .. } | Self::RemoveAttribute { name } => name,
+            Self::Jq { .. } => "jq",
         }
     }
 }
@@ -75,6 +82,7 @@ pub(super) fn apply(
     body_is_json: bool,
     body: String,
     mut attributes: Attributes,
+    system: &SystemAttributes,
     context: &Context<'_>,
 ) -> Result<(Body, Attributes), Blocked> {
     let mut changed: Option<String> = None;
@@ -109,6 +117,15 @@ pub(super) fn apply(
                     attributes.entry(name).or_insert(attribute);
                 }
             }
+            Transform::Jq { program, allow_duplicate_keys } => {
+                let bound = Bound {
+                    attributes: &attributes,
+                    system,
+                    message_id: context.id.as_str(),
+                    queue: context.setting.source_queue(),
+                };
+                changed = jq(program, *allow_duplicate_keys, text, bound)?.or(changed);
+            }
             Transform::SetAttribute { name, data_type, value } => {
                 let text = value.render(|placeholder| context.value(placeholder));
                 let attribute = Attribute { data_type: data_type.clone(), value: AttributeValue::Text(text) };
@@ -130,6 +147,22 @@ pub(super) fn apply(
         _ => Body::Untouched(body),
     };
     Ok((body, attributes))
+}
+
+/// What the program makes of the body; `None` where that has the same value, number for number, as the body.
+fn jq(program: &Program, allow_duplicate_keys: bool, text: &str, bound: Bound<'_>) -> Result<Option<String>, Blocked> {
+    let body = json::parse(text).ok_or_else(|| Blocked::new(Reason::NotJson, "jq"))?;
+    if !allow_duplicate_keys && json::has_duplicate_keys(text, &body) {
+        return Err(Blocked::new(Reason::DuplicateKeys, "jq writes the whole body anew"));
+    }
+    let value = program.run(&body, text.len(), bound).map_err(|trouble| match trouble {
+        Trouble::Nothing => Blocked::new(Reason::NoValue, "jq"),
+        Trouble::Several => Blocked::new(Reason::SeveralValues, "jq"),
+        Trouble::Failed(what) => Blocked::new(Reason::TransformFailed, format!("jq: {what}")),
+        Trouble::GaveUp => Blocked::new(Reason::JqGaveUp, "a jq transform"),
+    })?;
+    let unchanged = body.to_string();
+    Ok((value != unchanged).then_some(value))
 }
 
 /// A value as a body: a string is its text, which can be anything; anything else is as it is written, and so JSON.

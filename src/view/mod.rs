@@ -5,6 +5,7 @@ pub mod compare;
 mod diff;
 mod document;
 pub mod error;
+pub mod explain;
 pub mod output;
 pub mod plan;
 pub mod progress;

@@ -22,6 +22,7 @@ mod hostile;
 mod journal;
 mod judged;
 mod judges;
+mod language;
 mod plan_files;
 mod resolve;
 mod sandbox;

@@ -21,7 +21,7 @@ const SYSTEM_ATTRIBUTES: &[&str] = &[
     "SequenceNumber",
 ];
 
-const SUBJECTS: &str = "`body`, `attribute`, `system` or `message`";
+const SUBJECTS: &str = "`body`, `attribute`, `system`, `message` or `jq`";
 
 /// The names of those that are there.
 fn present(keys: &[(&'static str, bool)]) -> Vec<&'static str> {
@@ -34,6 +34,7 @@ fn heads(condition: &Condition) -> Vec<&'static str> {
         ("attribute", condition.attribute.is_some()),
         ("system", condition.system.is_some()),
         ("message", condition.message.is_some()),
+        ("jq", condition.jq.is_some()),
         ("any", condition.any.is_some()),
         ("all", condition.all.is_some()),
         ("not", condition.not.is_some()),
@@ -83,6 +84,14 @@ pub(super) fn check(condition: &Condition, place: &Place, findings: &mut Finding
             findings.add(Finding::new(&place.key(test), message).on_key());
         }
         group(condition, place, findings);
+        return;
+    }
+    if let Some(program) = &condition.jq {
+        if let Some(test) = tests.first() {
+            let message = format!("a `jq` condition has no test; write `{test}` into the program");
+            findings.add(Finding::new(&place.key(test), message).on_key());
+        }
+        findings.check(text::program(program), &place.key("jq"));
         return;
     }
     if tests.is_empty() {
@@ -230,6 +239,7 @@ mod tests {
             "attribute = 'tenant'\nanything_but = ['eu', 3, true]",
             "message = 'is_json'\nequals = false",
             "message = 'size'\ngt = 1000",
+            "jq = '''.a\n| . > 1'''",
             "any = [{ body = '$.a', equals = 1 }, { not = { message = 'text', contains = 'x' } }]",
         ] {
             assert_eq!(messages(toml), "", "{toml}");
@@ -244,6 +254,9 @@ mod tests {
             ("body = '$.a'", "needs a test"),
             ("body = '$.a'\nsystem = 'SenderId'\nequals = 1", "`body` already"),
             ("body = '$.a'\nany = []", "`body` already"),
+            ("jq = '.a'\nbody = '$.a'", "`body` already"),
+            ("jq = '.a'\nequals = 1", "has no test"),
+            ("jq = ''", "not empty"),
             ("any = []", "at least one condition"),
             ("any = [{}]", "needs a subject"),
             ("not = { any = [{ body = '$' }] }", "needs a test"),

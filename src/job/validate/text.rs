@@ -80,6 +80,11 @@ pub(super) fn template(
     Some(template)
 }
 
+/// A jq program. It may have several lines.
+pub(super) fn program(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() { Err("a jq program is not empty".to_owned()) } else { Ok(()) }
+}
+
 /// Text that must not be empty.
 pub(super) fn not_empty(text: &str, what: &str) -> Result<(), String> {
     match text.chars().find(|c| c.is_control()) {

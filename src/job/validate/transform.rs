@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use serde_json::{Number, Value};
 
 use crate::job::finding::{Finding, Place, one_of};
+use crate::job::kind::TransformKind;
 use crate::job::template::Placeholder;
-use crate::job::types::{Transform, TransformKind};
+use crate::job::types::Transform;
 
 use super::{Findings, text};
 
@@ -44,21 +45,24 @@ pub(super) fn check(transform: &Transform, counter: Option<&str>, place: &Place,
         findings.add(Finding::new(&place.key("type"), message).on_key());
     }
     let at = place.key(kind.key());
-    if kind.takes_path() {
-        findings.check(text::not_empty(subject, "a JSONPath"), &at);
-    } else {
-        findings.check(text::attribute_name(subject), &at);
-        if Some(subject) == counter {
-            let message =
-                format!("`{subject}` is the retry counter: redrive raises it, and changing it would undo the cap");
-            findings.add(Finding::new(&at, message).also(Place::root().key("retry").key("attribute"), "counted here"));
-        }
+    match kind {
+        TransformKind::Jq => drop(findings.check(text::program(subject), &at)),
+        TransformKind::SetAttribute | TransformKind::RemoveAttribute => attribute_name(subject, counter, &at, findings),
+        _ => drop(findings.check(text::not_empty(subject, "a JSONPath"), &at)),
     }
     if let (true, Some(to)) = (is_rename, &transform.to) {
         findings.check(text::not_empty(to, "a JSONPath"), &place.key("to"));
     }
     if let (Some(_), Some(value)) = (&transform.set_attribute, &transform.value) {
         attribute_value(value, transform.data_type.as_deref(), place, findings);
+    }
+}
+
+fn attribute_name(name: &str, counter: Option<&str>, at: &Place, findings: &mut Findings) {
+    findings.check(text::attribute_name(name), at);
+    if Some(name) == counter {
+        let message = format!("`{name}` is the retry counter: redrive raises it, and changing it would undo the cap");
+        findings.add(Finding::new(at, message).also(Place::root().key("retry").key("attribute"), "counted here"));
     }
 }
 
@@ -114,6 +118,7 @@ mod tests {
             "remove = '$.a'",
             "rename = '$.a'\nto = '$.b'",
             "unwrap = '$.a'",
+            "jq = '.a'",
             "set_attribute = 'a'\nvalue = '{source_queue}/{rule}'",
             "set_attribute = 'a'\nvalue = 3",
             "set_attribute = 'a'\nvalue = '{sent_timestamp}'\ntype = 'Number.millis'",
@@ -136,6 +141,8 @@ mod tests {
             ("set = '$.a'\nvalue = 1\ntype = 'Number'", "only `set_attribute`"),
             ("set = ''\nvalue = 1", "not empty"),
             ("unwrap = ''", "not empty"),
+            ("jq = ' '", "not empty"),
+            ("jq = '.'\nvalue = 1", "takes no `value`"),
             ("unwrap = '$.a'\nto = '$.b'", "takes no `to`"),
             ("rename = '$.a'", "needs a `to`"),
             ("rename = '$.a'\nto = ''", "not empty"),

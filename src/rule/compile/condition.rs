@@ -43,6 +43,7 @@ fn single(condition: &job::Condition, at: &At, problems: &mut Problems) -> Optio
         condition.attribute.is_some(),
         condition.system.is_some(),
         condition.message.is_some(),
+        condition.jq.is_some(),
         condition.any.is_some(),
         condition.all.is_some(),
         condition.not.is_some(),
@@ -50,7 +51,7 @@ fn single(condition: &job::Condition, at: &At, problems: &mut Problems) -> Optio
     match subjects.iter().filter(|there| **there).count() {
         1 => {}
         0 => {
-            let help = "a subject is body, attribute, system or message; a group is any, all or not";
+            let help = "a subject is body, attribute, system, message or jq; a group is any, all or not";
             problems.add(at, "the condition has no subject", Some(help));
             return None;
         }
@@ -64,6 +65,12 @@ fn single(condition: &job::Condition, at: &At, problems: &mut Problems) -> Optio
             problems.add(at, "a group of conditions has no test of its own", None);
         }
         return groups.into_iter().flatten().next();
+    }
+    if let Some(code) = &condition.jq {
+        if !tests.is_empty() {
+            problems.add(at, "a jq condition has no test beside it", None);
+        }
+        return problems.program(&at.key("jq"), code).map(Condition::Jq);
     }
     let test = match one(tests) {
         Ok(Some(test)) => test,

@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use super::cap::Cap;
 use super::filter::Condition;
+use super::jq::{Program, ProgramError};
 use super::path::{Path, PathError};
 use super::redact::Redaction;
 use super::transform::Transform;
@@ -57,6 +58,13 @@ impl Problems {
         self.add_within(at, error.within, error.message, Some(help));
     }
 
+    fn program(&mut self, at: &At, code: &str) -> Option<Program> {
+        let help =
+            "the manual of jq is at https://jqlang.org/manual; what differs here is in the reference of the job file";
+        let add = |error: ProgramError| self.add_within(at, error.within, error.message, Some(help));
+        Program::parse(code).map_err(|errors| errors.into_iter().for_each(add)).ok()
+    }
+
     fn template(&mut self, at: &At, text: &str) -> Option<Template> {
         Template::parse(text).map_err(|(within, message)| self.add_within(at, Some(within), message, None)).ok()
     }
@@ -91,7 +99,7 @@ pub(super) fn compile(job: &Job) -> Result<Rules, Vec<Problem>> {
             id,
             name: rule.name.clone(),
             when: condition::group(&rule.when, &at.key("when"), &mut problems),
-            transforms: transform::all(&rule.transform, &at.key("transform"), &mut problems),
+            transforms: transform::all(rule, job, &at.key("transform"), &mut problems),
             to: route(&mut problems, &at.key("to"), &rule.to),
         });
     }

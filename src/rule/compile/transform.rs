@@ -7,15 +7,15 @@ use super::super::path::{Key, Place};
 use super::super::transform::Transform;
 use super::super::wrapping::Wrapping;
 use super::{At, Problems, literal};
-use crate::job::{self, TransformKind};
+use crate::job::{self, Job, TransformKind};
 
 /// Compiles a list of transforms. What cannot be compiled is reported and left out.
-pub(super) fn all(transforms: &[job::Transform], at: &At, problems: &mut Problems) -> Vec<Transform> {
-    let transforms = transforms.iter().enumerate();
-    transforms.filter_map(|(index, transform)| single(transform, &at.index(index), problems)).collect()
+pub(super) fn all(rule: &job::Rule, job: &Job, at: &At, problems: &mut Problems) -> Vec<Transform> {
+    let transforms = rule.transform.iter().enumerate();
+    transforms.filter_map(|(index, transform)| single(transform, job, &at.index(index), problems)).collect()
 }
 
-fn single(transform: &job::Transform, at: &At, problems: &mut Problems) -> Option<Transform> {
+fn single(transform: &job::Transform, job: &Job, at: &At, problems: &mut Problems) -> Option<Transform> {
     let [(kind, subject)] = transform.kinds()[..] else {
         problems.add(at, "expected exactly one kind of transform", None);
         return None;
@@ -25,6 +25,10 @@ fn single(transform: &job::Transform, at: &At, problems: &mut Problems) -> Optio
         TransformKind::Remove => remove(subject, at, problems),
         TransformKind::Rename => rename(subject, transform.to.as_deref(), at, problems),
         TransformKind::Unwrap => unwrap(subject, &at.key(kind.key()), problems),
+        TransformKind::Jq => {
+            let program = problems.program(&at.key(kind.key()), subject)?;
+            Some(Transform::Jq { program, allow_duplicate_keys: job.allow_duplicate_keys })
+        }
         TransformKind::SetAttribute => set_attribute(subject, transform, at, problems),
         TransformKind::RemoveAttribute => Some(Transform::RemoveAttribute { name: subject.to_owned() }),
     }

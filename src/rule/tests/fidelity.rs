@@ -1,5 +1,7 @@
 //! What must hold for any message: what nobody changes arrives byte for byte, and what a transform does not address stays.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -7,10 +9,7 @@ use super::*;
 use crate::message::Body;
 
 fn transformed(transforms: &str, message: Message) -> Verdict {
-    let lines = format!(
-        "[[rule]]\nname = \"r\"\nwhen = [{{ message = \"id\", exists = true }}]\ntransform = [{transforms}]\nto = \"orders\"\n"
-    );
-    rules(&lines).judge(message, &setting())
+    changing(transforms).judge(message, &setting())
 }
 
 #[test]
@@ -111,15 +110,56 @@ fn json_text() -> impl Strategy<Value = String> {
     })
 }
 
+/// A rule with these transforms for every message, compiled once.
+fn changing(transforms: &str) -> Rules {
+    rules(&format!(
+        "[[rule]]\nname = \"r\"\nwhen = [{{ message = \"id\", exists = true }}]\ntransform = [{transforms}]\nto = \"orders\"\n"
+    ))
+}
+
+const PATHS: [(&str, &str); 5] = [("$.a", "/a"), ("$.b", "/b"), ("$[0]", "/0"), ("$.a.b", "/a/b"), ("$[-1].a", "/L/a")];
+
+static SETS: LazyLock<Vec<Rules>> =
+    LazyLock::new(|| PATHS.iter().map(|(path, _)| changing(&format!("{{ set = \"{path}\", value = 7 }}"))).collect());
+static REMOVES: LazyLock<Vec<Rules>> =
+    LazyLock::new(|| PATHS.iter().map(|(path, _)| changing(&format!("{{ remove = \"{path}\" }}"))).collect());
+static UNDONE: LazyLock<Vec<Rules>> = LazyLock::new(|| {
+    let undone =
+        |place: &str| changing(&format!("{{ set = \"{place}.new\", value = [7] }}, {{ remove = \"{place}.new\" }}"));
+    let renamed = |place: &str| {
+        changing(&format!(
+            "{{ rename = \"{place}.a\", to = \"{place}.new\" }}, {{ rename = \"{place}.new\", to = \"{place}.a\" }}"
+        ))
+    };
+    ["$", "$.a", "$[0]"].iter().flat_map(|place| [undone(place), renamed(place)]).collect()
+});
+static LOOKS: LazyLock<Rules> = LazyLock::new(|| {
+    rules(
+        "[[rule]]\nname = \"r\"\nwhen = [{ not = { body = \"$..a\", equals = \"x\" } }]\ntransform = [{ set_attribute = \"n\", value = 1 }]\nto = \"orders\"\n",
+    )
+});
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    #[test]
+    fn what_is_set_and_removed_again_leaves_the_bytes(text in json_text(), rules in 0_usize..6) {
+        match UNDONE[rules].judge(message(&text), &setting()).decision {
+            Decision::Send { outgoing, .. } => prop_assert_eq!(outgoing.body, Body::Untouched(text)),
+            Decision::Block { reason, .. } => {
+                prop_assert!(matches!(reason, Reason::NoSuchPath | Reason::DuplicateKeys), "{:?}", reason);
+            }
+            other => prop_assert!(false, "{:?}", other),
+        }
+    }
+
     #[test]
     fn what_nobody_changes_arrives_byte_for_byte(body in ".{1,60}", text in json_text(), value in any::<Vec<u8>>()) {
-        let looks = rules("[[rule]]\nname = \"r\"\nwhen = [{ not = { body = \"$..a\", equals = \"x\" } }]\ntransform = [{ set_attribute = \"n\", value = 1 }]\nto = \"orders\"\n");
         for body in [body, text] {
             let mut message = message(&body);
             let attribute = Attribute { data_type: "Binary.x".to_owned(), value: AttributeValue::Binary(value.clone()) };
             message.attributes.insert("b".to_owned(), attribute.clone());
-            match looks.judge(message, &setting()).decision {
+            match LOOKS.judge(message, &setting()).decision {
                 Decision::Send { outgoing, .. } => {
                     prop_assert_eq!(outgoing.body, Body::Untouched(body));
                     prop_assert_eq!(&outgoing.attributes["b"], &attribute);
@@ -136,15 +176,14 @@ proptest! {
 
     #[test]
     fn what_a_transform_does_not_address_is_unchanged(text in json_text(), place in 0_usize..5, remove in any::<bool>()) {
-        let path = ["$.a", "$.b", "$[0]", "$.a.b", "$[-1].a"][place];
-        let pointer = ["/a", "/b", "/0", "/a/b", "/L/a"][place];
-        let transform = if remove { format!("{{ remove = \"{path}\" }}") } else { format!("{{ set = \"{path}\", value = 7 }}") };
+        let rules = if remove { &REMOVES[place] } else { &SETS[place] };
+        let pointer = PATHS[place].1;
         let before: Value = json::parse(&text).expect("is JSON");
         let pointer = match &before {
             Value::Array(elements) => pointer.replace('L', &elements.len().wrapping_sub(1).to_string()),
             _ => pointer.to_owned(),
         };
-        let Decision::Send { outgoing, .. } = transformed(&transform, message(&text)).decision else {
+        let Decision::Send { outgoing, .. } = rules.judge(message(&text), &setting()).decision else {
             return Ok(());
         };
         let after = json::parse(outgoing.body.as_str()).expect("still JSON");
@@ -161,6 +200,9 @@ proptest! {
         prop_assert_eq!(after.to_string(), expected.to_string());
     }
 
+}
+
+proptest! {
     #[test]
     fn no_body_and_no_path_makes_it_panic(body in ".{0,40}", json in json_text(), path in r#"\$[.\[\]a-c0-9*?@'":,()<>=!&|\- é]{0,16}"#) {
         let toml = |key: &str| format!("{key} = {}", toml::Value::from(path.as_str()));
