@@ -170,10 +170,8 @@ async fn a_disk_that_fills_in_the_midst_stops_the_run_and_it_goes_on_with_room()
     let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(0).summary();
     assert_adds_up(&summary);
     // A message can be in doubt at each of the stops, and sent again after each.
-    let report = stage.redrive(&["report", "--format", "json"]).await.expect(0).stdout;
-    let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
-    let doubts = report["troubles"].as_array().expect("messages").iter().map(|one| one["doubts"].as_u64().unwrap_or(0));
-    assert!(surplus(&stage, "with room") <= doubts.sum(), "{report}");
+    let (copies, doubts) = (surplus(&stage, "with room"), stage.doubts().await);
+    assert!(copies <= doubts, "{copies} copies more, {doubts} listed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

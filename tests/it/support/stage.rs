@@ -121,6 +121,15 @@ impl Stage {
         self.command(arguments).spawn().expect("the program starts")
     }
 
+    /// How many sends the last run's report lists as in doubt: each can have made a copy, and one message can be in doubt
+    /// more than once.
+    pub(crate) async fn doubts(&self) -> u64 {
+        let report = self.redrive(&["report", "--format", "json"]).await.expect(0).stdout;
+        let report: Value = serde_json::from_str(&report).expect("JSON");
+        let troubles = report["troubles"].as_array().expect("messages");
+        troubles.iter().map(|one| one["doubts"].as_u64().expect("doubts")).sum()
+    }
+
     pub(crate) async fn redrive(&self, arguments: &[&str]) -> Ran {
         self.redrive_with(arguments, &[]).await
     }
