@@ -2,6 +2,7 @@
 //! generated `docs/reference/cli.md`.
 
 mod explain;
+mod resolve;
 
 #[cfg(feature = "sandbox")]
 use std::net::IpAddr;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::explain::ExplainArgs;
+pub use self::resolve::{DecisionArgs, ResolveArgs};
 
 /// Reviewed, resumable moves of Amazon SQS messages: a job file says what goes where, `plan` shows it, `apply` does it.
 ///
@@ -226,47 +228,6 @@ pub struct ApplyArgs {
     /// Which AWS it is.
     #[command(flatten)]
     pub reach: ReachArgs,
-}
-
-/// `redrive resolve`.
-#[derive(Debug, Args)]
-pub struct ResolveArgs {
-    /// The run's identity, or the beginning of it.
-    pub run: String,
-    /// The message IDs to decide about.
-    #[arg(value_name = "MESSAGE", conflicts_with_all = ["all", "abandon"])]
-    pub messages: Vec<String>,
-    /// What is decided.
-    #[command(flatten)]
-    pub decision: DecisionArgs,
-    /// Decide about every message of the run that is in doubt or held.
-    #[arg(long, conflicts_with = "abandon")]
-    pub all: bool,
-    /// Why; it is noted in the journal and shown in the report, with the time and the user.
-    #[arg(long, value_name = "TEXT", requires = "DecisionArgs")]
-    pub reason: Option<String>,
-    /// How to print.
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: Format,
-}
-
-/// What `redrive resolve` can decide.
-#[derive(Debug, Args)]
-#[group(multiple = false)]
-#[expect(clippy::struct_excessive_bools, reason = "flags of the command line, of which one is given")]
-pub struct DecisionArgs {
-    /// Judge them again and send them at the next apply, whatever the job's `in_doubt` says.
-    #[arg(long)]
-    pub resend: bool,
-    /// They have arrived: delete them from the source at the next apply, and do not send them.
-    #[arg(long)]
-    pub discard: bool,
-    /// Leave them in the source: this run does nothing more with them.
-    #[arg(long)]
-    pub release: bool,
-    /// Give up the run: it is not gone on with, and `apply JOB` plans anew. What it sent is not sent again.
-    #[arg(long)]
-    pub abandon: bool,
 }
 
 /// `redrive runs`.
