@@ -159,7 +159,9 @@ async fn change(
                 for (lease, result) in leases.into_iter().zip(results) {
                     match result {
                         Ok(()) => changes.push((lease, until)),
-                        Err(fault) if fault.kind == EntryFaultKind::Sender => changes.push((lease, None)),
+                        Err(fault) if fault.kind == EntryFaultKind::Sender => {
+                            changes.push((refused(&shared, lease), None))
+                        }
                         Err(_) if again => left.push(lease),
                         Err(_) => not_reached.push(lease),
                     }
@@ -168,7 +170,7 @@ async fn change(
             Err(error) if error.fault.is_transient() && again => left = leases,
             // Some servers refuse a batch for one handle that is no longer good.
             Err(error) if error.fault == Fault::Refused => {
-                changes.extend(leases.into_iter().map(|lease| (lease, None)));
+                changes.extend(leases.into_iter().map(|lease| (refused(&shared, lease), None)));
             }
             Err(error) => {
                 not_reached.extend(leases);
@@ -186,6 +188,13 @@ async fn change(
         }
     }
     (changes, not_reached)
+}
+
+/// A lease whose handle is refused. Its message is most likely visible or gone; where it is not, it comes back by itself, and
+/// a run is not finished without it.
+fn refused(shared: &Shared, lease: Lease) -> Lease {
+    shared.expect_orphans_until(lease.until);
+    lease
 }
 
 #[cfg(test)]

@@ -104,7 +104,8 @@ async fn a_lost_journal_is_noticed_and_nothing_is_touched_until_somebody_accepts
     assert!(surplus(&stage, "put back") <= summary["in_doubt"].as_u64().expect("a number"), "{summary}");
     // It is finished: nothing hinders the next plan, with whichever journal.
     assert_eq!(fs::read_dir(stage.path(".local/state/redrive/runs")).expect("marks").count(), 0);
-    stage.redrive(&["--journal", "another.db", "apply", "other.json"]).await.expect(0);
+    // It was planned while the killed run held most of the queue.
+    stage.redrive(&["--journal", "another.db", "apply", "other.json", "--allow-drift"]).await.expect(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -118,7 +118,11 @@ async fn a_run_that_is_given_up_is_planned_anew_and_what_it_had_sent_is_deleted_
     let status = stage.redrive(&["status", &run]).await.expect(0).stdout;
     assert!(status.contains("abandoned") && status.contains("audit has another policy"), "{status}");
 
-    let summary = stage.redrive(&["apply", "job.toml", "--auto-approve", "--format", "json"]).await.expect(0).summary();
+    let summary = stage
+        .redrive(&["apply", "job.toml", "--auto-approve", "--allow-drift", "--format", "json"])
+        .await
+        .expect(0)
+        .summary();
     assert_adds_up(&summary);
     assert_ne!(summary["run"], run.as_str());
     let deleted = summary["deleted_for_other_runs"].as_u64().expect("a number");
