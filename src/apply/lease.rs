@@ -160,7 +160,7 @@ async fn change(
                     match result {
                         Ok(()) => changes.push((lease, until)),
                         Err(fault) if fault.kind == EntryFaultKind::Sender => {
-                            changes.push((refused(&shared, lease), None))
+                            changes.push((refused(&shared, lease), None));
                         }
                         Err(_) if again => left.push(lease),
                         Err(_) => not_reached.push(lease),
