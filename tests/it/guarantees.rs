@@ -224,11 +224,9 @@ async fn a_stop_finishes_what_is_under_way_and_gives_back_the_rest() {
         assert_eq!(output.status.code(), Some(3), "{signal}: {}", String::from_utf8_lossy(&output.stderr));
         let (all, visible) = stage.counts("orders-dlq");
         assert_eq!(all, visible, "{signal}: the rest is visible at once");
-        let moved = stage.inventory("orders").values().chain(stage.inventory("audit").values()).sum::<usize>();
-        assert!(
-            moved > 0 && all > expected_at("orders-dlq", 900).values().sum(),
-            "{signal} in the midst: {moved} {all}"
-        );
+        // The first to be deleted may be archived ones: no message need have reached a queue.
+        let kept = expected_at("orders-dlq", 900).values().sum();
+        assert!(all < 900 && all > kept, "{signal} in the midst: {all}");
         let summary = apply(&stage).await.expect(0).summary();
         assert_eq!((summary["received"].as_u64(), summary["in_doubt"].as_u64()), (Some(900), Some(0)), "{signal}");
         assert_all_in_place(&stage, 900);
