@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::deliver::{Content, Ended, Parcel, stopped};
 use super::files::FileArchive;
+use super::hands::Hands;
 use super::retry;
 use super::shared::Shared;
 use crate::error::{Error, Kind};
@@ -15,7 +16,7 @@ use crate::store::{Bucket, NewObject, Put};
 use crate::target::Reason;
 
 /// Puts each parcel as an object.
-pub(super) async fn put(shared: &Shared, bucket: &dyn Bucket, parcels: Vec<Parcel>) -> Vec<Ended> {
+pub(super) async fn put(shared: &Shared, bucket: &dyn Bucket, hands: &Hands, parcels: Vec<Parcel>) -> Vec<Ended> {
     let mut ended = Vec::with_capacity(parcels.len());
     for mut parcel in parcels {
         let end = match &mut parcel.content {
@@ -29,7 +30,7 @@ pub(super) async fn put(shared: &Shared, bucket: &dyn Bucket, parcels: Vec<Parce
                         ("redrive-run", shared.setting.run.clone()),
                     ]),
                 };
-                put_one(shared, bucket, &object).await
+                put_one(shared, bucket, hands, &object).await
             }
             // The rules give a bucket nothing else.
             Content::Message(_) => SendEnd::Withdrawn,
@@ -39,7 +40,7 @@ pub(super) async fn put(shared: &Shared, bucket: &dyn Bucket, parcels: Vec<Parce
     ended
 }
 
-pub(super) async fn put_one(shared: &Shared, bucket: &dyn Bucket, object: &NewObject) -> SendEnd {
+pub(super) async fn put_one(shared: &Shared, bucket: &dyn Bucket, hands: &Hands, object: &NewObject) -> SendEnd {
     // Whether an earlier try may have written the object, so that giving up leaves a doubt.
     let mut maybe_there = false;
     let mut tries = 1;
@@ -57,6 +58,9 @@ pub(super) async fn put_one(shared: &Shared, bucket: &dyn Bucket, object: &NewOb
             },
             Err(error) => Some(error),
         };
+        if matches!(&result, Some(error) if error.fault == Fault::Throttled) {
+            hands.throttled();
+        }
         maybe_there |= matches!(&result, Some(error) if error.fault == Fault::NoAnswer);
         let unsettled = if maybe_there { SendEnd::AnswerLost } else { SendEnd::Withdrawn };
         match result {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::Sender;
 
+use super::hands::Hands;
 use super::limits::Place;
 use super::remove::Removal;
 use super::shared::{Outlet, Shared};
@@ -68,18 +69,24 @@ const MAX_DOUBTS: u32 = 3;
 pub(super) async fn deliver(shared: Arc<Shared>, target: TargetId, parcels: Vec<Parcel>, removals: Sender<Removal>) {
     let mut work = VecDeque::from([(target, parcels, 0)]);
     while let Some((target, parcels, doubts)) = work.pop_front() {
+        tokio::select! {
+            biased;
+            () = shared.outflow.pass(parcels.len()) => {}
+            () = shared.halting() => {}
+        }
         let ended = if shared.is_halting() {
             withdrawn(parcels).collect()
         } else {
-            match shared.outlets.get(usize::from(target.0)) {
-                Some(Outlet::Queue { queue, .. }) => {
-                    let (parcels, mut ended) = offload::put(&shared, parcels).await;
-                    ended.extend(send(&shared, queue.as_ref(), parcels).await);
+            let at = usize::from(target.0);
+            match shared.outlets.get(at).zip(shared.hands.targets.get(at)) {
+                Some((Outlet::Queue { queue, .. }, hands)) => {
+                    let (parcels, mut ended) = offload::put(&shared, hands, parcels).await;
+                    ended.extend(send(&shared, queue.as_ref(), hands, parcels).await);
                     ended
                 }
-                Some(Outlet::Bucket(bucket)) => archive::put(&shared, bucket.as_ref(), parcels).await,
-                Some(Outlet::File(file)) => archive::append(&shared, file, parcels).await,
-                Some(Outlet::Drop) | None => withdrawn(parcels).collect(),
+                Some((Outlet::Bucket(bucket), hands)) => archive::put(&shared, bucket.as_ref(), hands, parcels).await,
+                Some((Outlet::File(file), _)) => archive::append(&shared, file, parcels).await,
+                Some((Outlet::Drop, _)) | None => withdrawn(parcels).collect(),
             }
         };
         let Some((next, doubtful)) = settle(&shared, ended, &removals).await else { return };
@@ -225,7 +232,7 @@ async fn decide_doubts(shared: &Shared, doubtful: Vec<Unanswered>, doubts: u32) 
 
 /// Sends parcels to a queue until each has an end: entries that the service could not take are tried again, batches that
 /// are refused as a whole are halved until the offending message stands alone.
-async fn send(shared: &Shared, queue: &dyn Queue, parcels: Vec<Parcel>) -> Vec<Ended> {
+async fn send(shared: &Shared, queue: &dyn Queue, hands: &Hands, parcels: Vec<Parcel>) -> Vec<Ended> {
     let mut ended = Vec::with_capacity(parcels.len());
     if parcels.is_empty() {
         return ended;
@@ -281,6 +288,9 @@ async fn send(shared: &Shared, queue: &dyn Queue, parcels: Vec<Parcel>) -> Vec<E
             Err(error) => match error.fault {
                 Fault::NoAnswer => ended.extend(parcels.map(|parcel| (parcel, SendEnd::AnswerLost))),
                 Fault::Throttled | Fault::Unreachable | Fault::OverLimit if tries < retry::MAX_TRIES => {
+                    if error.fault == Fault::Throttled {
+                        hands.throttled();
+                    }
                     again = parcels.collect();
                 }
                 Fault::TooLong | Fault::Refused => {

@@ -40,10 +40,17 @@ const EMPTY_AT_MOST: u64 = 12;
 /// One receiver's work, until the source is dry or the run halts. Receiver 0 is the one that goes on asking a source that
 /// seems dry; the others rest meanwhile.
 pub(super) async fn receive(shared: Arc<Shared>, number: usize, lanes: Vec<Sender<Parcel>>, removals: Sender<Removal>) {
-    while !shared.is_halting() && !shared.drained.load(Ordering::Acquire) {
-        if number > 0 && shared.empty_receives.load(Ordering::Acquire) > 0 {
+    let is_over = || shared.is_halting() || shared.drained.load(Ordering::Acquire);
+    let rests = || number > 0 && shared.empty_receives.load(Ordering::Acquire) > 0;
+    while !is_over() {
+        if rests() {
             // The wait is bounded, so that a wake-up between the look and the wait costs half a second at most.
             let _ = timeout(Duration::from_millis(500), shared.refilled.notified()).await;
+            continue;
+        }
+        // Kept until what is received has its places: it is in memory until then, and no bound but this one holds it.
+        let hand = shared.hands.receives.take().await;
+        if is_over() || rests() {
             continue;
         }
         let reservation = tokio::select! {
@@ -57,7 +64,11 @@ pub(super) async fn receive(shared: Arc<Shared>, number: usize, lanes: Vec<Sende
             if number == 0 && is_dry(&shared).await {
                 shared.drain();
             } else if number > 0 {
-                shared.empty_receives.fetch_max(1, Ordering::AcqRel);
+                // The last word is receiver 0's, with a poll that began after these. In a FIFO queue what is on its way hides
+                // the rest of its group, so that others' polls say less.
+                let most = if shared.source_fifo { 1 } else { EMPTY_ENOUGH - 1 };
+                let more = |empty| (empty < most).then_some(empty + 1);
+                let _ = shared.empty_receives.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
             }
             continue;
         }
@@ -67,6 +78,7 @@ pub(super) async fn receive(shared: Arc<Shared>, number: usize, lanes: Vec<Sende
         let size = |message: &Message| message.size() + shared.rules.pointer(message).map_or(0, |at| at.size);
         let sizes: Vec<usize> = messages.iter().map(|received| size(&received.message)).collect();
         let places = shared.room.places(reservation, &sizes).await;
+        drop(hand);
         let received = messages.into_iter().zip(places).collect();
         if handle(&shared, asked, received, &lanes, &removals).await.is_none() {
             break;
@@ -81,6 +93,9 @@ async fn receive_once(shared: &Shared) -> Option<Vec<Received>> {
         match shared.source.receive(MAX_BATCH, WAIT, shared.options.visibility).await {
             Ok(messages) => return Some(messages),
             Err(error) if error.fault.is_transient() && tries < retry::MAX_TRIES => {
+                if error.fault == Fault::Throttled {
+                    shared.hands.receives.throttled();
+                }
                 if error.fault == Fault::NoAnswer {
                     shared.expect_orphans();
                 }
@@ -110,8 +125,10 @@ async fn is_dry(shared: &Shared) -> bool {
         return false;
     }
     if !shared.room.is_empty() {
-        // In a FIFO queue, what is on its way hides the rest of its group: empty receives say nothing before it is gone.
-        shared.empty_receives.fetch_min(1, Ordering::AcqRel);
+        if shared.source_fifo {
+            // What is on its way hides the rest of its group: empty receives say nothing before it is gone.
+            shared.empty_receives.fetch_min(1, Ordering::AcqRel);
+        }
         return false;
     }
     let counts = match shared.source.attributes().await {
@@ -219,7 +236,7 @@ async fn handle(
     }
     let leaving = pending.iter().filter(|one| !matches!(one.judgement.decision, Decided::Stay(_))).count();
     tokio::select! {
-        () = shared.rate.pass(u32::try_from(leaving).unwrap_or(u32::MAX)) => {}
+        () = shared.rate.pass(leaving) => {}
         // At a low rate the wait is long; what is not intended yet is given back at once.
         () = shared.halting() => unclaimed.extend(pending.drain(..).map(|one| one.judgement.claim.id().clone())),
     }

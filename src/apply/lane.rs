@@ -1,6 +1,7 @@
 //! A lane: gathers what comes in into batches and handles several at once. The lanes of targets and of deletes are alike.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
@@ -8,9 +9,10 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::batch::Batcher;
+use super::hands::{Hand, Hands};
 
 /// How a lane gathers.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Spec {
     /// The most items of a batch.
     pub(super) items: usize,
@@ -18,8 +20,8 @@ pub(super) struct Spec {
     pub(super) bytes: usize,
     /// How long an item waits for company.
     pub(super) linger: Duration,
-    /// Batches handled at once.
-    pub(super) concurrency: usize,
+    /// Each batch that is handled needs one.
+    pub(super) hands: Arc<Hands>,
 }
 
 /// Runs until the last sender is gone and everything is handled.
@@ -34,11 +36,10 @@ pub(super) async fn run<T, F>(
     let mut batcher = Batcher::new(spec.items, spec.bytes);
     let mut deadline = None;
     let mut working = JoinSet::new();
+    // With all hands busy nothing more is taken in; the channel fills, and whoever feeds it waits. What has waited for a hand
+    // goes in full batches.
+    let mut hand = spec.hands.take().await;
     loop {
-        // With all hands busy nothing more is taken in; the channel fills, and whoever feeds it waits.
-        while working.len() >= spec.concurrency {
-            joined(working.join_next().await);
-        }
         let patience = deadline.unwrap_or_else(Instant::now);
         let batch = tokio::select! {
             item = inbox.recv() => match item {
@@ -58,13 +59,23 @@ pub(super) async fn run<T, F>(
             }
         };
         if let Some(batch) = batch {
-            working.spawn(handle(batch));
+            working.spawn(with(hand, handle(batch)));
+            while let Some(ended) = working.try_join_next() {
+                joined(Some(ended));
+            }
+            hand = spec.hands.take().await;
         }
     }
     if !batcher.is_empty() {
-        working.spawn(handle(batcher.take()));
+        working.spawn(with(hand, handle(batcher.take())));
     }
     while joined(working.join_next().await) {}
+}
+
+/// Keeps a hand busy until the work is done.
+async fn with(hand: Hand, work: impl Future<Output = ()>) {
+    work.await;
+    drop(hand);
 }
 
 /// Whether one has ended. A panic goes on here: were it swallowed, the run would wait for ever for messages that were lost

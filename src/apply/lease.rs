@@ -19,6 +19,9 @@ use crate::sqs::{EntryFaultKind, Fault, MAX_BATCH, MAX_VISIBILITY};
 /// Leases read from the journal at once.
 const PAGE: usize = 1000;
 
+/// Changes of visibility under way at once, where the job does not say.
+const CONCURRENCY: usize = 16;
+
 /// Extends leases that come near their end, until the messages are moved.
 pub(super) async fn keep(shared: Arc<Shared>, mut moved: oneshot::Receiver<()>) {
     let visibility = shared.options.visibility;
@@ -111,7 +114,7 @@ async fn in_batches(shared: &Arc<Shared>, leases: Vec<Lease>, what: Change) -> V
     let mut working = JoinSet::new();
     let mut batches = batches.into_iter();
     loop {
-        while working.len() < shared.options.concurrency
+        while working.len() < shared.options.concurrency.unwrap_or(CONCURRENCY)
             && let Some((timeout, batch)) = batches.next()
         {
             working.spawn(change(Arc::clone(shared), what, timeout, batch));

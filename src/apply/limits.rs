@@ -1,12 +1,14 @@
 //! The bounds a run keeps within: room in the pipeline, the rate, the plan's bounds, the job's `max_messages`.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::job::RAMP_FROM;
 use crate::journal::{State, Tally};
 use crate::plan::RuleFigures;
 use crate::target::{Reason, RuleId};
@@ -21,8 +23,17 @@ pub(super) struct Room {
     messages: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     units: u32,
+    /// What the last receive brought: what the next is expected to bring.
+    expected: AtomicU32,
     /// Shared with every place that is taken, which counts them.
     taken: Arc<()>,
+}
+
+/// Room for what a receive may bring.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    messages: OwnedSemaphorePermit,
+    bytes: OwnedSemaphorePermit,
 }
 
 /// A message's place in the pipeline; given back when dropped.
@@ -41,28 +52,38 @@ impl Room {
             messages: Arc::new(Semaphore::new(messages)),
             bytes: Arc::new(Semaphore::new(permits)),
             units,
+            expected: AtomicU32::new(1),
             taken: Arc::new(()),
         }
     }
 
-    /// Waits for room for this many messages, of sizes yet unknown.
-    pub(super) async fn reserve(&self, messages: u32) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.messages).acquire_many_owned(messages).await.ok()
+    /// Waits for room for this many messages, and for as many bytes as the last receive brought.
+    pub(super) async fn reserve(&self, messages: u32) -> Option<Reservation> {
+        let messages = Arc::clone(&self.messages).acquire_many_owned(messages).await.ok()?;
+        let bytes = Arc::clone(&self.bytes).acquire_many_owned(self.expected.load(Ordering::Relaxed)).await.ok()?;
+        Some(Reservation { messages, bytes })
     }
 
-    /// Takes the places of messages out of a reservation, once their sizes are known; gives back the rest of it. All their
-    /// bytes are waited for at once: receivers that held some while they wait for more could wait for each other for ever.
-    pub(super) async fn places(&self, mut reservation: OwnedSemaphorePermit, sizes: &[usize]) -> Vec<Place> {
+    /// Takes the places of messages out of a reservation, once their sizes are known; gives back the rest of it. Where they
+    /// are more than was expected, what was reserved is given back first and all their bytes are waited for at once:
+    /// receivers that held some while they wait for more could wait for each other for ever.
+    pub(super) async fn places(&self, reservation: Reservation, sizes: &[usize]) -> Vec<Place> {
+        let Reservation { mut messages, bytes } = reservation;
         let units = |bytes: &usize| u32::try_from(bytes / UNIT + 1).unwrap_or(u32::MAX).min(self.units);
         let all = sizes.iter().map(units).fold(0, u32::saturating_add).min(self.units);
-        let mut bytes = Arc::clone(&self.bytes).acquire_many_owned(all).await.ok();
+        self.expected.store(all, Ordering::Relaxed);
+        let enough = usize::try_from(all).is_ok_and(|all| all <= bytes.num_permits());
+        let mut bytes = Some(bytes).filter(|_| enough);
+        if bytes.is_none() {
+            bytes = Arc::clone(&self.bytes).acquire_many_owned(all).await.ok();
+        }
         let place = |size| {
             let share = |bytes: &mut OwnedSemaphorePermit| {
                 let wanted = usize::try_from(units(size)).unwrap_or(usize::MAX);
                 bytes.split(wanted.min(bytes.num_permits()))
             };
             let bytes = bytes.as_mut().and_then(share);
-            Place { _message: reservation.split(1), _bytes: bytes, _taken: Arc::clone(&self.taken) }
+            Place { _message: messages.split(1), _bytes: bytes, _taken: Arc::clone(&self.taken) }
         };
         sizes.iter().map(place).collect()
     }
@@ -73,30 +94,37 @@ impl Room {
     }
 }
 
-/// Spaces messages out in time: never above the rate in any second by more than one batch.
+/// Spaces messages out in time: never above the rate in any second by more than one batch. With a ramp the rate begins at a
+/// part of itself and rises evenly.
 #[derive(Debug)]
 pub(super) struct RateLimit {
-    interval: Option<Duration>,
-    next: Mutex<Option<Instant>>,
+    per_second: Option<f64>,
+    ramp: Duration,
+    /// When the first message left, and when the next may.
+    course: Mutex<Option<(Instant, Instant)>>,
 }
 
 impl RateLimit {
-    pub(super) fn new(per_second: Option<u32>) -> Self {
-        Self { interval: per_second.map(|rate| Duration::from_secs(1) / rate.max(1)), next: Mutex::new(None) }
+    pub(super) fn new(per_second: Option<u32>, ramp: Duration) -> Self {
+        Self { per_second: per_second.map(|rate| f64::from(rate.max(1))), ramp, course: Mutex::new(None) }
     }
 
     /// When this many more messages may leave; takes their share.
     fn take(&self, messages: u32, now: Instant) -> Instant {
-        let Some(interval) = self.interval else { return now };
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = next.map_or(now, |next| next.max(now));
-        *next = Some(at + interval * messages);
+        let Some(rate) = self.per_second else { return now };
+        let mut course = self.course.lock().unwrap_or_else(PoisonError::into_inner);
+        let (first, next) = course.unwrap_or((now, now));
+        let at = next.max(now);
+        let risen = if self.ramp.is_zero() { 1.0 } else { (at - first).div_duration_f64(self.ramp).min(1.0) };
+        let rate = rate * (RAMP_FROM + (1.0 - RAMP_FROM) * risen);
+        *course = Some((first, at + Duration::from_secs_f64(f64::from(messages) / rate)));
         at
     }
 
     /// Waits until this many more messages may leave.
-    pub(super) async fn pass(&self, messages: u32) {
-        if self.interval.is_some() && messages > 0 {
+    pub(super) async fn pass(&self, messages: usize) {
+        if self.per_second.is_some() && messages > 0 {
+            let messages = u32::try_from(messages).unwrap_or(u32::MAX);
             tokio::time::sleep_until(self.take(messages, Instant::now())).await;
         }
     }
@@ -229,9 +257,25 @@ mod tests {
         assert_eq!((room.messages.available_permits(), room.bytes.available_permits()), (10, 4));
     }
 
+    #[tokio::test]
+    async fn room_is_kept_for_as_much_as_the_last_receive_brought() {
+        let room = Room::new(100, 20 * UNIT);
+        drop(room.places(room.reserve(10).await.expect("open"), &[2 * UNIT; 4]).await);
+        let next = room.reserve(10).await.expect("open");
+        assert_eq!(room.bytes.available_permits(), 20 - 12, "before anything is received");
+        let places = room.places(next, &[1, 1]).await;
+        assert_eq!(
+            (room.messages.available_permits(), room.bytes.available_permits()),
+            (98, 18),
+            "the rest is given back"
+        );
+        drop(places);
+        assert_eq!(room.bytes.available_permits(), 20);
+    }
+
     #[test]
     fn a_rate_is_never_passed_by_more_than_a_batch() {
-        let limit = RateLimit::new(Some(200));
+        let limit = RateLimit::new(Some(200), Duration::ZERO);
         let start = Instant::now();
         let times: Vec<Instant> = (0..100).map(|_| limit.take(10, start)).collect();
         for (position, at) in times.iter().enumerate() {
@@ -239,6 +283,33 @@ mod tests {
             assert!(second * 10 <= 200 + 10, "{second} batches in a second");
         }
         assert_eq!(times[99] - start, Duration::from_millis(99 * 50));
+    }
+
+    #[test]
+    fn a_rate_is_reached_within_two_in_a_hundred_and_no_late_wait_is_made_up_for() {
+        for rate in [1, 7, 333, 3000] {
+            let (limit, start) = (RateLimit::new(Some(rate), Duration::ZERO), Instant::now());
+            let within = (0..100_000).take_while(|_| limit.take(1, start) < start + Duration::from_secs(10)).count();
+            assert!(within.abs_diff(usize::try_from(rate * 10).unwrap()) * 50 <= within, "{within} at {rate}/s");
+            // Nobody came for an hour: what could have left then does not leave at once now.
+            let later = start + Duration::from_hours(1);
+            assert_eq!(limit.take(10, later), later);
+            assert!(limit.take(1, later) >= later + Duration::from_secs(9).div_f64(f64::from(rate)));
+        }
+    }
+
+    #[test]
+    fn a_ramp_rises_evenly_from_a_tenth_to_the_rate() {
+        let (limit, start) = (RateLimit::new(Some(1000), Duration::from_mins(1)), Instant::now());
+        let times: Vec<Duration> = (0..10_000).map(|_| limit.take(10, start) - start).collect();
+        let within = |from: u64| {
+            let second = Duration::from_secs(from)..Duration::from_secs(from + 1);
+            times.iter().filter(|time| second.contains(*time)).count() * 10
+        };
+        assert_eq!(times[0], Duration::ZERO);
+        for (second, messages) in [(0, 107), (29, 542), (59, 992), (60, 1000), (90, 1000)] {
+            assert!(within(second).abs_diff(messages) <= 20, "{} in second {second}", within(second));
+        }
     }
 
     #[test]

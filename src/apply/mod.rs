@@ -13,6 +13,7 @@ mod deliver;
 mod events;
 mod files;
 mod gate;
+mod hands;
 mod intake;
 mod lane;
 mod lease;
@@ -160,39 +161,34 @@ async fn recover(shared: &Arc<Shared>, begun: Begun) {
 
 /// Receivers, a lane for each target, and the lane of deletes; ends when all of them have.
 async fn move_messages(shared: &Arc<Shared>) {
-    let concurrency = shared.options.concurrency;
     let mut tasks = JoinSet::new();
     let (removals, to_remove) = mpsc::channel(LANE_DEPTH * 10);
-    let spec = lane::Spec { items: 10, bytes: usize::MAX, linger: Duration::from_millis(200), concurrency };
+    let hands = Arc::clone(&shared.hands.deletes);
+    let spec = lane::Spec { items: 10, bytes: usize::MAX, linger: Duration::from_millis(200), hands };
     {
         let shared = Arc::clone(shared);
         let handle = move |batch| remove::remove_owned(Arc::clone(&shared), batch);
         tasks.spawn(lane::run(to_remove, spec, |_| 0, handle));
     }
     let mut lanes = Vec::new();
-    for (position, outlet) in shared.outlets.iter().enumerate() {
+    for (position, (outlet, hands)) in shared.outlets.iter().zip(&shared.hands.targets).enumerate() {
         let target = TargetId(u16::try_from(position).unwrap_or(u16::MAX));
         let (parcels, inbox) = mpsc::channel::<Parcel>(LANE_DEPTH * 10);
         lanes.push(parcels);
-        let spec = match outlet {
-            Outlet::Queue { batch_bytes, .. } => {
-                lane::Spec { items: 10, bytes: *batch_bytes, linger: Duration::from_millis(200), concurrency }
-            }
+        let (items, bytes, linger) = match outlet {
+            Outlet::Queue { batch_bytes, .. } => (10, *batch_bytes, Duration::from_millis(200)),
             // One object a request: there is nothing to gather, only to do at once.
-            Outlet::Bucket(_) => {
-                lane::Spec { items: 1, bytes: usize::MAX, linger: Duration::ZERO, concurrency: 2 * concurrency }
-            }
+            Outlet::Bucket(_) => (1, usize::MAX, Duration::ZERO),
             // One sync for many lines.
-            Outlet::File(_) => {
-                lane::Spec { items: 500, bytes: 4 << 20, linger: Duration::from_millis(50), concurrency: 1 }
-            }
+            Outlet::File(_) => (500, 4 << 20, Duration::from_millis(50)),
             Outlet::Drop => continue,
         };
+        let spec = lane::Spec { items, bytes, linger, hands: Arc::clone(hands) };
         let (shared, removals) = (Arc::clone(shared), removals.clone());
         let handle = move |batch| deliver::deliver(Arc::clone(&shared), target, batch, removals.clone());
         tasks.spawn(lane::run(inbox, spec, Parcel::size, handle));
     }
-    for number in 0..concurrency {
+    for number in 0..shared.hands.receives.most() {
         tasks.spawn(intake::receive(Arc::clone(shared), number, lanes.clone(), removals.clone()));
     }
     // Each lane ends when the last sender into it is gone, so that none is left with something in it.

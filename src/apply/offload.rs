@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 
 use super::archive::put_one;
 use super::deliver::{Content, Ended, Parcel, resumable};
+use super::hands::Hands;
 use super::shared::Shared;
 use crate::journal::SendEnd;
 use crate::message::NewPayload;
 use crate::store::NewObject;
 
 /// Puts what these parcels point to. Gives those that may be sent now, and how it ended for the others.
-pub(super) async fn put(shared: &Shared, parcels: Vec<Parcel>) -> (Vec<Parcel>, Vec<Ended>) {
+pub(super) async fn put(shared: &Shared, hands: &Hands, parcels: Vec<Parcel>) -> (Vec<Parcel>, Vec<Ended>) {
     let (mut ready, mut ended) = (Vec::with_capacity(parcels.len()), Vec::new());
     for mut parcel in parcels {
         let payload = match &mut parcel.content {
@@ -19,7 +20,7 @@ pub(super) async fn put(shared: &Shared, parcels: Vec<Parcel>) -> (Vec<Parcel>, 
             Content::Envelope { .. } => None,
         };
         let end = match payload {
-            Some(payload) => put_payload(shared, &parcel, payload).await,
+            Some(payload) => put_payload(shared, hands, &parcel, payload).await,
             None => SendEnd::Acknowledged(None),
         };
         match end {
@@ -32,7 +33,7 @@ pub(super) async fn put(shared: &Shared, parcels: Vec<Parcel>) -> (Vec<Parcel>, 
     (ready, ended)
 }
 
-async fn put_payload(shared: &Shared, parcel: &Parcel, payload: NewPayload) -> SendEnd {
+async fn put_payload(shared: &Shared, hands: &Hands, parcel: &Parcel, payload: NewPayload) -> SendEnd {
     // A job that does not follow pointers changes none.
     let Some(payloads) = &shared.options.payloads else { return SendEnd::Withdrawn };
     let bucket = match payloads.bucket(&payload.bucket).await {
@@ -51,5 +52,5 @@ async fn put_payload(shared: &Shared, parcel: &Parcel, payload: NewPayload) -> S
             ("redrive-run", shared.setting.run.clone()),
         ]),
     };
-    put_one(shared, bucket.as_ref(), &object).await
+    put_one(shared, bucket.as_ref(), hands, &object).await
 }

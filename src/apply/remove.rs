@@ -73,6 +73,9 @@ async fn delete(shared: &Shared, mut left: Vec<Sent>) -> Vec<(Sent, DeleteEnd)> 
             Err(error)
                 if (error.fault.is_transient() || error.fault == Fault::OverLimit) && tries < retry::MAX_TRIES =>
             {
+                if error.fault == Fault::Throttled {
+                    shared.hands.deletes.throttled();
+                }
                 left = sent;
             }
             Err(error) => {

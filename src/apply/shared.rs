@@ -13,6 +13,7 @@ use super::deliver::Content;
 use super::events::Events;
 use super::files::FileArchive;
 use super::gate::Gate;
+use super::hands::Hands;
 use super::limits::{Bounds, Budget, RateLimit, Room};
 use super::pinned::PinnedMessages;
 use super::retry::Retries;
@@ -31,14 +32,16 @@ use crate::target::{RuleId, TargetId, TargetKind};
 /// How to go about it: from the job, with its defaults filled in.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Requests of each kind under way at once.
-    pub concurrency: usize,
+    /// Requests of each kind under way at once; without it as many as prove good.
+    pub concurrency: Option<usize>,
     /// For how long a received message stays invisible before it is extended.
     pub visibility: Duration,
     /// What to do where the answer of a send to a standard queue never came.
     pub in_doubt: InDoubt,
     /// Messages that leave the source in a second.
     pub rate: Option<u32>,
+    /// For how long the rate rises to that.
+    pub ramp: Duration,
     /// No more than this many messages leave the source.
     pub max_messages: Option<u64>,
     /// Go on where a rule passes the plan's bound.
@@ -67,6 +70,30 @@ pub enum Outlet {
     File(Arc<FileArchive>),
     /// Nothing: deleted.
     Drop,
+}
+
+/// Who makes the requests, by kind.
+#[derive(Debug)]
+pub(super) struct Crew {
+    pub(super) receives: Arc<Hands>,
+    pub(super) deletes: Arc<Hands>,
+    /// What is delivered, by [`crate::target::TargetId`].
+    pub(super) targets: Vec<Arc<Hands>>,
+}
+
+impl Crew {
+    fn new(concurrency: Option<usize>, outlets: &[Outlet]) -> Self {
+        let of = |outlet: &Outlet| match outlet {
+            // Lines are written one batch after the other.
+            Outlet::File(_) => Hands::fixed(1),
+            Outlet::Queue { .. } | Outlet::Bucket(_) | Outlet::Drop => Hands::new(concurrency),
+        };
+        Self {
+            receives: Hands::new(concurrency),
+            deletes: Hands::new(concurrency),
+            targets: outlets.iter().map(of).collect(),
+        }
+    }
 }
 
 /// Why a run halts before its end.
@@ -116,11 +143,15 @@ pub(super) struct Shared {
     pub(super) source_fifo: bool,
     pub(super) outlets: Vec<Outlet>,
     pub(super) journal: Journal,
+    pub(super) hands: Crew,
     pub(super) options: Options,
     pub(super) stop: Stop,
     pub(super) events: Events,
     pub(super) room: Room,
+    /// What may be intended.
     pub(super) rate: RateLimit,
+    /// What may be delivered: what was held up on its way there must not leave all at once.
+    pub(super) outflow: RateLimit,
     pub(super) budget: Budget,
     pub(super) gate: Gate,
     pub(super) retries: Retries,
@@ -177,9 +208,11 @@ impl Shared {
             rules,
             source_fifo: plan.source.fifo,
             source,
+            hands: Crew::new(options.concurrency, &outlets),
             outlets,
             room: Room::new(options.max_in_pipeline, options.max_pipeline_bytes),
-            rate: RateLimit::new(options.rate),
+            rate: RateLimit::new(options.rate, options.ramp),
+            outflow: RateLimit::new(options.rate, options.ramp),
             budget: Budget::new(left, bounds, options.max_messages, options.allow_drift),
             gate: Gate::default(),
             pinned: plan.pins.clone().map(|pins| PinnedMessages::new(pins, done)),

@@ -19,9 +19,6 @@ use crate::journal::{Begun, Journal, Marks, Reader, RunSpec, SessionEnd, system_
 use crate::plan::{self, Approver, Plan};
 use crate::view::{output, progress, report};
 
-/// Requests of each kind under way at once, where the job does not say.
-const CONCURRENCY: u16 = 16;
-
 pub(super) async fn apply(args: ApplyArgs, journal: &Path) -> Result<Exit> {
     let reach = wiring::Reach::new(&args.reach).await?;
     // From the start: a sample that is being taken is to be given back, too.
@@ -185,10 +182,11 @@ async fn carry_out(
         }
     };
     let options = Options {
-        concurrency: usize::from(job.limits.concurrency.unwrap_or(CONCURRENCY)),
+        concurrency: job.limits.concurrency.map(usize::from),
         visibility: plan::visibility_of(&job),
         in_doubt: job.retry.as_ref().map(|retry| retry.in_doubt).unwrap_or_default(),
         rate: job.limits.rate.map(|rate| rate.0),
+        ramp: job.limits.ramp.map(|ramp| ramp.0).unwrap_or_default(),
         max_messages: job.limits.max_messages,
         allow_drift: args.allow_drift,
         max_in_pipeline: 4000,

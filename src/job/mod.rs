@@ -39,4 +39,4 @@ pub use types::{
     Condition, DROP, Destination, FileDestination, InDoubt, Job, KEEP, Limits, MessageFact, ORIGIN, Origin,
     PlanOptions, ReportOptions, Retry, Rule, S3Destination, Source, SqsDestination, Transform, Unmatched,
 };
-pub use values::{Age, Bound, Rate};
+pub use values::{Age, Bound, RAMP_FROM, Rate};

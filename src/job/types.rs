@@ -320,8 +320,10 @@ pub struct Limits {
     pub max_messages: Option<u64>,
     /// Messages that leave the source in a second, such as `"200/s"`.
     pub rate: Option<Rate>,
-    /// Requests of each kind under way at once, 1 to 64.
-    #[schemars(range(min = 1, max = 64), extend("default" = 16))]
+    /// A gentle start: for this time, such as `"5m"`, the rate rises evenly from a tenth to all of `rate`, at each apply.
+    pub ramp: Option<Age>,
+    /// Requests of each kind under way at once, 1 to 64. Default: as many as prove good, between 1 and 64.
+    #[schemars(range(min = 1, max = 64))]
     pub concurrency: Option<u16>,
 }
 

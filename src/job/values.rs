@@ -97,6 +97,9 @@ impl fmt::Display for Bound {
     }
 }
 
+/// The part of the rate that a ramp begins with.
+pub const RAMP_FROM: f64 = 0.1;
+
 /// Messages a second: `"200/s"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate(pub u32);

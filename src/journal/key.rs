@@ -1,19 +1,48 @@
 //! Message IDs on disk: 16 bytes where they are UUIDs, as SQS's are, else their text.
 
+use std::ops::Deref;
+
+use rusqlite::ToSql;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+
 use crate::message::MessageId;
 
 const UUID_LENGTH: usize = 16;
 
-/// The bytes of an ID on disk. A text never has the length of a packed UUID: a zero byte lengthens it where it would.
-pub(super) fn pack(id: &MessageId) -> Vec<u8> {
+/// The bytes of an ID on disk. They are asked for a dozen times a message, so a UUID's are not on the heap.
+#[derive(Debug)]
+pub(super) enum Packed {
+    Uuid([u8; UUID_LENGTH]),
+    Text(Vec<u8>),
+}
+
+impl Deref for Packed {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Uuid(bytes) => bytes,
+            Self::Text(bytes) => bytes,
+        }
+    }
+}
+
+impl ToSql for Packed {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Blob(self)))
+    }
+}
+
+/// Packs an ID. A text never has the length of a packed UUID: a zero byte lengthens it where it would.
+pub(super) fn pack(id: &MessageId) -> Packed {
     if let Some(uuid) = uuid_bytes(id.as_str()) {
-        return uuid.to_vec();
+        return Packed::Uuid(uuid);
     }
     let mut bytes = id.as_str().as_bytes().to_vec();
     if bytes.len() == UUID_LENGTH {
         bytes.push(0);
     }
-    bytes
+    Packed::Text(bytes)
 }
 
 /// The ID that these bytes stand for.
@@ -37,28 +66,32 @@ pub(super) fn unpack(bytes: &[u8]) -> MessageId {
 
 /// Only the canonical form is packed, so that unpacking gives back the very text.
 fn uuid_bytes(text: &str) -> Option<[u8; UUID_LENGTH]> {
-    if text.len() != 36 {
+    /// Where in the text the digits of each byte are.
+    const AT: [usize; UUID_LENGTH] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    let text: &[u8; 36] = text.as_bytes().try_into().ok()?;
+    if [8, 13, 18, 23].iter().any(|&at| text[at] != b'-') {
         return None;
     }
     let mut bytes = [0; UUID_LENGTH];
-    let mut digits = 0;
-    for (position, character) in text.bytes().enumerate() {
-        if matches!(position, 8 | 13 | 18 | 23) {
-            if character != b'-' {
-                return None;
-            }
-            continue;
-        }
-        let value = match character {
-            b'0'..=b'9' => character - b'0',
-            b'a'..=b'f' => character - b'a' + 10,
-            _ => return None,
-        };
-        bytes[digits / 2] |= if digits % 2 == 0 { value << 4 } else { value };
-        digits += 1;
+    let mut wrong = 0;
+    for (byte, at) in bytes.iter_mut().zip(AT) {
+        let (high, low) = (DIGITS[usize::from(text[at])], DIGITS[usize::from(text[at + 1])]);
+        *byte = (high << 4) | (low & 15);
+        wrong |= high | low;
     }
-    (digits == 32).then_some(bytes)
+    (wrong < 16).then_some(bytes)
 }
+
+/// The value of each byte as a lower-case hexadecimal digit; 16 and more where it is none.
+const DIGITS: [u8; 256] = {
+    let mut values = [0xf0; 256];
+    let mut value = 0_u8;
+    while value < 16 {
+        values[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
 
 #[cfg(test)]
 mod tests {
@@ -69,6 +102,9 @@ mod tests {
         for text in [
             "4f6d1b1e-0000-4c0e-9a3b-0123456789ab",
             "4F6D1B1E-0000-4C0E-9A3B-0123456789AB",
+            "4f6d1b1e-0000-4c0e-9a3b-0123456789ag",
+            "4f6d1b1e-0000-4c0e-9a3b-01234567é9a",
+            "4f6d1b1e00000-4c0e-9a3b-0123456789ab",
             "short",
             "",
             "sixteen letters!",

@@ -11,6 +11,7 @@
 //! Locking: a journal has one writing process, held off others by a lock file beside it. Readers (`runs`, `status`,
 //! `report`) need no lock. The journal must be on a local disk.
 
+mod claims;
 mod clock;
 mod crash_point;
 mod key;

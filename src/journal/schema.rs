@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::error::{Error, Result};
@@ -133,8 +134,9 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     }
     let touched = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     touched.map_err(|error| unusable(path, &error.to_string()))?;
-    let mut connection =
-        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| broken(path, &e))?;
+    // One thread uses it, so SQLite need not lock for each of its calls.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(|e| broken(path, &e))?;
     prepare(&mut connection, path)?;
     check(&connection, path)?;
     Ok(connection)
@@ -179,6 +181,10 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
     connection.pragma_update(None, "synchronous", "full").map_err(sql)?;
     // KiB; what keeps look-ups in a large journal off the disk.
     connection.pragma_update(None, "cache_size", -32_768).map_err(sql)?;
+    // All that the writer uses: one that had to make room for another would be parsed and planned anew.
+    connection.set_prepared_statement_cache_capacity(64);
+    // A plan is made once for each statement: without this, a new value for a parameter has it parsed and planned anew.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(sql)?;
     migrate(connection, version).map_err(sql)
 }
 

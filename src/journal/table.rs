@@ -19,6 +19,7 @@ use crate::target::{Reason, RuleId, TargetId};
 const OPEN: &str = "message INDEXED BY message_open WHERE run = ?1 AND state IN (1, 2, 4, 5, 6, 10)";
 
 /// The row of a message in this run.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
     pub(super) state: State,
     pub(super) rule: RuleId,
@@ -55,6 +56,16 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn sql<T>(&self, action: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         action(&self.connection).map_err(|error| broken(&self.path, &error))
+    }
+
+    /// Whether any run knows this message of the source.
+    pub(super) fn is_known(&self, id: &MessageId) -> Result<bool> {
+        let found = self.sql(|c| {
+            c.prepare_cached("SELECT 1 FROM message WHERE source = ?1 AND id = ?2 LIMIT 1")?
+                .query_row(params![self.source, pack(id)], |_| Ok(()))
+                .optional()
+        })?;
+        Ok(found.is_some())
     }
 
     /// The run that sent this message of the source, if one did.
@@ -148,19 +159,26 @@ impl Table {
         Ok(())
     }
 
-    /// Notes a delivery's handle. Earlier ones whose time was over when it was asked for are of no use any more.
-    pub(super) fn lease(&self, delivery: &Delivery) -> Result<()> {
+    /// Notes a delivery's handle. Earlier ones whose time was over when it was asked for are of no use any more. Says whether
+    /// there was none, so that this one is the only one.
+    pub(super) fn lease(&self, delivery: &Delivery) -> Result<bool> {
         let id = pack(&delivery.id);
         let (received, until) = (delivery.received.as_millisecond(), delivery.until.as_millisecond());
         self.sql(|c| {
-            c.prepare_cached("DELETE FROM lease WHERE source = ?1 AND id = ?2 AND (until <= ?3 OR handle = ?4)")?
-                .execute(params![self.source, id, received, delivery.receipt.as_str()])?;
+            let earlier = c
+                .prepare_cached("SELECT 1 FROM lease WHERE source = ?1 AND id = ?2 LIMIT 1")?
+                .query_row(params![self.source, id], |_| Ok(()))
+                .optional()?;
+            if earlier.is_some() {
+                c.prepare_cached("DELETE FROM lease WHERE source = ?1 AND id = ?2 AND (until <= ?3 OR handle = ?4)")?
+                    .execute(params![self.source, id, received, delivery.receipt.as_str()])?;
+            }
             c.prepare_cached(
                 "INSERT INTO lease (source, id, run, handle, received, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
-            .execute(params![self.source, id, self.run, delivery.receipt.as_str(), received, until])
-        })?;
-        Ok(())
+            .execute(params![self.source, id, self.run, delivery.receipt.as_str(), received, until])?;
+            Ok(earlier.is_none())
+        })
     }
 
     /// How many messages are in flight with us for sure: of one whose delete was not answered nobody knows.

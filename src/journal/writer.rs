@@ -3,7 +3,6 @@
 //! Nothing is answered before the commit of what it saw. After a failure of the database the writer refuses everything: the
 //! run stops, and what was committed is where it goes on.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +10,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::claims::Claims;
 use super::crash_point::CrashPoint;
 use super::schema::broken;
 use super::state::{Event, State, next};
@@ -49,8 +49,7 @@ pub(super) enum Command {
 pub(super) struct Writer {
     pub(super) table: Table,
     clock: Clock,
-    /// Messages that are being handled right now; bounded by what apply lets into its pipeline.
-    pub(super) claimed: HashSet<MessageId>,
+    pub(super) claimed: Claims,
     /// The figures with the open transaction's changes, and what everybody else sees: those that are on disk.
     pub(super) tally: Tally,
     published: Arc<Mutex<Tally>>,
@@ -63,7 +62,7 @@ impl Writer {
         Self {
             table: Table { path, connection, run: 0, source: 0 },
             clock,
-            claimed: HashSet::new(),
+            claimed: Claims::default(),
             tally: Tally::default(),
             published,
             failure: None,
@@ -204,19 +203,25 @@ impl Writer {
 
     fn admit(&mut self, delivery: Delivery) -> Result<Admitted> {
         // The newest handle is the one that is sure, for a message that is already being handled too.
-        self.table.lease(&delivery)?;
+        let is_only = self.table.lease(&delivery)?;
         let Delivery { id, receipt, receive_count, origin, .. } = delivery;
         if self.claimed.contains(&id) {
+            self.claimed.note_only_delivery(&id, false);
             return Ok(Admitted::Duplicate);
         }
         self.claimed.insert(id.clone());
+        self.claimed.note_only_delivery(&id, is_only);
         let origin = origin.map(|arn| self.table.queue(&arn)).transpose()?;
         let delivered = Delivered { id, receipt, receive_count, origin };
         let id = &delivered.id;
-        if let Some(run) = self.table.sent_by(id)? {
+        let is_known = self.table.is_known(id)?;
+        if !is_known {
+            self.claimed.note_row(id, None);
+        }
+        if is_known && let Some(run) = self.table.sent_by(id)? {
             return Ok(Admitted::Sent(Sent { delivered, run, confirmed: None }));
         }
-        if let Some((since, this_run)) = self.table.doubted_since(id)? {
+        if is_known && let Some((since, this_run)) = self.table.doubted_since(id)? {
             if self.table.row(id)?.is_some_and(|row| row.reason == Some(Reason::Released)) {
                 self.claimed.remove(id);
                 return Ok(Admitted::Released);
@@ -261,7 +266,9 @@ impl Writer {
 
     /// The proof that a message of this run is safely elsewhere, with the newest handle that is known.
     fn proof(&self, mut delivered: Delivered) -> Result<Sent> {
-        if let Some(newest) = self.table.newest_receipt(&delivered.id)? {
+        if !self.claimed.is_only_delivery(&delivered.id)
+            && let Some(newest) = self.table.newest_receipt(&delivered.id)?
+        {
             delivered.receipt = newest;
         }
         Ok(Sent { delivered, run: self.table.run, confirmed: None })
@@ -307,21 +314,23 @@ impl Writer {
             return Ok(None);
         }
         // Where the newest was refused, an older one's success may have deleted nothing.
-        let newest = self.table.newest_receipt(&delivered.id)?.is_none_or(|newest| newest == delivered.receipt);
+        let is_only = self.claimed.is_only_delivery(&delivered.id);
+        let newest =
+            is_only || self.table.newest_receipt(&delivered.id)?.is_none_or(|newest| newest == delivered.receipt);
         let confirmed = match end {
             DeleteEnd::Confirmed => Some(confirmed.unwrap_or(true)),
             _ if newest => Some(confirmed.unwrap_or(false)),
             _ => confirmed,
         };
         self.table.leased(&delivered.id, &delivered.receipt, None)?;
-        if let Some(other) = self.table.newest_receipt(&delivered.id)? {
+        if !is_only && let Some(other) = self.table.newest_receipt(&delivered.id)? {
             delivered.receipt = other;
             return Ok(Some(Sent { delivered, run, confirmed }));
         }
         let id = delivered.id;
-        self.claimed.remove(&id);
         if confirmed != Some(true) {
             // It comes back and is deleted then; or it is gone already, and is not met again.
+            self.claimed.remove(&id);
             return Ok(None);
         }
         if run == self.table.run {
@@ -331,6 +340,7 @@ impl Writer {
             self.table.add_deleted_for_others(changed)?;
             self.tally.deleted_for_other_runs += changed;
         }
+        self.claimed.remove(&id);
         Ok(None)
     }
 
@@ -344,7 +354,10 @@ impl Writer {
         edit: impl FnOnce(&mut Row),
     ) -> Result<State> {
         let now = self.now();
-        let before = self.table.row(id)?;
+        let before = match self.claimed.row(id) {
+            Some(row) => row,
+            None => self.table.row(id)?,
+        };
         let mut state = before.as_ref().map(|row| row.state);
         if doubted.is_some() && !matches!(state, Some(State::InDoubt | State::Held)) {
             state = Some(State::InDoubt);
@@ -376,6 +389,7 @@ impl Writer {
         edit(&mut row);
         row.doubts = row.doubts.max(u32::from(doubted.is_some())) + u32::from(event == Event::LoseAnswer);
         self.table.put(id, &row, now)?;
+        self.claimed.note_row(id, Some(row));
         self.tally.doubted += u64::from(old_doubts == 0 && row.doubts > 0);
         self.tally.shift(from, row.key());
         Ok(after)

@@ -11,7 +11,7 @@
 
 use super::document::{Cost, Outcome, RuleFigures};
 use super::stats::{Size, project};
-use crate::job::Limits;
+use crate::job::{Age, Limits, RAMP_FROM, Rate};
 use crate::sqs::MAX_BATCH;
 use crate::target::{Target, TargetKind};
 
@@ -127,8 +127,27 @@ pub(super) fn cost(
         sqs_requests: bill.sqs,
         s3_requests: bill.s3,
         micro_usd: bill.price.div_ceil(10),
-        seconds_at_rate: limits.rate.map(|rate| leaving.div_ceil(u64::from(rate.0.max(1)))),
+        seconds_at_rate: limits.rate.map(|rate| seconds(leaving, rate, limits.ramp)),
     }
+}
+
+/// How long so many messages take at a rate, which begins with a ramp where there is one.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "seconds, for people; at a tenth of the least rate they are still far below 2^52"
+)]
+fn seconds(messages: u64, rate: Rate, ramp: Option<Age>) -> u64 {
+    let Some(ramp) = ramp.map(|ramp| ramp.0.as_secs_f64()).filter(|ramp| *ramp > 0.0) else {
+        return messages.div_ceil(u64::from(rate.0.max(1)));
+    };
+    let at_full_rate = messages as f64 / f64::from(rate.0.max(1));
+    // While the rate rises, what has left grows with the square of the time.
+    let (from, rise) = (RAMP_FROM, (1.0 - RAMP_FROM) / (2.0 * ramp));
+    let within = ((from * from + 4.0 * rise * at_full_rate).sqrt() - from) / (2.0 * rise);
+    let after = at_full_rate + ramp * (1.0 - RAMP_FROM) / 2.0;
+    (if within < ramp { within } else { after }).ceil() as u64
 }
 
 #[cfg(test)]
@@ -136,7 +155,6 @@ mod tests {
     use super::super::document::{Estimate, OutcomeFigures};
     use super::super::fake::attributes;
     use super::*;
-    use crate::job::Rate;
     use crate::target::{Reason, RuleId, TargetId};
 
     fn target(kind: TargetKind, queue: Option<&str>) -> Target {
@@ -230,5 +248,15 @@ mod tests {
         let limits = Limits { rate: Some(Rate(1)), ..Limits::default() };
         let cost = cost(true, &targets, &rules, Size::new(1, u64::MAX), u64::MAX, &limits);
         assert_eq!(cost.seconds_at_rate, Some(u64::MAX));
+    }
+
+    #[test]
+    fn a_ramp_takes_its_time() {
+        let (rate, ramp) = (Rate(100), Some(Age(std::time::Duration::from_mins(1))));
+        assert_eq!(seconds(10_000, rate, None), 100);
+        assert_eq!(seconds(10_000, rate, ramp), 127, "nine twentieths of the ramp are lost");
+        assert_eq!(seconds(3_300, rate, ramp), 60, "as many as leave while it rises");
+        assert_eq!(seconds(10, rate, ramp), 1);
+        assert_eq!(seconds(0, rate, ramp), 0);
     }
 }

@@ -42,6 +42,10 @@ pub(super) fn validate(job: &Job) -> Vec<Finding> {
         let place = root.key("plan").key("expires_after");
         findings.add(Finding::new(&place, "a plan that expires at once can never be applied; expected more than `0s`"));
     }
+    if job.limits.ramp.is_some() && job.limits.rate.is_none() {
+        let message = "a ramp leads up to a rate, and no `rate` is set";
+        findings.add(Finding::new(&root.key("limits").key("ramp"), message).help("add `rate`, such as \"200/s\""));
+    }
     for (index, name) in job.report.redact_attributes.iter().enumerate() {
         findings.check(text::attribute_name(name), &root.key("report").key("redact_attributes").index(index));
     }

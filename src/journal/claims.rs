@@ -1,0 +1,63 @@
+//! The messages that are being handled right now, and what the writer need not ask the database of them again: nobody else
+//! writes to it. Bounded by what apply lets into its pipeline.
+
+use std::collections::HashMap;
+
+use super::table::Row;
+use crate::message::MessageId;
+
+/// What is known of a claimed message.
+#[derive(Debug, Default)]
+struct Claimed {
+    /// Its row in this run, where that was looked up or written; inside, `None` where it has none yet.
+    row: Option<Option<Row>>,
+    /// Whether the delivery that the claim began with is the only one with a lease.
+    is_only_delivery: bool,
+}
+
+/// The claims.
+#[derive(Debug, Default)]
+pub(super) struct Claims(HashMap<MessageId, Claimed>);
+
+impl Claims {
+    pub(super) fn contains(&self, id: &MessageId) -> bool {
+        self.0.contains_key(id)
+    }
+
+    /// Claims a message; `false` where it is claimed already.
+    pub(super) fn insert(&mut self, id: MessageId) -> bool {
+        let is_new = !self.contains(&id);
+        if is_new {
+            self.0.insert(id, Claimed::default());
+        }
+        is_new
+    }
+
+    pub(super) fn remove(&mut self, id: &MessageId) {
+        self.0.remove(id);
+    }
+
+    /// Its row, where it is known here; inside, `None` where there is none.
+    pub(super) fn row(&self, id: &MessageId) -> Option<Option<Row>> {
+        self.0.get(id)?.row
+    }
+
+    /// Notes its row as it is in the database.
+    pub(super) fn note_row(&mut self, id: &MessageId, row: Option<Row>) {
+        if let Some(claimed) = self.0.get_mut(id) {
+            claimed.row = Some(row);
+        }
+    }
+
+    /// Whether its claim's delivery is surely the only one, so that no other handle has to be looked for.
+    pub(super) fn is_only_delivery(&self, id: &MessageId) -> bool {
+        self.0.get(id).is_some_and(|claimed| claimed.is_only_delivery)
+    }
+
+    /// Notes whether it is.
+    pub(super) fn note_only_delivery(&mut self, id: &MessageId, is_only: bool) {
+        if let Some(claimed) = self.0.get_mut(id) {
+            claimed.is_only_delivery = is_only;
+        }
+    }
+}
