@@ -163,6 +163,15 @@ impl SystemAttributes {
         self.get("DeadLetterQueueSourceArn")
     }
 
+    /// Notes where it came from, where SQS does not know it any more.
+    pub fn restore_origin(&mut self, came_from: impl FnOnce() -> Option<String>) {
+        if self.dead_letter_queue_source_arn().is_none()
+            && let Some(arn) = came_from()
+        {
+            self.0.insert("DeadLetterQueueSourceArn".to_owned(), arn);
+        }
+    }
+
     /// The X-Ray trace header.
     pub fn trace_header(&self) -> Option<&str> {
         self.get("AWSTraceHeader")

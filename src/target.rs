@@ -16,10 +16,19 @@ impl RuleId {
     pub const UNMATCHED: Self = Self(u16::MAX);
     /// Not judged at all: outside the bounds on `SentTimestamp`, or sent by this very run.
     pub const OUT_OF_SCOPE: Self = Self(u16::MAX - 1);
+    /// No rule matched, and the job parks such messages: the way of one to the parking queue.
+    pub const PARKED: Self = Self(u16::MAX - 2);
+    /// The way of a parked message back to the source, and the message that came of it where the run meets it again.
+    pub const RETURNED: Self = Self(u16::MAX - 3);
+
+    /// Whether it is no rule but a way to the parking queue or back.
+    pub fn is_parking(self) -> bool {
+        matches!(self, Self::PARKED | Self::RETURNED)
+    }
 }
 
-/// One place messages can go, by its position in the plan's list of targets: the job's destinations in their order, then
-/// every origin queue the plan knows, then `drop`.
+/// One place messages can go, by its position in the plan's list of targets: the job's destinations in their order, the
+/// parking queue, then every origin queue the plan knows, then `drop`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TargetId(pub u16);
 
@@ -27,7 +36,7 @@ pub struct TargetId(pub u16);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
-    /// The name in the job: a destination's, `origin` or `drop`.
+    /// The name in the job: a destination's, `origin`, `drop`, or `unmatched.park`.
     pub destination: String,
     /// What kind of place it is.
     pub kind: TargetKind,
@@ -42,6 +51,7 @@ impl Target {
     pub fn label(&self) -> String {
         match &self.queue {
             Some(queue) if self.destination == crate::job::ORIGIN => format!("origin {}", queue.name()),
+            Some(queue) if self.kind == TargetKind::Park => format!("parking queue {}", queue.name()),
             _ => self.destination.clone(),
         }
     }
@@ -59,6 +69,8 @@ pub enum TargetKind {
     File,
     /// Nowhere: dropped.
     Drop,
+    /// The parking queue, from which they come back: kept.
+    Park,
 }
 
 macro_rules! reasons {
@@ -158,6 +170,8 @@ reasons! {
     KeyTaken = 42, "key_taken", "another object has its key";
     /// It was not finished, and the source no longer has it: it expired, or somebody else deleted or moved it.
     Gone = 43, "gone", "it is no longer in the source";
+    /// It was parked, and the parking queue no longer has it.
+    ParkedGone = 44, "parked_gone", "it is no longer in the parking queue";
 
     // Held: nobody can say whether it arrived.
     /// The answer to its send never came, and the job says `in_doubt = "hold"`.

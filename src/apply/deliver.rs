@@ -8,8 +8,9 @@ use tokio::sync::mpsc::Sender;
 
 use super::hands::Hands;
 use super::limits::Place;
+use super::outlets::Outlet;
 use super::remove::Removal;
-use super::shared::{Outlet, Shared};
+use super::shared::Shared;
 use super::{Doubt, archive, offload, retry};
 use crate::error::{Error, Kind};
 use crate::journal::{Decided, Doubtful, Intended, Judged, Judgement, SendEnd, Settled, Settlement, Stay};
@@ -69,9 +70,11 @@ const MAX_DOUBTS: u32 = 3;
 pub(super) async fn deliver(shared: Arc<Shared>, target: TargetId, parcels: Vec<Parcel>, removals: Sender<Removal>) {
     let mut work = VecDeque::from([(target, parcels, 0)]);
     while let Some((target, parcels, doubts)) = work.pop_front() {
+        // What is parked, or comes back, does not leave.
+        let leaving = parcels.iter().filter(|parcel| !parcel.ticket.rule.is_parking()).count();
         tokio::select! {
             biased;
-            () = shared.outflow.pass(parcels.len()) => {}
+            () = shared.outflow.pass(leaving) => {}
             () = shared.halting() => {}
         }
         let ended = if shared.is_halting() {
@@ -79,7 +82,7 @@ pub(super) async fn deliver(shared: Arc<Shared>, target: TargetId, parcels: Vec<
         } else {
             let at = usize::from(target.0);
             match shared.outlets.get(at).zip(shared.hands.targets.get(at)) {
-                Some((Outlet::Queue { queue, .. }, hands)) => {
+                Some((Outlet::Queue { queue, .. } | Outlet::Park { queue, .. }, hands)) => {
                     let (parcels, mut ended) = offload::put(&shared, hands, parcels).await;
                     ended.extend(send(&shared, queue.as_ref(), hands, parcels).await);
                     ended

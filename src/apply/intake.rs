@@ -1,5 +1,5 @@
 //! Receiving and judging: takes messages from the source, asks the journal what is known of each, judges, puts the
-//! decisions on disk, and hands what is to be sent to its lane. Decides when the source is dry.
+//! decisions on disk, and hands what is to be sent to its lane.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,16 +11,17 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
 use super::deliver::{Content, Parcel, Ticket, resumable, stopped};
-use super::events::Event;
+use super::dry::{EMPTY_ENOUGH, is_dry};
 use super::gate::Enter;
 use super::limits::{Leave, Place};
+use super::park::Leg;
 use super::remove::Removal;
 use super::shared::{Halt, Shared};
-use super::{Doubt, retry};
+use super::{Doubt, park, retry};
 use crate::journal::{Admitted, Claim, Decided, Delivery, Judged, Judgement, SendEnd, Settlement, Stay};
 use crate::message::{Message, Received};
 use crate::rule::Decision;
-use crate::sqs::{Fault, MAX_BATCH, MAX_IN_FLIGHT};
+use crate::sqs::{Fault, MAX_BATCH};
 use crate::target::{Reason, RuleId};
 
 /// How long one receive waits for messages. A long poll asks all of SQS's servers, so that an empty answer means something.
@@ -29,13 +30,6 @@ const WAIT: Duration = Duration::from_secs(1);
 /// How many messages one receive may give: [`MAX_BATCH`], as the room counts.
 const MAX_RECEIVED: u32 = 10;
 const _: () = assert!(MAX_RECEIVED as usize == MAX_BATCH);
-
-/// Empty long polls in a row before SQS's counts are asked whether the source is dry.
-const EMPTY_ENOUGH: u64 = 3;
-
-/// Empty long polls in a row after which the source is taken as dry whatever the counts say: they lag by a minute, and on a
-/// FIFO queue they count messages that wait behind one that stays.
-const EMPTY_AT_MOST: u64 = 12;
 
 /// One receiver's work, until the source is dry or the run halts. Receiver 0 is the one that goes on asking a source that
 /// seems dry; the others rest meanwhile.
@@ -105,8 +99,16 @@ async fn receive_once(shared: &Shared) -> Option<Vec<Received>> {
                 }
                 tries += 1;
             }
+            // What is on its way makes room when it is deleted.
+            Err(error) if error.fault == Fault::OverLimit && !shared.room.is_empty() => {
+                tokio::select! {
+                    () = shared.retries.wait(3) => {}
+                    () = shared.halting() => return None,
+                }
+            }
             Err(error) if error.fault == Fault::OverLimit => {
-                shared.halt(Halt::InFlight(format!("{error}: too many messages of the source are in flight")));
+                let stay = shared.journaled(shared.journal.lease_count().await)?;
+                shared.halt(park::no_room(&error, stay));
                 return None;
             }
             Err(error) => {
@@ -115,52 +117,6 @@ async fn receive_once(shared: &Shared) -> Option<Vec<Received>> {
             }
         }
     }
-}
-
-/// Whether the source is dry, after one more empty receive: enough of them in a row, and SQS's counts agree or were asked
-/// often enough.
-async fn is_dry(shared: &Shared) -> bool {
-    let empty = shared.empty_receives.fetch_add(1, Ordering::AcqRel) + 1;
-    if empty < EMPTY_ENOUGH {
-        return false;
-    }
-    if !shared.room.is_empty() {
-        if shared.source_fifo {
-            // What is on its way hides the rest of its group: empty receives say nothing before it is gone.
-            shared.empty_receives.fetch_min(1, Ordering::AcqRel);
-        }
-        return false;
-    }
-    let counts = match shared.source.attributes().await {
-        Ok(attributes) => attributes.counts,
-        Err(error) if error.fault.is_transient() => return false,
-        Err(error) => {
-            shared.fail(stopped(error));
-            return false;
-        }
-    };
-    let Some(ours) = shared.journaled(shared.journal.lease_count().await) else { return false };
-    let elsewhere = counts.in_flight.saturating_sub(ours);
-    let until = shared.orphans_until();
-    if elsewhere > 0 && shared.journal.now() < until {
-        shared.events.send(Event::WaitingForOrphans { messages: elsewhere, until });
-        return false;
-    }
-    if counts.visible > 0 && empty < EMPTY_AT_MOST {
-        return false;
-    }
-    // A FIFO queue has no error for it: its receives just come back empty.
-    if counts.visible > 0 && shared.source_fifo && counts.in_flight >= MAX_IN_FLIGHT {
-        shared.halt(Halt::InFlight(format!(
-            "{} messages of the source are in flight, and a FIFO queue gives no more than that",
-            counts.in_flight
-        )));
-        return false;
-    }
-    shared.still_visible.store(counts.visible, Ordering::Relaxed);
-    shared.in_flight_elsewhere.store(elsewhere, Ordering::Relaxed);
-    shared.is_dry.store(counts.visible == 0 && counts.delayed == 0 && elsewhere == 0, Ordering::Relaxed);
-    true
 }
 
 /// A message that is judged, on its way to the journal.
@@ -188,9 +144,16 @@ async fn handle(
         received: asked,
         until,
     };
-    let deliveries = received.iter().map(|(received, _)| delivery(received)).collect();
-    let admitted = shared.journaled(shared.journal.admit(deliveries).await)?;
-    if let Some(payloads) = &shared.options.payloads {
+    let deliveries = received.iter().map(|(received, _)| delivery(received));
+    let admitted = match shared.leg {
+        Leg::Out(_) => shared.journal.admit(deliveries.collect()).await,
+        Leg::Back(_) => {
+            let marks = received.iter().map(|(received, _)| park::marked(&received.message, &shared.setting.run));
+            shared.journal.admit_parked(deliveries.zip(marks).collect()).await
+        }
+    };
+    let admitted = shared.journaled(admitted)?;
+    if let (Leg::Out(_), Some(payloads)) = (&shared.leg, &shared.options.payloads) {
         let messages = received.iter_mut().map(|(received, _)| &mut received.message);
         if let Err(error) = payloads.fetch(&shared.rules, messages).await {
             shared.fail(resumable(&error));
@@ -199,10 +162,10 @@ async fn handle(
     let halting = shared.is_halting();
     let (mut pending, mut unclaimed) = (Vec::with_capacity(received.len()), Vec::new());
     let mut stopped_groups: HashSet<String> = HashSet::new();
-    for (admitted, (Received { message, .. }, place)) in admitted.into_iter().zip(received) {
+    for (admitted, (Received { mut message, .. }, place)) in admitted.into_iter().zip(received) {
         let group = shared.source_fifo.then(|| message.system.message_group_id().map(str::to_owned)).flatten();
         let (claim, known) = match admitted {
-            Admitted::Duplicate => continue,
+            Admitted::Duplicate | Admitted::Foreign => continue,
             Admitted::Released => {
                 stopped_groups.extend(group);
                 continue;
@@ -214,11 +177,13 @@ async fn handle(
             }
             Admitted::New(claim) => (claim, Known::Nothing),
             Admitted::Bounced(claim) => (claim, Known::Bounced),
+            Admitted::Returned(claim) => (claim, Known::Returned),
             Admitted::Doubtful(doubtful) => {
                 let doubt = Doubt::of(&doubtful, shared.journal.now());
                 (doubtful.judge_again(), Known::Doubtful(doubt))
             }
         };
+        message.system.restore_origin(|| claim.came_from().map(str::to_owned));
         let behind =
             group.as_ref().is_some_and(|group| stopped_groups.contains(group) || shared.gate.is_stopped(group));
         // A drift stops the run; what was received with it is given back unjudged.
@@ -234,7 +199,9 @@ async fn handle(
             Err(claim) => unclaimed.push(claim.id().clone()),
         }
     }
-    let leaving = pending.iter().filter(|one| !matches!(one.judgement.decision, Decided::Stay(_))).count();
+    let leaves =
+        |one: &&Pending| !matches!(one.judgement.decision, Decided::Stay(_)) && !one.judgement.rule.is_parking();
+    let leaving = pending.iter().filter(leaves).count();
     tokio::select! {
         () = shared.rate.pass(leaving) => {}
         // At a low rate the wait is long; what is not intended yet is given back at once.
@@ -254,6 +221,8 @@ enum Known {
     Nothing,
     /// This run sent it.
     Bounced,
+    /// This run parked it and brought it back.
+    Returned,
     /// A send of it may have arrived.
     Doubtful(Doubt),
 }
@@ -268,14 +237,32 @@ fn judge(
 ) -> Result<(Judgement, Option<Content>), Claim> {
     let stay =
         |claim, rule, exhausted, stay| Ok((Judgement { claim, rule, exhausted, decision: Decided::Stay(stay) }, None));
-    if matches!(known, Known::Bounced) {
-        return stay(claim, RuleId::OUT_OF_SCOPE, false, Stay::Kept(Reason::Bounced));
+    let send = |claim, rule, target, outgoing| {
+        let judgement = Judgement { claim, rule, exhausted: false, decision: Decided::Send(target) };
+        Ok((judgement, Some(Content::Message(outgoing))))
+    };
+    let mut parked = None;
+    match (&shared.leg, known) {
+        (_, Known::Bounced) => return stay(claim, RuleId::OUT_OF_SCOPE, false, Stay::Kept(Reason::Bounced)),
+        (_, Known::Returned) => return stay(claim, RuleId::RETURNED, false, Stay::Kept(Reason::Unmatched)),
+        (Leg::Back(target), Known::Doubtful(doubt)) if !shared.may_resend(*target, None, *doubt) => {
+            return stay(claim, RuleId::RETURNED, false, Stay::Held);
+        }
+        (Leg::Back(target), _) => return send(claim, RuleId::RETURNED, *target, park::back(message)),
+        // A copy of it may be elsewhere, and only its ID tells a later run so.
+        (Leg::Out(_), Known::Doubtful(Doubt { this_run: false, .. })) => {}
+        (Leg::Out(parking), _) => {
+            parked = parking.as_ref().and_then(|to| Some((to.target, park::out(&message, to, &shared.setting.run)?)));
+        }
     }
     if let Some(Err(reason)) = shared.pinned.as_ref().map(|pinned| pinned.meet(&message)) {
         return stay(claim, RuleId::OUT_OF_SCOPE, false, Stay::Kept(reason));
     }
     let verdict = shared.rules.judge(message, &shared.setting);
     let (rule, exhausted) = (verdict.rule, verdict.exhausted);
+    if let (Decision::Keep(Reason::Unmatched), Some((target, outgoing))) = (&verdict.decision, parked) {
+        return send(claim, RuleId::PARKED, target, outgoing);
+    }
     let (target, content) = match verdict.decision {
         Decision::Keep(reason) => return stay(claim, rule, exhausted, Stay::Kept(reason)),
         Decision::Block { reason, detail } => return stay(claim, rule, exhausted, Stay::Blocked(reason, detail)),

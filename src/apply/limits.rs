@@ -199,6 +199,8 @@ impl Budget {
                 *staying.entry(key.rule).or_default() += count;
             }
         }
+        // What is parked stays as well, and is not counted above until it is back.
+        *staying.entry(RuleId::UNMATCHED).or_default() += tally.parked;
         let passed = staying.into_iter().filter_map(|(rule, count)| {
             let bound = self.bounds.get(&rule)?.staying?;
             (count > bound).then_some((rule, bound))

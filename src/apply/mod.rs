@@ -3,13 +3,14 @@
 //! The story of one message: a receiver takes it from the source and asks the journal what is known of it (`intake`); the
 //! rules judge it; its intent goes on disk; the lane of its target gathers a batch (`lane`, `batch`) and delivers it
 //! (`deliver`, `archive`); the end of the send goes on disk, which gives the proof that a delete takes (`remove`).
-//! Meanwhile `lease` keeps invisible what waits or stays, and gives it back at the end.
+//! Meanwhile `lease` keeps invisible what waits or stays, and gives it back at the end. `park` is for more than can be held.
 //!
 //! It may use the rules, the journal and the seams; it knows nothing of AWS, of views, or of the command line.
 
 mod archive;
 mod batch;
 mod deliver;
+mod dry;
 mod events;
 mod files;
 mod gate;
@@ -21,6 +22,8 @@ mod limits;
 #[cfg(test)]
 mod model;
 mod offload;
+mod outlets;
+mod park;
 mod pinned;
 mod remove;
 mod retry;
@@ -38,7 +41,8 @@ use tokio::task::JoinSet;
 
 pub use events::{Event, Events, Progress};
 pub use files::FileArchive;
-pub use shared::{Options, Outlet};
+pub use outlets::Outlet;
+pub use shared::Options;
 pub use stop::{Signal, Stop};
 pub use summary::{Destined, Figures, Outcome, PinnedFigures, RuleSummary, Summary, Totals};
 
@@ -86,28 +90,18 @@ pub async fn run(apply: Apply) -> Result<Summary> {
     let effort = Effort { earlier: (begun.requests, begun.elapsed_ms), started: Instant::now(), requests };
     let shared = Arc::new(Shared::new(&plan, rules, source, outlets, journal, options, stop, events, effort, &begun));
 
-    recover(&shared, begun).await;
     let ticker = tokio::spawn(events::tick(Arc::clone(&shared)));
-    // A run that goes on may have nothing left to look for.
-    shared.look_at_what_came();
-    let (moved, over) = oneshot::channel();
-    let keeper = tokio::spawn(lease::keep(Arc::clone(&shared), over));
-    move_messages(&shared).await;
+    let drained = begun.drained;
+    let mut not_released = pass(&shared, begun, drained).await;
+    let (mut halt, mut orphans_until) = (shared.take_halt(), shared.orphans_until());
+    if let Some((back, begun)) = park::way_back(&shared, &mut halt, drained).await {
+        not_released += pass(&back, begun, false).await;
+        halt = back.take_halt().or(halt);
+        orphans_until = orphans_until.max(back.orphans_until());
+    }
     ticker.abort();
-    // Waited for: an extension that arrived after the release would keep a message invisible for hours.
-    drop(moved);
-    if let Err(error) = keeper.await {
-        shared.fail(crate::error::Error::failed(format!("the keeper of leases ended unexpectedly: {error}")));
-    }
-    let not_released = lease::release_all(&shared).await;
-
-    // Else a run whose message expired, or was deleted by somebody else, could never be finished.
-    if shared.is_dry.load(Ordering::Relaxed) && !shared.is_halting() {
-        shared.journaled(shared.journal.vanish().await);
-    }
     let tally = shared.journal.tally();
-    let halt = shared.take_halt();
-    let unfinished = tally.count(|key| summary::is_unfinished(key.state));
+    let unfinished = tally.parked + tally.count(|key| key.state.is_unfinished());
     let outcome = match halt {
         Some(Halt::Signal) => Outcome::Interrupted,
         Some(Halt::Drift(words)) => Outcome::Drifted(words),
@@ -125,7 +119,7 @@ pub async fn run(apply: Apply) -> Result<Summary> {
     };
     let end = SessionEnd {
         finished: matches!(outcome, Outcome::Finished),
-        has_orphans: shared.journal.now() < shared.orphans_until(),
+        has_orphans: shared.journal.now() < orphans_until,
         outcome: outcome.code().to_owned(),
         requests: totals.requests,
         elapsed_ms: totals.elapsed_ms,
@@ -137,6 +131,28 @@ pub async fn run(apply: Apply) -> Result<Summary> {
         ended?;
     }
     Ok(summary)
+}
+
+/// One way through a queue: settles what an earlier session left of it, moves what is there unless that is over, and gives
+/// back what stays. Says how many could not be given back.
+async fn pass(shared: &Arc<Shared>, begun: Begun, is_over: bool) -> u64 {
+    recover(shared, begun).await;
+    if !is_over {
+        let (moved, over) = oneshot::channel();
+        let keeper = tokio::spawn(lease::keep(Arc::clone(shared), over));
+        move_messages(shared).await;
+        // Waited for: an extension that arrived after the release would keep a message invisible for hours.
+        drop(moved);
+        if let Err(error) = keeper.await {
+            shared.fail(crate::error::Error::failed(format!("the keeper of leases ended unexpectedly: {error}")));
+        }
+    }
+    let not_released = lease::release_all(shared).await;
+    // Else a run whose message expired, or was deleted by somebody else, could never be finished.
+    if shared.is_dry.load(Ordering::Relaxed) && !shared.is_halting() {
+        shared.journaled(shared.journal.vanish().await);
+    }
+    not_released
 }
 
 /// Settles what an earlier session left: deletes what is safely elsewhere, and gives back the rest without waiting for its
@@ -176,7 +192,9 @@ async fn move_messages(shared: &Arc<Shared>) {
         let (parcels, inbox) = mpsc::channel::<Parcel>(LANE_DEPTH * 10);
         lanes.push(parcels);
         let (items, bytes, linger) = match outlet {
-            Outlet::Queue { batch_bytes, .. } => (10, *batch_bytes, Duration::from_millis(200)),
+            Outlet::Queue { batch_bytes, .. } | Outlet::Park { batch_bytes, .. } => {
+                (10, *batch_bytes, Duration::from_millis(200))
+            }
             // One object a request: there is nothing to gather, only to do at once.
             Outlet::Bucket(_) => (1, usize::MAX, Duration::ZERO),
             // One sync for many lines.
@@ -206,8 +224,9 @@ async fn move_messages(shared: &Arc<Shared>) {
 fn may_resend(kind: TargetKind, fifo: bool, doubt: Doubt, policy: InDoubt) -> bool {
     let harmless = doubt.this_run
         && match kind {
-            TargetKind::S3 | TargetKind::File => true,
             TargetKind::Sqs => fifo && doubt.is_inside_window(),
+            // A second copy of a parked message is known by its mark, and deleted.
+            TargetKind::S3 | TargetKind::File | TargetKind::Park => true,
             TargetKind::Drop => false,
         };
     // A drop sends nothing.

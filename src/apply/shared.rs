@@ -11,10 +11,10 @@ use tokio::sync::{Notify, watch};
 
 use super::deliver::Content;
 use super::events::Events;
-use super::files::FileArchive;
 use super::gate::Gate;
-use super::hands::Hands;
 use super::limits::{Bounds, Budget, RateLimit, Room};
+use super::outlets::{Crew, Outlet};
+use super::park::{Leg, Parking};
 use super::pinned::PinnedMessages;
 use super::retry::Retries;
 use super::stop::Stop;
@@ -26,7 +26,6 @@ use crate::payload::Payloads;
 use crate::plan::Plan;
 use crate::rule::{Rules, Setting};
 use crate::sqs::Queue;
-use crate::store::Bucket;
 use crate::target::{RuleId, TargetId, TargetKind};
 
 /// How to go about it: from the job, with its defaults filled in.
@@ -52,48 +51,6 @@ pub struct Options {
     pub max_pipeline_bytes: usize,
     /// Where bodies are that the Extended Client keeps in S3, for a job that follows its pointers.
     pub payloads: Option<Arc<Payloads>>,
-}
-
-/// The real thing behind a target.
-#[derive(Debug)]
-pub enum Outlet {
-    /// A queue.
-    Queue {
-        /// The queue.
-        queue: Arc<dyn Queue>,
-        /// The most bytes it takes in one batch.
-        batch_bytes: usize,
-    },
-    /// An S3 bucket.
-    Bucket(Arc<dyn Bucket>),
-    /// A file.
-    File(Arc<FileArchive>),
-    /// Nothing: deleted.
-    Drop,
-}
-
-/// Who makes the requests, by kind.
-#[derive(Debug)]
-pub(super) struct Crew {
-    pub(super) receives: Arc<Hands>,
-    pub(super) deletes: Arc<Hands>,
-    /// What is delivered, by [`crate::target::TargetId`].
-    pub(super) targets: Vec<Arc<Hands>>,
-}
-
-impl Crew {
-    fn new(concurrency: Option<usize>, outlets: &[Outlet]) -> Self {
-        let of = |outlet: &Outlet| match outlet {
-            // Lines are written one batch after the other.
-            Outlet::File(_) => Hands::fixed(1),
-            Outlet::Queue { .. } | Outlet::Bucket(_) | Outlet::Drop => Hands::new(concurrency),
-        };
-        Self {
-            receives: Hands::new(concurrency),
-            deletes: Hands::new(concurrency),
-            targets: outlets.iter().map(of).collect(),
-        }
-    }
 }
 
 /// Why a run halts before its end.
@@ -137,12 +94,14 @@ impl fmt::Debug for Effort {
 /// What the workers share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) rules: Rules,
-    pub(super) setting: Setting,
+    pub(super) rules: Arc<Rules>,
+    pub(super) setting: Arc<Setting>,
+    pub(super) leg: Leg,
+    /// The queue that messages are taken from.
     pub(super) source: Arc<dyn Queue>,
     pub(super) source_fifo: bool,
     pub(super) outlets: Vec<Outlet>,
-    pub(super) journal: Journal,
+    pub(super) journal: Arc<Journal>,
     pub(super) hands: Crew,
     pub(super) options: Options,
     pub(super) stop: Stop,
@@ -155,7 +114,7 @@ pub(super) struct Shared {
     pub(super) budget: Budget,
     pub(super) gate: Gate,
     pub(super) retries: Retries,
-    pub(super) effort: Effort,
+    pub(super) effort: Arc<Effort>,
     /// The messages that the plan is pinned to, where it is.
     pub(super) pinned: Option<PinnedMessages>,
     /// Empty receives in a row, over all receivers.
@@ -179,46 +138,44 @@ pub(super) struct Shared {
     halted: watch::Sender<bool>,
 }
 
-impl Shared {
-    #[expect(clippy::too_many_arguments, reason = "it is the one place where a run's parts come together")]
-    pub(super) fn new(
-        plan: &Plan,
-        rules: Rules,
-        source: Arc<dyn Queue>,
-        outlets: Vec<Outlet>,
-        journal: Journal,
-        options: Options,
-        stop: Stop,
-        events: Events,
-        effort: Effort,
-        begun: &Begun,
-    ) -> Self {
-        let tally = journal.tally();
-        let mut left: HashMap<RuleId, u64> = HashMap::new();
-        for (key, count) in &tally.counts {
-            // What is in doubt is counted when it is met again.
-            if matches!(key.state, State::Sent | State::Done) {
-                *left.entry(key.rule).or_default() += count;
-            }
-        }
-        let done = tally.count(|key| key.state == State::Done);
-        let bounds = plan.rules.iter().map(|rule| (rule.rule, Bounds::of(rule))).collect();
-        let shared = Self {
-            setting: plan.setting(),
+/// What differs between the ways of a run, and what they have in common.
+struct Parts {
+    rules: Arc<Rules>,
+    setting: Arc<Setting>,
+    leg: Leg,
+    source: Arc<dyn Queue>,
+    source_fifo: bool,
+    outlets: Vec<Outlet>,
+    journal: Arc<Journal>,
+    budget: Budget,
+    pinned: Option<PinnedMessages>,
+    options: Options,
+    stop: Stop,
+    events: Events,
+    effort: Arc<Effort>,
+}
+
+impl Parts {
+    fn assemble(self, begun: &Begun) -> Shared {
+        let Self { rules, setting, leg, source, source_fifo, outlets, journal, budget, .. } = self;
+        let Self { pinned, options, stop, events, effort, .. } = self;
+        let shared = Shared {
             rules,
-            source_fifo: plan.source.fifo,
+            setting,
+            leg,
             source,
+            source_fifo,
             hands: Crew::new(options.concurrency, &outlets),
             outlets,
+            journal,
             room: Room::new(options.max_in_pipeline, options.max_pipeline_bytes),
             rate: RateLimit::new(options.rate, options.ramp),
             outflow: RateLimit::new(options.rate, options.ramp),
-            budget: Budget::new(left, bounds, options.max_messages, options.allow_drift),
+            budget,
             gate: Gate::default(),
-            pinned: plan.pins.clone().map(|pins| PinnedMessages::new(pins, done)),
+            pinned,
             retries: Retries::new(Arc::clone(&effort.requests)),
             effort,
-            journal,
             options,
             stop,
             events,
@@ -237,6 +194,83 @@ impl Shared {
             shared.expect_orphans();
         }
         shared
+    }
+}
+
+impl Shared {
+    #[expect(clippy::too_many_arguments, reason = "it is the one place where a run's parts come together")]
+    pub(super) fn new(
+        plan: &Plan,
+        rules: Rules,
+        source: Arc<dyn Queue>,
+        outlets: Vec<Outlet>,
+        journal: Journal,
+        options: Options,
+        stop: Stop,
+        events: Events,
+        effort: Effort,
+        begun: &Begun,
+    ) -> Self {
+        let tally = journal.tally();
+        let mut left: HashMap<RuleId, u64> = HashMap::new();
+        for (key, count) in &tally.counts {
+            // What is in doubt is counted when it is met again; what is parked has not left.
+            if matches!(key.state, State::Sent | State::Done) && !key.rule.is_parking() {
+                *left.entry(key.rule).or_default() += count;
+            }
+        }
+        let bounds = plan.rules.iter().map(|rule| (rule.rule, Bounds::of(rule))).collect();
+        // What is parked has been met as well.
+        let done = tally.count(|key| key.state == State::Done) + tally.parked + tally.returned;
+        let budget = Budget::new(left, bounds, options.max_messages, options.allow_drift);
+        let leg = Leg::Out(Parking::of(plan));
+        let parts = Parts {
+            rules: Arc::new(rules),
+            setting: Arc::new(plan.setting()),
+            leg,
+            source,
+            source_fifo: plan.source.fifo,
+            outlets,
+            journal: Arc::new(journal),
+            budget,
+            pinned: plan.pins.clone().map(|pins| PinnedMessages::new(pins, done)),
+            options,
+            stop,
+            events,
+            effort: Arc::new(effort),
+        };
+        parts.assemble(begun)
+    }
+
+    /// What the way back of parked messages shares: the same run, the other way round. `None` where there is no parking queue.
+    pub(super) fn way_back(&self, begun: &Begun) -> Option<Self> {
+        let Leg::Out(Some(Parking { target, .. })) = self.leg else { return None };
+        let mut parking = None;
+        let outlets = self.outlets.iter().map(|outlet| match outlet {
+            Outlet::Park { queue, source_batch_bytes, .. } => {
+                parking = Some(Arc::clone(queue));
+                Outlet::Queue { queue: Arc::clone(&self.source), batch_bytes: *source_batch_bytes }
+            }
+            _ => Outlet::Drop,
+        });
+        let outlets = outlets.collect();
+        let parts = Parts {
+            rules: Arc::clone(&self.rules),
+            setting: Arc::clone(&self.setting),
+            leg: Leg::Back(target),
+            source: parking?,
+            source_fifo: false,
+            outlets,
+            journal: Arc::clone(&self.journal),
+            // What comes back has not left: the plan's bounds do not count it.
+            budget: Budget::new(HashMap::new(), HashMap::new(), None, true),
+            pinned: None,
+            options: self.options.clone(),
+            stop: self.stop.clone(),
+            events: self.events.clone(),
+            effort: Arc::clone(&self.effort),
+        };
+        Some(parts.assemble(begun))
     }
 
     /// Messages may have been received of which nobody has the handles.
@@ -264,6 +298,7 @@ impl Shared {
             Some(Outlet::Bucket(_)) => TargetKind::S3,
             Some(Outlet::File(_)) => TargetKind::File,
             Some(Outlet::Drop) => TargetKind::Drop,
+            Some(Outlet::Park { .. }) => TargetKind::Park,
         };
         let fifo = matches!(content, Some(Content::Message(outgoing)) if outgoing.message_deduplication_id.is_some());
         may_resend(kind, fifo, doubt, self.options.in_doubt)

@@ -90,6 +90,10 @@ pub struct Figures {
     pub failed: u64,
     /// On their way when the run stopped; the same command goes on with them.
     pub unfinished: u64,
+    /// In the parking queue when the run stopped; the same command brings them back.
+    pub parked: u64,
+    /// Of the kept, messages that were parked and are back under new IDs.
+    pub returned: u64,
     /// Of all these, messages of which the answer to some send never came.
     pub in_doubt: u64,
     /// Of the kept, messages that this run had sent itself.
@@ -160,6 +164,7 @@ impl Figures {
         };
         let in_state = |state| tally.count(|key| key.state == state);
         let name = |id: RuleId| {
+            let id = if id.is_parking() { RuleId::UNMATCHED } else { id };
             plan.rules
                 .iter()
                 .find(|rule| rule.rule == id)
@@ -187,7 +192,9 @@ impl Figures {
             blocked: in_state(State::Blocked),
             held: in_state(State::Held),
             failed: in_state(State::Failed),
-            unfinished: tally.count(|key| is_unfinished(key.state)),
+            unfinished: tally.count(|key| key.state.is_unfinished()),
+            parked: tally.parked,
+            returned: tally.returned,
             in_doubt: tally.doubted,
             bounced: tally.count(|key| key.reason == Some(Reason::Bounced)),
             pinned: plan.pins.as_ref().map(|pins| pinned(pins.len() as u64, tally)),
@@ -204,7 +211,7 @@ impl Figures {
     /// Whether every message is in exactly one of the sums.
     pub fn add_up(&self) -> bool {
         let parts = [self.moved, self.archived, self.dropped, self.kept, self.blocked, self.held, self.failed];
-        self.received == parts.iter().sum::<u64>() + self.unfinished
+        self.received == parts.iter().sum::<u64>() + self.unfinished + self.parked
     }
 }
 
@@ -214,11 +221,6 @@ fn pinned(planned: u64, tally: &Tally) -> PinnedFigures {
     // What came back has an ID that no plan knows.
     let met = tally.received() - others - with(Reason::Bounced);
     PinnedFigures { planned, gone: planned.saturating_sub(met), changed: with(Reason::ChangedSincePlan), others }
-}
-
-/// Whether a message in this state is still on its way.
-pub(super) fn is_unfinished(state: State) -> bool {
-    matches!(state, State::Sending | State::Resending | State::Sent | State::InDoubt | State::Returned)
 }
 
 impl Summary {

@@ -63,7 +63,7 @@ async fn plan_job(args: &ApplyArgs, text: &str, aws: &Arc<Aws>, journal: &Path, 
             "nothing was touched; save a plan with `redrive plan JOB --out FILE` and apply that, or use --auto-approve",
         ));
     }
-    let plan = planning::make(aws, &compiled, &file, text, None, &args.sample, stop).await?;
+    let plan = planning::make(aws, &compiled, &file, text, None, &args.sample, journal, stop).await?;
     if args.format == Format::Text {
         show::show_plan(&plan, PlanFormat::Text, None, &[])?;
     }
@@ -147,7 +147,7 @@ async fn carry_out(
     if let Earlier::None = earlier {
         plan::check_time(&plan, aws.server_time(source.url()).unwrap_or_else(jiff::Timestamp::now))?;
     }
-    let opened = wiring::open(aws, &job, &rules, &plan).await.map_err(give_up)?;
+    let opened = wiring::open(aws, &job, &rules, &plan, matches!(earlier, Earlier::None)).await.map_err(give_up)?;
     let (meter, url) = (Arc::clone(aws), source.url().to_owned());
     let journal = Journal::open(journal_path, system_clock(move || meter.server_time(&url)))?;
     // Only now is it sure that nobody else is at work on it, or was until a moment ago.

@@ -49,7 +49,7 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
     match cli.command {
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => Box::pin(explain::explain(args)).await,
-        Command::Plan(args) => Box::pin(plan::plan(args)).await,
+        Command::Plan(args) => Box::pin(plan::plan(args, &journal)).await,
         Command::Show(args) => show::show(&args),
         Command::Approve(args) => approve::approve(&args),
         Command::Apply(args) => Box::pin(apply::apply(args, &journal)).await,

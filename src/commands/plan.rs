@@ -1,6 +1,7 @@
 //! `redrive plan`: looks at a sample of the source, and shows and saves what a job would do.
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
@@ -11,9 +12,11 @@ use crate::aws::Aws;
 use crate::cli::{PlanArgs, SampleArgs};
 use crate::error::Result;
 use crate::exit::Exit;
+use crate::journal::Reader;
+use crate::message::MessageId;
 use crate::plan::{self, Outcome, Plan, Request, SampleOptions};
 
-pub(super) async fn plan(args: PlanArgs) -> Result<Exit> {
+pub(super) async fn plan(args: PlanArgs, journal: &Path) -> Result<Exit> {
     let file = args.job.display().to_string();
     let text = read_text(&args.job)?;
     let compiled = job::compile_or_show(&file, &text)?;
@@ -21,7 +24,7 @@ pub(super) async fn plan(args: PlanArgs) -> Result<Exit> {
     let reach = wiring::Reach::new(&args.reach).await?;
     let stop = Stop::default();
     apply::listen_for_signals(&stop)?;
-    let plan = make(&reach.aws, &compiled, &file, &text, args.author.as_deref(), &args.sample, &stop).await?;
+    let plan = make(&reach.aws, &compiled, &file, &text, args.author.as_deref(), &args.sample, journal, &stop).await?;
     if let Some(out) = &args.out {
         plan::write(&plan, out)?;
     }
@@ -33,7 +36,8 @@ pub(super) async fn plan(args: PlanArgs) -> Result<Exit> {
     Ok(if args.detailed_exitcode && would_move(&plan) { Exit::WouldMove } else { Exit::Done })
 }
 
-/// Plans a job. What is received is given back, on a stop too.
+/// Plans a job. What is received is given back, on a stop too. The journal, where there is one, is only read.
+#[expect(clippy::too_many_arguments, reason = "it is what two commands know, each from its own arguments")]
 pub(super) async fn make(
     aws: &Arc<Aws>,
     compiled: &Compiled,
@@ -41,8 +45,10 @@ pub(super) async fn make(
     text: &str,
     author: Option<&str>,
     sample: &SampleArgs,
+    journal: &Path,
     stop: &Stop,
 ) -> Result<Plan> {
+    let journal = Reader::open(journal)?.map(Mutex::new);
     let Compiled { job, rules } = compiled;
     let source = wiring::source(aws, job).await?;
     let destinations = wiring::places(aws, job).await?;
@@ -57,6 +63,11 @@ pub(super) async fn make(
     });
     let url = source.url().to_owned();
     let clock = || aws.server_time(&url).unwrap_or_else(jiff::Timestamp::now);
+    // A message of which the journal cannot tell is taken as SQS gives it.
+    let came_from = |id: &MessageId| {
+        let journal = journal.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        journal.came_from(id).ok().flatten()
+    };
     let made = plan::make(Request {
         job,
         rules,
@@ -67,6 +78,7 @@ pub(super) async fn make(
         destinations,
         opener: &opener,
         clock: &clock,
+        came_from: &came_from,
         sample: SampleOptions {
             messages: usize::try_from(sample.sample).unwrap_or(usize::MAX),
             exact: sample.exact,

@@ -10,12 +10,12 @@ use crate::apply::{FileArchive, Outlet};
 use crate::aws::{Access, Aws};
 use crate::cli::ReachArgs;
 use crate::error::{Error, Result};
-use crate::job::{DROP, Destination, Job, ORIGIN, S3Destination, Source, SqsDestination};
+use crate::job::{DROP, Destination, Job, ORIGIN, PARKING, Parking, S3Destination, Source, SqsDestination};
 use crate::journal::Begun;
 use crate::payload::Payloads;
 use crate::plan::{self, Opener, Place, Plan};
 use crate::rule::Rules;
-use crate::sqs::Queue;
+use crate::sqs::{Queue, QueueAttributes};
 use crate::store::{Bucket, Buckets};
 use crate::target::{Target, TargetId, TargetKind};
 
@@ -73,7 +73,7 @@ macro_rules! reached {
     )*};
 }
 
-reached!(Source, SqsDestination, S3Destination);
+reached!(Source, SqsDestination, S3Destination, Parking);
 
 /// The source queue of a job.
 pub(super) async fn source(aws: &Aws, job: &Job) -> Result<Arc<dyn Queue>> {
@@ -81,7 +81,7 @@ pub(super) async fn source(aws: &Aws, job: &Job) -> Result<Arc<dyn Queue>> {
     opened.map_err(|error| error.and_hint("nothing was received or sent"))
 }
 
-/// The destinations of a job, opened; `plan` looks at them.
+/// The destinations of a job and its parking queue, opened; `plan` looks at them.
 pub(super) async fn places(aws: &Aws, job: &Job) -> Result<Vec<(String, Place)>> {
     let mut places = Vec::with_capacity(job.destination.len());
     for (name, destination) in &job.destination {
@@ -91,6 +91,10 @@ pub(super) async fn places(aws: &Aws, job: &Job) -> Result<Vec<(String, Place)>>
             Destination::File(file) => Ok(Place::File(file.path.clone())),
         };
         places.push((name.clone(), place.map_err(|error| about(name, error))?));
+    }
+    if let Some(park) = &job.unmatched.park {
+        let queue = aws.queue(&park.queue, &park.access()).await.map_err(|error| about(PARKING, error))?;
+        places.push((PARKING.to_owned(), Place::Queue(queue)));
     }
     Ok(places)
 }
@@ -151,7 +155,7 @@ pub(super) enum Opened {
 
 /// Opens what is behind a plan's targets, and compares each queue with what the plan knows of it. To be called before a run
 /// begins: a run that is in the journal is one that may be gone on with.
-pub(super) async fn open(aws: &Aws, job: &Job, rules: &Rules, plan: &Plan) -> Result<Vec<Opened>> {
+pub(super) async fn open(aws: &Aws, job: &Job, rules: &Rules, plan: &Plan, is_new: bool) -> Result<Vec<Opened>> {
     let mut opened = Vec::with_capacity(plan.targets.len());
     for target in &plan.targets {
         let destination = job.destination.get(&target.destination);
@@ -167,6 +171,7 @@ pub(super) async fn open(aws: &Aws, job: &Job, rules: &Rules, plan: &Plan) -> Re
                 let arn = target.queue.as_ref().map(|queue| queue.arn.as_str()).unwrap_or_default();
                 queue_outlet(aws.queue_by_arn(arn, &job.source.access()).await, target).await?
             }
+            (TargetKind::Park, None) => parking_outlet(aws, job, plan, target, is_new).await?,
             (TargetKind::S3, Some(Destination::S3(s3))) if is_shown(&format!("s3://{}", s3.bucket)) => {
                 let bucket = aws.bucket(&s3.bucket, &s3.access()).await;
                 let bucket: Arc<dyn Bucket> = bucket.map_err(|error| about(&target.destination, error))?;
@@ -178,17 +183,16 @@ pub(super) async fn open(aws: &Aws, job: &Job, rules: &Rules, plan: &Plan) -> Re
                 opened.push(Opened::File(path));
                 continue;
             }
-            _ => {
-                return Err(Error::plan_refused(format!(
-                    "the plan's target {:?} is not what its job says",
-                    target.destination
-                ))
-                .hint("the plan was not made by this program from this job; make a new one"));
-            }
+            _ => return Err(not_of_the_job(target)),
         };
         opened.push(Opened::Ready(outlet));
     }
     Ok(opened)
+}
+
+fn not_of_the_job(target: &Target) -> Error {
+    Error::plan_refused(format!("the plan's target {:?} is not what its job says", target.destination))
+        .hint("the plan was not made by this program from this job; make a new one")
 }
 
 /// The real things behind a plan's targets, once the run has begun.
@@ -211,6 +215,23 @@ async fn queue_outlet(queue: Result<Arc<dyn Queue>>, target: &Target) -> Result<
     if let Some(planned) = &target.queue {
         plan::check_fingerprint(planned, &now)?;
     }
-    let batch_bytes = usize::try_from(now.maximum_message_size.min(BATCH_BYTES)).unwrap_or(usize::MAX);
-    Ok(Outlet::Queue { queue, batch_bytes })
+    Ok(Outlet::Queue { queue, batch_bytes: batch_bytes(&now) })
+}
+
+/// The parking queue. What is in it when a run begins is nobody's to touch, so it must be empty; later it holds the run's own.
+async fn parking_outlet(aws: &Aws, job: &Job, plan: &Plan, target: &Target, is_new: bool) -> Result<Outlet> {
+    let park = job.unmatched.park.as_ref().ok_or_else(|| not_of_the_job(target))?;
+    let queue = aws.queue(&park.queue, &park.access()).await.map_err(|error| about(PARKING, error))?;
+    let now = queue.attributes().await.map_err(|error| about(PARKING, error.into()))?;
+    if let Some(planned) = &target.queue {
+        plan::check_fingerprint(planned, &now)?;
+    }
+    if let Some(refusal) = plan::parking_in_use(&now).filter(|_| is_new) {
+        return Err(Error::guarded(refusal.text).hint("nothing was received or sent"));
+    }
+    Ok(Outlet::Park { queue, batch_bytes: batch_bytes(&now), source_batch_bytes: batch_bytes(&plan.source) })
+}
+
+fn batch_bytes(queue: &QueueAttributes) -> usize {
+    usize::try_from(queue.maximum_message_size.min(BATCH_BYTES)).unwrap_or(usize::MAX)
 }

@@ -22,6 +22,7 @@ mod syntax;
 mod template;
 #[expect(clippy::doc_markdown, reason = "its comments are read in the schema and on the reference page")]
 mod types;
+mod unmatched;
 mod validate;
 mod values;
 
@@ -36,7 +37,8 @@ pub use reference::reference_markdown;
 pub use schema::{schema, schema_json};
 pub use template::{Placeholder, Template};
 pub use types::{
-    Condition, DROP, Destination, FileDestination, InDoubt, Job, KEEP, Limits, MessageFact, ORIGIN, Origin,
-    PlanOptions, ReportOptions, Retry, Rule, S3Destination, Source, SqsDestination, Transform, Unmatched,
+    Condition, DROP, Destination, FileDestination, InDoubt, Job, KEEP, Limits, MessageFact, ORIGIN, Origin, PARKING,
+    PlanOptions, ReportOptions, Retry, Rule, S3Destination, Source, SqsDestination, Transform,
 };
+pub use unmatched::{Parking, Unmatched};
 pub use values::{Age, Bound, RAMP_FROM, Rate};

@@ -198,6 +198,20 @@ to = "origin"
 "#,
     ),
     ("`[unmatched]`", "Unmatched", ""),
+    (
+        "The parking queue",
+        "Parking",
+        r#"What stays is held in flight until apply ends, and only about 120,000 messages of a queue can be in flight. Where the plan
+expects more than fit, it refuses, unless the job names a parking queue. Parking gives messages new IDs; see
+[select from a big queue](../howto/select-from-a-big-queue.md) for what it costs.
+
+```toml
+[unmatched]
+to = "keep"
+park = { queue = "orders-dlq-parking" }
+```
+"#,
+    ),
     ("`[limits]`", "Limits", ""),
     ("`[plan]`", "PlanOptions", ""),
     ("`[report]`", "ReportOptions", ""),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::schema::Scalar;
+use super::unmatched::Unmatched;
 use super::values::{Age, Bound, Rate};
 
 /// A redrive job: which messages of a queue go where, what changes on the way, and how often one may go round.
@@ -290,26 +291,14 @@ pub struct Transform {
     pub data_type: Option<String>,
 }
 
-/// What happens to messages that no rule takes.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Unmatched {
-    /// A destination's name, `origin`, `keep` or `drop`.
-    pub to: String,
-}
-
-impl Default for Unmatched {
-    fn default() -> Self {
-        Self { to: KEEP.to_owned() }
-    }
-}
-
 /// The built-in destination that is each message's own source queue.
 pub const ORIGIN: &str = "origin";
 /// The built-in destination that leaves a message in the source queue.
 pub const KEEP: &str = "keep";
 /// The built-in destination that deletes a message.
 pub const DROP: &str = "drop";
+/// What plans call the parking queue; no destination can have this name.
+pub const PARKING: &str = "unmatched.park";
 
 /// Bounds on what one run does.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]

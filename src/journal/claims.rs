@@ -4,13 +4,15 @@
 use std::collections::HashMap;
 
 use super::table::Row;
+use crate::error::Result;
 use crate::message::MessageId;
 
 /// What is known of a claimed message.
 #[derive(Debug, Default)]
 struct Claimed {
-    /// Its row in this run, where that was looked up or written; inside, `None` where it has none yet.
-    row: Option<Option<Row>>,
+    /// Its row in this run, where it has one and that is known.
+    row: Option<Row>,
+    is_row_known: bool,
     /// Whether the delivery that the claim began with is the only one with a lease.
     is_only_delivery: bool,
 }
@@ -37,15 +39,22 @@ impl Claims {
         self.0.remove(id);
     }
 
-    /// Its row, where it is known here; inside, `None` where there is none.
-    pub(super) fn row(&self, id: &MessageId) -> Option<Option<Row>> {
-        self.0.get(id)?.row
+    /// Its row in this run, which is looked up where it is not known here.
+    pub(super) fn row(
+        &self,
+        id: &MessageId,
+        look_up: impl FnOnce(&MessageId) -> Result<Option<Row>>,
+    ) -> Result<Option<Row>> {
+        match self.0.get(id) {
+            Some(claimed) if claimed.is_row_known => Ok(claimed.row),
+            _ => look_up(id),
+        }
     }
 
     /// Notes its row as it is in the database.
     pub(super) fn note_row(&mut self, id: &MessageId, row: Option<Row>) {
         if let Some(claimed) = self.0.get_mut(id) {
-            claimed.row = Some(row);
+            (claimed.row, claimed.is_row_known) = (row, true);
         }
     }
 

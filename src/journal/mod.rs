@@ -11,12 +11,14 @@
 //! Locking: a journal has one writing process, held off others by a lock file beside it. Readers (`runs`, `status`,
 //! `report`) need no lock. The journal must be on a local disk.
 
+mod admit;
 mod claims;
 mod clock;
 mod crash_point;
 mod key;
 mod lock;
 mod mark;
+mod parked;
 mod prune;
 mod query;
 mod resolve;
@@ -141,6 +143,17 @@ impl Journal {
         self.ask(|reply| Command::Admit { deliveries, reply }).await
     }
 
+    /// The same for what is received from the parking queue, each with the ID of the message that its mark says it is.
+    pub async fn admit_parked(&self, deliveries: Vec<(Delivery, Option<MessageId>)>) -> Result<Vec<Admitted>> {
+        self.ask(|reply| Command::AdmitParked { deliveries, reply }).await
+    }
+
+    /// Turns to the parking queue, by ARN: from here on it is what the run takes messages from, to bring them back.
+    /// `drained`: the source has been gone through, so that a later session need not.
+    pub async fn turn(&self, parking_arn: String, drained: bool) -> Result<Begun> {
+        self.ask(|reply| Command::Turn { parking_arn, drained, reply }).await
+    }
+
     /// Puts decisions on disk. Answers by position.
     pub async fn judge(&self, judgements: Vec<Judgement>) -> Result<Vec<Judged>> {
         self.ask(|reply| Command::Judge { judgements, reply }).await
@@ -198,7 +211,7 @@ impl Journal {
 
     /// The figures of the run, as they are on disk.
     pub fn tally(&self) -> Tally {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).folded()
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T>>) -> Command) -> Result<T> {

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::key::unpack;
+use super::key::{pack, unpack};
 use super::schema::{broken, open_to_read};
 use super::state::State;
 use super::table::state_column;
@@ -105,6 +105,18 @@ impl Reader {
             let id = c.query_row("SELECT id FROM run WHERE name = ?1", [run], |row| row.get(0))?;
             tally(c, id)
         })
+        .map(|tally| tally.folded())
+    }
+
+    /// The `DeadLetterQueueSourceArn` that a message had before a run parked it and brought it back under this ID.
+    pub fn came_from(&self, id: &MessageId) -> Result<Option<String>> {
+        self.sql(|c| {
+            c.prepare_cached(
+                "SELECT queue.arn FROM message JOIN queue ON queue.id = message.origin WHERE sent_as = ?1 AND rule = ?2",
+            )?
+            .query_row(params![pack(id), RuleId::RETURNED.0], |row| row.get(0))
+            .optional()
+        })
     }
 
     /// Messages of a run that are blocked, held or failed, and those once in doubt, at most so many.
@@ -167,7 +179,7 @@ pub(super) fn tally(connection: &Connection, run: i64) -> rusqlite::Result<Tally
         };
         Ok((key, row.get(5)?))
     })?;
-    Ok(Tally { counts: counts.collect::<rusqlite::Result<_>>()?, doubted, deleted_for_other_runs })
+    Ok(Tally { counts: counts.collect::<rusqlite::Result<_>>()?, doubted, deleted_for_other_runs, ..Tally::default() })
 }
 
 fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {

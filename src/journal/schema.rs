@@ -121,6 +121,9 @@ ALTER TABLE run ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0;
 UPDATE run SET doubted = (SELECT count(*) FROM message WHERE run = run.id AND doubts > 0);
 -- What is neither done nor settled: few at any time, and found at once among millions.
 CREATE INDEX message_open ON message (run) WHERE state IN (1, 2, 4, 5, 6, 10);
+", "
+-- Where a run parks messages: it has gone through its source, and what is left is to bring them back.
+ALTER TABLE run ADD COLUMN drained INTEGER NOT NULL DEFAULT 0;
 "];
 
 /// Opens the journal for writing, creating it and its directory where there is none.

@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use rusqlite::params;
 
+use super::claims::Claims;
 use super::state::{Event, State};
 use super::types::Delivered;
 use super::writer::Writer;
 use super::{Begun, Lease, RunSpec, Sent, SessionEnd};
 use crate::error::Result;
-use crate::target::Reason;
+use crate::target::{Reason, RuleId};
 
 impl Writer {
     pub(super) fn begin(&mut self, spec: &RunSpec) -> Result<Begun> {
@@ -24,21 +25,33 @@ impl Writer {
         let interrupted = self.table.sql(|c| {
             c.query_row("SELECT max(in_session) FROM run WHERE source = ?1", [self.table.source], |row| row.get(0))
         })?;
+        self.interrupted = interrupted;
         self.take_up(&spec.name)?;
-        let (requests, elapsed_ms): (u64, u64) = self.table.sql(|c| {
+        let (requests, elapsed_ms, drained): (u64, u64, bool) = self.table.sql(|c| {
             c.execute("UPDATE run SET in_session = (id = ?2) WHERE source = ?1", [self.table.source, self.table.run])?;
             c.execute(
                 "UPDATE run SET ended = NULL, outcome = NULL, approvals = ?2 WHERE id = ?1",
                 params![self.table.run, spec.approvals],
             )?;
-            c.query_row("SELECT requests, elapsed_ms FROM run WHERE id = ?1", [self.table.run], |row| {
-                Ok((row.get(0)?, row.get(1)?))
+            c.query_row("SELECT requests, elapsed_ms, drained FROM run WHERE id = ?1", [self.table.run], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })
         })?;
         let in_doubt = self.recover()?;
         let doubtful = self.table.doubtful()?;
         let (to_delete, to_release) = self.left_behind(spec.source_arn.strip_suffix(".fifo").is_some())?;
-        Ok(Begun { resumed: !fresh, interrupted, in_doubt, doubtful, to_delete, to_release, requests, elapsed_ms })
+        Ok(Begun {
+            resumed: !fresh,
+            interrupted,
+            in_doubt,
+            doubtful,
+            to_delete,
+            to_release,
+            // Where nothing is parked any more, what else is unfinished is in the source.
+            drained: drained && self.tally.folded().away() > 0,
+            requests,
+            elapsed_ms,
+        })
     }
 
     /// Takes up a run that is in the journal, with its figures.
@@ -47,6 +60,28 @@ impl Writer {
             c.query_row("SELECT id, source FROM run WHERE name = ?1", [name], |row| Ok((row.get(0)?, row.get(1)?)))
         })?;
         self.load_figures()
+    }
+
+    /// Turns to the parking queue, and settles what an earlier session left of the way back.
+    pub(super) fn turn(&mut self, parking_arn: &str, drained: bool) -> Result<Begun> {
+        let parking = self.table.queue(parking_arn)?;
+        self.table.home = Some(std::mem::replace(&mut self.table.source, parking));
+        // They were about messages of the source, whose IDs the parked ones go by.
+        self.claimed = Claims::default();
+        self.table.sql(|c| c.execute("UPDATE run SET drained = ?2 WHERE id = ?1", params![self.table.run, drained]))?;
+        let in_doubt = self.recover()?;
+        let (to_delete, to_release) = self.left_behind(false)?;
+        Ok(Begun {
+            resumed: false,
+            interrupted: self.interrupted,
+            in_doubt,
+            doubtful: Vec::new(),
+            to_delete,
+            to_release,
+            drained: false,
+            requests: 0,
+            elapsed_ms: 0,
+        })
     }
 
     /// What was on its way when the process ended has lost its answer.
@@ -68,8 +103,9 @@ impl Writer {
             if let Some(run) = self.table.sent_by(&lease.id)? {
                 // Once, however many handles there are: the others come when the first is done.
                 if self.claimed.insert(lease.id.clone()) {
+                    let (receive_count, origin, came_from) = (None, None, None);
                     let delivered =
-                        Delivered { id: lease.id, receipt: lease.receipt, receive_count: None, origin: None };
+                        Delivered { id: lease.id, receipt: lease.receipt, receive_count, origin, came_from };
                     to_delete.push(Sent { delivered, run, confirmed: None });
                 }
                 continue;
@@ -88,8 +124,17 @@ impl Writer {
     pub(super) fn vanish(&mut self) -> Result<()> {
         for id in self.table.unfinished_and_not_leased()? {
             self.change(&id, Event::Vanish, None, |row| {
-                row.reason = (row.state == State::Failed).then_some(Reason::Gone);
+                let gone = if row.rule == RuleId::RETURNED { Reason::ParkedGone } else { Reason::Gone };
+                row.reason = (row.state == State::Failed).then_some(gone);
             })?;
+        }
+        if self.table.home.is_some() {
+            for id in self.table.parked_and_not_met()? {
+                self.change(&id, Event::Vanish, None, |row| {
+                    row.rule = RuleId::RETURNED;
+                    row.reason = Some(Reason::ParkedGone);
+                })?;
+            }
         }
         Ok(())
     }

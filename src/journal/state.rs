@@ -49,6 +49,11 @@ impl State {
         Self::ALL.into_iter().find(|state| *state as u8 == number)
     }
 
+    /// Whether a message in this state is still on its way.
+    pub fn is_unfinished(self) -> bool {
+        matches!(self, Self::Sending | Self::Resending | Self::Sent | Self::InDoubt | Self::Returned)
+    }
+
     /// The stable code in the JSON formats.
     pub fn code(self) -> &'static str {
         match self {
@@ -89,7 +94,7 @@ pub enum Event {
     Drop,
     /// The source confirmed its deletion.
     Delete,
-    /// The source is dry, and it was not met again.
+    /// The queue it should be in is dry, and it was not met there, or not again.
     Vanish,
     /// Somebody looked, and decides that it is sent again.
     Resend,
@@ -157,7 +162,8 @@ pub fn next(state: Option<State>, event: Event) -> Result<State, Illegal> {
         E::Withdraw if state == Some(S::Resending) => S::InDoubt,
         // On a standard queue a message can reappear after a good delete; deleting it again changes nothing.
         E::Delete if matches!(state, Some(S::Sent | S::Done)) => S::Done,
-        E::Vanish if matches!(state, Some(S::InDoubt | S::Returned)) => S::Failed,
+        // Of nothing known: it was parked, and is not in the parking queue.
+        E::Vanish if matches!(state, None | Some(S::InDoubt | S::Returned)) => S::Failed,
         // That it is gone is all that was wanted.
         E::Vanish if state == Some(S::Sent) => S::Done,
         // What a person decides about a doubt.
@@ -176,10 +182,10 @@ mod tests {
     fn table(state: Option<State>) -> &'static [(Event, State)] {
         use {Event as E, State as S};
         match state {
-            None | Some(S::Kept | S::Blocked | S::Failed) => {
+            Some(S::Kept | S::Blocked | S::Failed) => {
                 &[(E::Intend, S::Sending), (E::Keep, S::Kept), (E::Block, S::Blocked), (E::Drop, S::Sent)]
             }
-            Some(S::Returned) => &[
+            None | Some(S::Returned) => &[
                 (E::Intend, S::Sending),
                 (E::Keep, S::Kept),
                 (E::Block, S::Blocked),

@@ -50,7 +50,10 @@ pub(super) struct Table {
     pub(super) path: PathBuf,
     pub(super) connection: Connection,
     pub(super) run: i64,
+    /// The queue that messages are taken from: the run's source, or its parking queue once it turned to that.
     pub(super) source: i64,
+    /// The run's source, where it has turned to its parking queue.
+    pub(super) home: Option<i64>,
 }
 
 impl Table {
@@ -324,21 +327,11 @@ impl Table {
         Ok(())
     }
 
-    /// Whether a send of this run returned this ID.
-    pub(super) fn was_sent_by_this_run(&self, id: &MessageId) -> Result<bool> {
-        let found = self.sql(|c| {
-            c.prepare_cached("SELECT 1 FROM message WHERE sent_as = ?1 AND run = ?2")?
-                .query_row(params![pack(id), self.run], |_| Ok(()))
-                .optional()
-        })?;
-        Ok(found.is_some())
-    }
-
     /// Messages of this run in one of these states, of those that are neither done nor settled.
     pub(super) fn in_states(&self, states: [State; 2]) -> Result<Vec<MessageId>> {
         self.sql(|c| {
-            let mut rows = c.prepare(&format!("SELECT id FROM {OPEN} AND state IN (?2, ?3)"))?;
-            rows.query_map(params![self.run, states[0] as u8, states[1] as u8], |row| {
+            let mut rows = c.prepare(&format!("SELECT id FROM {OPEN} AND state IN (?2, ?3) AND source = ?4"))?;
+            rows.query_map(params![self.run, states[0] as u8, states[1] as u8, self.source], |row| {
                 Ok(unpack(&row.get::<_, Vec<u8>>(0)?))
             })?
             .collect()
@@ -349,11 +342,11 @@ impl Table {
     pub(super) fn unfinished_and_not_leased(&self) -> Result<Vec<MessageId>> {
         self.sql(|c| {
             let mut rows = c.prepare(&format!(
-                "SELECT id FROM {OPEN} AND state IN (?2, ?3, ?4)
+                "SELECT id FROM {OPEN} AND state IN (?2, ?3, ?4) AND source = ?5
                  AND NOT EXISTS (SELECT 1 FROM lease WHERE source = message.source AND id = message.id)",
             ))?;
             let states = (State::InDoubt as u8, State::Returned as u8, State::Sent as u8);
-            rows.query_map(params![self.run, states.0, states.1, states.2], |row| {
+            rows.query_map(params![self.run, states.0, states.1, states.2, self.source], |row| {
                 Ok(unpack(&row.get::<_, Vec<u8>>(0)?))
             })?
             .collect()

@@ -29,12 +29,49 @@ pub struct Tally {
     pub doubted: u64,
     /// Messages that another run had sent and this one deleted.
     pub deleted_for_other_runs: u64,
+    /// Messages that are in the parking queue, and whose way back has not begun.
+    pub parked: u64,
+    /// Of those kept, messages that were parked and are back in the source, under new IDs.
+    pub returned: u64,
 }
 
 impl Tally {
     /// Messages that the run met.
     pub fn received(&self) -> u64 {
-        self.counts.values().sum()
+        self.counts.values().sum::<u64>() + self.parked
+    }
+
+    /// Messages that are parked, or not yet all the way back.
+    pub fn away(&self) -> u64 {
+        self.parked + self.count(|key| key.rule == RuleId::RETURNED && key.state.is_unfinished())
+    }
+
+    /// The figures with each parked message counted once: the journal has a row for its way out, one for its way back, and one
+    /// where the run met it after that.
+    pub(super) fn folded(&self) -> Self {
+        let mut folded = Self { counts: BTreeMap::new(), ..self.clone() };
+        for (key, count) in &self.counts {
+            match (key.rule, key.state) {
+                (RuleId::PARKED, State::Done) => folded.parked += count,
+                (RuleId::RETURNED, State::Done) => folded.returned += count,
+                // It is one of those that are back.
+                (RuleId::RETURNED, State::Kept) => {}
+                _ => drop(folded.counts.insert(*key, *count)),
+            }
+        }
+        let on_the_way_back = folded.count(|key| key.rule == RuleId::RETURNED);
+        folded.parked = folded.parked.saturating_sub(folded.returned + on_the_way_back);
+        if folded.returned > 0 {
+            let kept = TallyKey {
+                state: State::Kept,
+                rule: RuleId::UNMATCHED,
+                target: None,
+                exhausted: false,
+                reason: Some(Reason::Unmatched),
+            };
+            *folded.counts.entry(kept).or_default() += folded.returned;
+        }
+        folded
     }
 
     /// Messages in counts that the test takes.

@@ -2,6 +2,7 @@
 
 mod doubts;
 mod fire;
+mod parking;
 mod resolve;
 
 use std::sync::Arc;
@@ -307,6 +308,7 @@ async fn a_mistake_in_the_order_of_events_is_an_error_and_changes_nothing() {
         receipt: ReceiptHandle::new("forged"),
         receive_count: None,
         origin: None,
+        came_from: None,
     };
     let forged = Claim { delivered, doubted: None };
     let judgement = Judgement { claim: forged, rule: RULE, exhausted: false, decision: Decided::Send(TARGET) };

@@ -34,6 +34,10 @@ pub enum Admitted {
     Sent(Sent),
     /// This run sent it, and it came back.
     Bounced(Claim),
+    /// This run parked it and has brought it back: it is what it made of a message that it has counted already.
+    Returned(Claim),
+    /// In a parking queue: it is none that this run parked, and nobody's to touch.
+    Foreign,
     /// Another delivery of it is being handled right now. The newer handle is noted; there is nothing to do.
     Duplicate,
     /// A send of it may have arrived, and somebody decided that this run leaves it where it is.
@@ -57,12 +61,19 @@ pub(super) struct Delivered {
     pub(super) receive_count: Option<u32>,
     /// The number of the queue it came from, in the journal.
     pub(super) origin: Option<i64>,
+    /// That queue's ARN, where only the journal knows it.
+    pub(super) came_from: Option<String>,
 }
 
 impl Claim {
     /// The message.
     pub fn id(&self) -> &MessageId {
         &self.delivered.id
+    }
+
+    /// The `DeadLetterQueueSourceArn` that the message had before a run parked it and brought it back; SQS knows it no more.
+    pub fn came_from(&self) -> Option<&str> {
+        self.delivered.came_from.as_deref()
     }
 }
 
@@ -272,6 +283,8 @@ pub struct Begun {
     pub to_delete: Vec<Sent>,
     /// Messages in flight that are to be given back at once.
     pub to_release: Vec<Lease>,
+    /// Whether an earlier session has gone through the source, so that what is left is to bring back what is parked.
+    pub drained: bool,
     /// SQS requests of earlier sessions.
     pub requests: u64,
     /// Milliseconds of earlier sessions.

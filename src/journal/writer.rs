@@ -35,6 +35,8 @@ pub(super) enum Command {
     End { end: SessionEnd, reply: Reply<()> },
     Effort { requests: u64, elapsed_ms: u64, reply: Reply<()> },
     Admit { deliveries: Vec<Delivery>, reply: Reply<Vec<Admitted>> },
+    AdmitParked { deliveries: Vec<(Delivery, Option<MessageId>)>, reply: Reply<Vec<Admitted>> },
+    Turn { parking_arn: String, drained: bool, reply: Reply<Begun> },
     Judge { judgements: Vec<Judgement>, reply: Reply<Vec<Judged>> },
     Settle { settlements: Vec<Settlement>, reply: Reply<Vec<Settled>> },
     Deleted { deletes: Vec<(Sent, DeleteEnd)>, reply: Reply<Vec<Sent>> },
@@ -50,6 +52,8 @@ pub(super) struct Writer {
     pub(super) table: Table,
     clock: Clock,
     pub(super) claimed: Claims,
+    /// Whether the run's last process was ended in its midst.
+    pub(super) interrupted: bool,
     /// The figures with the open transaction's changes, and what everybody else sees: those that are on disk.
     pub(super) tally: Tally,
     published: Arc<Mutex<Tally>>,
@@ -60,9 +64,10 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(path: PathBuf, connection: Connection, clock: Clock, published: Arc<Mutex<Tally>>) -> Self {
         Self {
-            table: Table { path, connection, run: 0, source: 0 },
+            table: Table { path, connection, run: 0, source: 0, home: None },
             clock,
             claimed: Claims::default(),
+            interrupted: false,
             tally: Tally::default(),
             published,
             failure: None,
@@ -166,6 +171,13 @@ impl Writer {
             Command::Admit { deliveries, reply } => {
                 answer!(reply, deliveries.into_iter().map(|delivery| self.admit(delivery)).collect())
             }
+            Command::AdmitParked { deliveries, reply } => {
+                answer!(
+                    reply,
+                    deliveries.into_iter().map(|(delivery, mark)| self.admit_parked(delivery, mark)).collect()
+                )
+            }
+            Command::Turn { parking_arn, drained, reply } => answer!(reply, self.turn(&parking_arn, drained)),
             Command::Judge { judgements, reply } => {
                 answer!(reply, judgements.into_iter().map(|judgement| self.judge(judgement)).collect())
             }
@@ -199,38 +211,6 @@ impl Writer {
 
     pub(super) fn now(&self) -> i64 {
         (self.clock)().as_millisecond()
-    }
-
-    fn admit(&mut self, delivery: Delivery) -> Result<Admitted> {
-        // The newest handle is the one that is sure, for a message that is already being handled too.
-        let is_only = self.table.lease(&delivery)?;
-        let Delivery { id, receipt, receive_count, origin, .. } = delivery;
-        if self.claimed.contains(&id) {
-            self.claimed.note_only_delivery(&id, false);
-            return Ok(Admitted::Duplicate);
-        }
-        self.claimed.insert(id.clone());
-        self.claimed.note_only_delivery(&id, is_only);
-        let origin = origin.map(|arn| self.table.queue(&arn)).transpose()?;
-        let delivered = Delivered { id, receipt, receive_count, origin };
-        let id = &delivered.id;
-        let is_known = self.table.is_known(id)?;
-        if !is_known {
-            self.claimed.note_row(id, None);
-        }
-        if is_known && let Some(run) = self.table.sent_by(id)? {
-            return Ok(Admitted::Sent(Sent { delivered, run, confirmed: None }));
-        }
-        if is_known && let Some((since, this_run)) = self.table.doubted_since(id)? {
-            if self.table.row(id)?.is_some_and(|row| row.reason == Some(Reason::Released)) {
-                self.claimed.remove(id);
-                return Ok(Admitted::Released);
-            }
-            return Ok(Admitted::Doubtful(Doubtful { delivered, since, this_run }));
-        }
-        let bounced = self.table.was_sent_by_this_run(id)?;
-        let claim = Claim { delivered, doubted: None };
-        Ok(if bounced { Admitted::Bounced(claim) } else { Admitted::New(claim) })
     }
 
     fn judge(&mut self, judgement: Judgement) -> Result<Judged> {
@@ -354,10 +334,7 @@ impl Writer {
         edit: impl FnOnce(&mut Row),
     ) -> Result<State> {
         let now = self.now();
-        let before = match self.claimed.row(id) {
-            Some(row) => row,
-            None => self.table.row(id)?,
-        };
+        let before = self.claimed.row(id, |id| self.table.row(id))?;
         let mut state = before.as_ref().map(|row| row.state);
         if doubted.is_some() && !matches!(state, Some(State::InDoubt | State::Held)) {
             state = Some(State::InDoubt);

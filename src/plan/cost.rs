@@ -13,7 +13,7 @@ use super::document::{Cost, Outcome, RuleFigures};
 use super::stats::{Size, project};
 use crate::job::{Age, Limits, RAMP_FROM, Rate};
 use crate::sqs::MAX_BATCH;
-use crate::target::{Target, TargetKind};
+use crate::target::{Reason, Target, TargetKind};
 
 /// The most bytes of one batch.
 const MAX_BATCH_BYTES: u64 = 1024 * 1024;
@@ -32,6 +32,11 @@ struct Flow {
 }
 
 impl Flow {
+    fn add(&mut self, messages: u64, bytes: u64) {
+        self.messages = self.messages.saturating_add(messages);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
     /// The same flow where only `part` of `whole` is carried.
     fn scaled(self, part: u64, whole: u64) -> Self {
         let scale = |amount: u64| {
@@ -87,14 +92,17 @@ pub(super) fn cost(
     limits: &Limits,
 ) -> Cost {
     let mut to_target = vec![Flow::default(); targets.len()];
-    let mut staying = 0_u64;
+    let (mut staying, mut parked) = (0_u64, Flow::default());
+    let parks = targets.iter().any(|target| target.kind == TargetKind::Park);
     for figures in rules.iter().flat_map(|rule| &rule.outcomes) {
         match figures.outcome {
             Outcome::To(target) | Outcome::Exhausted(target) => {
                 if let Some(flow) = to_target.get_mut(usize::from(target.0)) {
-                    flow.messages = flow.messages.saturating_add(figures.estimate.total);
-                    flow.bytes = flow.bytes.saturating_add(project(figures.bytes, size));
+                    flow.add(figures.estimate.total, project(figures.bytes, size));
                 }
+            }
+            Outcome::Kept(Reason::Unmatched) if parks => {
+                parked.add(figures.estimate.total, project(figures.bytes, size));
             }
             Outcome::Kept(_) | Outcome::Blocked(_) => staying = staying.saturating_add(figures.estimate.total),
         }
@@ -121,6 +129,15 @@ pub(super) fn cost(
             }
             TargetKind::S3 => bill.s3(flow.messages.saturating_add(1)),
             TargetKind::File | TargetKind::Drop => {}
+            // Sent there, received there and sent back; deleted here and there.
+            TargetKind::Park => {
+                let parked = parked.scaled(part, whole);
+                bill.sqs(parked, 1, false);
+                bill.sqs(parked, LAST_POLLS, false);
+                bill.sqs(parked, 0, false);
+                bill.sqs(Flow { bytes: 0, ..parked }, 0, false);
+                bill.sqs(Flow { bytes: 0, ..parked }, 0, false);
+            }
         }
     }
     Cost {
@@ -155,7 +172,7 @@ mod tests {
     use super::super::document::{Estimate, OutcomeFigures};
     use super::super::fake::attributes;
     use super::*;
-    use crate::target::{Reason, RuleId, TargetId};
+    use crate::target::{RuleId, TargetId};
 
     fn target(kind: TargetKind, queue: Option<&str>) -> Target {
         Target { destination: "d".to_owned(), kind, queue: queue.map(attributes), location: None }
@@ -239,6 +256,16 @@ mod tests {
         let rules = figures(&[(Outcome::Kept(Reason::Unmatched), 50, 5_000)]);
         let cost = cost(false, &[], &rules, Size::new(50, 50), 5_000, &Limits::default());
         assert_eq!((cost.sqs_requests, cost.s3_requests), (1 + 5 + 3 + 5, 0));
+    }
+
+    #[test]
+    fn what_is_parked_goes_there_and_back() {
+        let parking = Target { kind: TargetKind::Park, ..target(TargetKind::Sqs, Some("parking")) };
+        let rules = figures(&[(TO_FIRST, 100, 10_000), (Outcome::Kept(Reason::Unmatched), 900, 90_000)]);
+        let targets = [target(TargetKind::Sqs, Some("orders")), parking];
+        let cost = cost(false, &targets, &rules, Size::new(1000, 1000), 100_000, &Limits::default());
+        // Receives 100, sends and deletes 10 each; parked: 90 sends, receives, sends back and twice as many deletes.
+        assert_eq!(cost.sqs_requests, 2 + 100 + 3 + 20 + 5 * 90 + 1 + 3);
     }
 
     #[test]

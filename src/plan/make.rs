@@ -16,8 +16,8 @@ use super::look::Look;
 use super::origins::{Opener, Origins, resolve};
 use super::sample::{End, SampleOptions, Sampled, Scanned, sample, scan};
 use crate::error::{Error, Result};
-use crate::job::{DROP, Destination, Job, ORIGIN};
-use crate::message::Message;
+use crate::job::{DROP, Destination, Job, ORIGIN, PARKING};
+use crate::message::{Message, MessageId};
 use crate::payload::Payloads;
 use crate::rule::Rules;
 use crate::sqs::{MAX_BATCH, Queue, QueueAttributes};
@@ -61,6 +61,8 @@ pub struct Request<'a> {
     pub opener: &'a dyn Opener,
     /// The server's clock; asked once, after the first call has been answered.
     pub clock: &'a (dyn Fn() -> Timestamp + Sync),
+    /// The `DeadLetterQueueSourceArn` that a message had before a run parked it, as far as the journal knows it.
+    pub came_from: &'a (dyn Fn(&MessageId) -> Option<String> + Sync),
     /// How much is sampled. The visibility timeout of the job wins over the one in here.
     pub sample: SampleOptions,
     /// Sample even where that could move messages.
@@ -86,9 +88,12 @@ pub async fn make(request: Request<'_>) -> Result<Plan> {
     let mut targets = Vec::with_capacity(destinations.len());
     for (name, place) in destinations {
         let target = target(name, place).await?;
-        if let (Some(Destination::Sqs(named)), Some(found)) = (job.destination.get(&target.destination), &target.queue)
-        {
-            check_arn(&named.queue, found)?;
+        let named = match job.destination.get(&target.destination) {
+            Some(Destination::Sqs(sqs)) => Some(&sqs.queue),
+            _ => job.unmatched.park.as_ref().filter(|_| target.kind == TargetKind::Park).map(|park| &park.queue),
+        };
+        if let (Some(named), Some(found)) = (named, &target.queue) {
+            check_arn(named, found)?;
         }
         targets.push(target);
     }
@@ -102,8 +107,8 @@ pub async fn make(request: Request<'_>) -> Result<Plan> {
     // Before sampling: what is sent from here on is not part of what was planned.
     let now = clock();
     options.visibility = visibility_of(job);
-    let view =
-        View { job, rules, source: &source, attributes: &attributes, opener, now, payloads: request.payloads.as_ref() };
+    let (payloads, came_from) = (request.payloads.as_ref(), request.came_from);
+    let view = View { job, rules, source: &source, attributes: &attributes, opener, now, payloads, came_from };
     let (look, origins, scanned) = if options.exact {
         every_message(&view, targets, options, request.cancel).await?
     } else {
@@ -123,6 +128,16 @@ struct View<'a> {
     opener: &'a dyn Opener,
     now: Timestamp,
     payloads: Option<&'a Arc<Payloads>>,
+    came_from: &'a (dyn Fn(&MessageId) -> Option<String> + Sync),
+}
+
+impl View<'_> {
+    /// Notes where messages came from, of those that a run parked once.
+    fn restore_origins(&self, messages: &mut [Message]) {
+        for Message { id, system, .. } in messages {
+            system.restore_origin(|| (self.came_from)(id));
+        }
+    }
 }
 
 type Looked<'a> = (Look<'a>, Origins, Scanned);
@@ -135,6 +150,7 @@ async fn a_sample<'a>(
     cancel: watch::Receiver<bool>,
 ) -> Result<Looked<'a>> {
     let mut sampled = sample(view.source, view.attributes, options, cancel).await?;
+    view.restore_origins(&mut sampled.messages);
     if let Some(payloads) = view.payloads {
         let fetched = payloads.fetch_sample(view.rules, &mut sampled.messages, PAYLOAD_BYTES).await;
         let whole =
@@ -177,6 +193,7 @@ async fn every_message<'a>(
     let mut look = Look::new(view.job, view.rules, view.attributes, targets, view.now, true);
     let options = SampleOptions { messages: usize::try_from(room).unwrap_or(usize::MAX), bytes: usize::MAX, ..options };
     let looking = async |mut messages: Vec<Message>| {
+        view.restore_origins(&mut messages);
         if view.rules.uses_origin() {
             let more = origins.learn(view.opener, &messages, &look.setting.targets).await;
             look.setting.targets.extend(more);
@@ -230,7 +247,8 @@ async fn target(destination: String, place: Place) -> Result<Target> {
     let (kind, queue, location) = match place {
         Place::Queue(queue) => {
             let attributes = queue.attributes().await.map_err(|error| failed(error.into()))?;
-            (TargetKind::Sqs, Some(attributes), None)
+            let kind = if destination == PARKING { TargetKind::Park } else { TargetKind::Sqs };
+            (kind, Some(attributes), None)
         }
         Place::Bucket(bucket) => {
             bucket.check().await.map_err(|error| failed(error.into()))?;

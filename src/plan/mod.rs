@@ -37,7 +37,7 @@ pub use compare::{Comparison, Figure, Limit, compare};
 pub use document::*;
 pub use exact::{Pinned, Pins};
 pub use file::{MAX_BYTES, check_fingerprint, check_time, parse, parse_kept, sha256, to_kept_text, to_text, write};
-pub use hazards::{reach, sampling_refusal};
+pub use hazards::{parking_in_use, reach, sampling_refusal};
 pub use make::{Place, Request, make};
 pub use origins::Opener;
 pub use sample::{End, SampleOptions, Sampled, sample};

@@ -58,7 +58,7 @@ pub(super) fn is_id(text: &str) -> bool {
 fn forbidden(text: &str) -> Option<char> {
     // Nearly every text has none: controls are bytes below a space, and U+FFFE and U+FFFF begin with 0xEF. A look at all
     // bytes without a branch is much cheaper than one at each character.
-    if !text.bytes().fold(false, |any, byte| any | (byte < b' ') | (byte == 0xEF)) {
+    if text.bytes().fold(0, |any, byte| any | u8::from(byte < b' ') | u8::from(byte == 0xEF)) == 0 {
         return None;
     }
     text.chars().find(|c| {

@@ -48,6 +48,8 @@ pub(super) struct RunObject<'a> {
     held: u64,
     failed: u64,
     unfinished: u64,
+    parked: u64,
+    returned: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pinned: Option<PinnedFigures>,
     in_doubt: u64,
@@ -205,6 +207,8 @@ impl<'a> RunObject<'a> {
             held: *held,
             failed: *failed,
             unfinished: figures.unfinished,
+            parked: figures.parked,
+            returned: figures.returned,
             pinned: figures.pinned,
             in_doubt: figures.in_doubt,
             bounced: figures.bounced,

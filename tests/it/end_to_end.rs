@@ -115,7 +115,7 @@ pub(crate) fn differences(found: &Inventory, expected: &Inventory) -> Vec<String
 #[track_caller]
 pub(crate) fn assert_adds_up(summary: &Value) {
     let number = |name: &str| summary[name].as_u64().expect(name);
-    let parts = ["moved", "archived", "dropped", "kept", "blocked", "held", "failed", "unfinished"];
+    let parts = ["moved", "archived", "dropped", "kept", "blocked", "held", "failed", "unfinished", "parked"];
     assert_eq!(number("received"), parts.iter().map(|name| number(name)).sum::<u64>(), "{summary}");
 }
 

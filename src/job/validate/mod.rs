@@ -3,6 +3,7 @@
 
 mod condition;
 mod destination;
+mod parking;
 mod queue;
 mod rule;
 mod text;
@@ -37,6 +38,7 @@ pub(super) fn validate(job: &Job) -> Vec<Finding> {
         }
     }
     names.check(&job.unmatched.to, &root.key("unmatched").key("to"), &mut findings);
+    parking::check(job, &mut findings);
     rule::all(job, &names, &mut findings);
     if job.plan.expires_after.is_some_and(|age| age.0.is_zero()) {
         let place = root.key("plan").key("expires_after");

@@ -3,6 +3,7 @@
 use crate::job::finding::{Finding, Place};
 use crate::job::queue_ref::{QueueRef, http_url};
 use crate::job::types::{S3Destination, Source, SqsDestination};
+use crate::job::unmatched::Parking;
 
 use super::{Findings, text};
 
@@ -33,6 +34,7 @@ impl<'j> Access<'j> {
         of_source: Source;
         of_sqs: SqsDestination;
         of_s3: S3Destination;
+        of_parking: Parking;
     }
 
     /// Checks the settings for what they are; `place` is the table they stand in.

@@ -5,6 +5,7 @@
 //! in one of the two lists, and a row in its table test.
 
 mod messages;
+mod parking;
 mod queues;
 mod reach;
 mod refusals;
@@ -17,10 +18,11 @@ use super::sample::End;
 use super::seen::Seen;
 use crate::job::Job;
 use crate::sqs::QueueAttributes;
-use crate::target::{Target, TargetId};
+use crate::target::{Reason, Target, TargetId, TargetKind};
 use crate::words::{count, thousands};
 
 pub(super) use messages::EXPIRES_SOON;
+pub use parking::parking_in_use;
 pub use reach::reach;
 pub use refusals::sampling_refusal;
 
@@ -47,14 +49,22 @@ pub(super) struct Facts<'a> {
 
 /// Why apply would refuse.
 pub(super) fn refusals(facts: &Facts) -> Vec<Hazard> {
-    let checks: [fn(&Facts) -> Option<Hazard>; 4] =
-        [refusals::nothing_sampled, refusals::destination_is_source, refusals::too_many_stay, refusals::group_missing];
+    let checks: [fn(&Facts) -> Option<Hazard>; 8] = [
+        refusals::nothing_sampled,
+        refusals::destination_is_source,
+        refusals::too_many_stay,
+        refusals::group_missing,
+        parking::is_destination,
+        parking::in_use,
+        parking::redrives,
+        parking::keeps_too_short,
+    ];
     checks.iter().filter_map(|check| check(facts)).collect()
 }
 
 /// What a reviewer should know, what can lose or double messages first.
 pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
-    let checks: [fn(&Facts) -> Option<Hazard>; 32] = [
+    let checks: [fn(&Facts) -> Option<Hazard>; 33] = [
         reach::reached_by_job,
         reach::file_outside,
         messages::dropped,
@@ -73,6 +83,7 @@ pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
         queues::mixed_types,
         queues::encryption_differs,
         queues::many_may_stay,
+        parking::parked,
         messages::extended_client,
         messages::lambda_envelope,
         messages::lambda_error,
@@ -102,8 +113,19 @@ impl Facts<'_> {
         sum(self.rules.iter().flat_map(|rule| &rule.outcomes).filter(|of| wanted(of.outcome)).map(|of| of.estimate))
     }
 
+    /// What stays in flight until apply ends: all that stays and is not parked.
     fn staying(&self) -> Estimate {
-        self.sum(|outcome| matches!(outcome, Outcome::Kept(_) | Outcome::Blocked(_)))
+        let parks = self.parking().is_some();
+        self.sum(|outcome| match outcome {
+            Outcome::Kept(Reason::Unmatched) => !parks,
+            Outcome::Kept(_) | Outcome::Blocked(_) => true,
+            Outcome::To(_) | Outcome::Exhausted(_) => false,
+        })
+    }
+
+    /// The parking queue, where the job names one.
+    fn parking(&self) -> Option<&QueueAttributes> {
+        self.targets.iter().find(|target| target.kind == TargetKind::Park)?.queue.as_ref()
     }
 
     fn leaving(&self) -> Estimate {

@@ -75,11 +75,19 @@ pub(super) fn too_many_stay(facts: &Facts) -> Option<Hazard> {
     hazard(
         "too_many_stay",
         format!(
-            "About {} would stay in {} and be held in flight until apply ends; there is room for {}. Send some of them \
-             to another queue with a rule, or set [limits] max_messages and apply in parts.",
+            "About {} would stay in {} and be held in flight until apply ends; there is room for {} ({} may be in flight, \
+             {} are, with others). {}Send some of them to another queue with a rule, or set [limits] max_messages and apply \
+             in parts.",
             count(staying, "message"),
             facts.source.name(),
-            thousands(room)
+            thousands(room),
+            thousands(MAX_IN_FLIGHT),
+            thousands(facts.source.counts.in_flight),
+            if facts.parking().is_some() || facts.source.fifo {
+                ""
+            } else {
+                "Name a queue where those that no rule takes can wait ([unmatched] park = { queue = \"…\" }). "
+            },
         ),
     )
 }

@@ -61,6 +61,15 @@ fn rule(rule: RuleId, outcomes: &[(Outcome, Estimate)]) -> RuleFigures {
 
 const TO: Outcome = Outcome::To(TargetId(0));
 
+/// More than can be in flight stay, and a parking queue takes them.
+fn parks(world: &mut World, change: fn(&mut QueueAttributes)) {
+    let mut parking = attributes("parking");
+    change(&mut parking);
+    world.targets.push(target("unmatched.park", TargetKind::Park, Some(parking)));
+    let unmatched = Outcome::Kept(Reason::Unmatched);
+    world.rules.push(rule(RuleId::UNMATCHED, &[(unmatched, exact(130_000))]));
+}
+
 impl World {
     fn new() -> Self {
         Self {
@@ -242,6 +251,11 @@ fn each_hazard_appears_where_it_applies() {
             "many_may_stay",
             "Up to 130,000 messages may stay",
         ),
+        (
+            |w| parks(w, |_| {}),
+            "parked",
+            "About 130,000 messages that no rule takes are moved to parking and, at the end, back",
+        ),
         (|w| w.seen.extended_client = 1, "extended_client", "1 of 100"),
         (|w| w.seen.lambda_envelopes = 2, "lambda_envelope", "$.requestPayload"),
         (|w| w.seen.lambda_errors = 3, "lambda_error", "asynchronous invocation"),
@@ -304,6 +318,21 @@ fn each_refusal_appears_where_it_applies() {
             },
             "too_many_stay",
             "room for 100,000",
+        ),
+        (|w| parks(w, |queue| queue.counts.in_flight = 1), "parking_not_empty", "SQS counts about 1 message in it"),
+        (|w| parks(w, |queue| queue.redrive_policy = redrives_to("other")), "parking_redrives", "to other"),
+        (
+            |w| parks(w, |queue| queue.message_retention_seconds = 60),
+            "parking_expires",
+            "keeps messages for 1m, the source orders-dlq for 14d",
+        ),
+        (
+            |w| {
+                parks(w, |_| {});
+                w.targets[0].queue = Some(attributes("parking"));
+            },
+            "parking_is_destination",
+            "is also the destination orders",
         ),
         (
             |w| w.rules[0] = rule(RuleId(0), &[(Outcome::Blocked(Reason::GroupMissing), exact(100))]),

@@ -130,6 +130,7 @@ impl World {
                 ("parking".to_owned(), Place::Queue(Arc::clone(&self.parking) as Arc<dyn Queue>)),
             ],
             opener: &Fakes::new(&["orders"]),
+            came_from: &|_| None,
             clock: &|| at("2026-11-02T00:00:00Z"),
             sample: self.sample.clone(),
             sample_anyway: self.sample_anyway,

@@ -104,6 +104,9 @@ pub(super) fn standing(tally: &Tally, pace: &Pace, expected: u64) -> String {
         ("failed", state(State::Failed)),
     ];
     parts.extend(figures.map(|(name, number)| format!("{name} {}", grouped(number).as_str())));
+    if tally.parked > 0 {
+        parts.push(format!("parked {}", grouped(tally.parked).as_str()));
+    }
     parts.join(", ")
 }
 

@@ -57,6 +57,9 @@ pub(in crate::view) fn sum(figures: &Figures) -> Line {
     if figures.unfinished > 0 {
         line = line.ours(" + unfinished ").number(figures.unfinished);
     }
+    if figures.parked > 0 {
+        line = line.ours(" + parked ").number(figures.parked);
+    }
     if !figures.add_up() {
         line = line.ours(
             ". THESE FIGURES DO NOT ADD UP. That is a mistake in redrive: keep the journal and report it, please",
@@ -108,7 +111,7 @@ fn became(destined: &Destined, plan: Option<&Plan>) -> Line {
         ("done", Some(TargetKind::Sqs)) => at("moved to "),
         ("done", Some(TargetKind::S3 | TargetKind::File)) => at("archived to "),
         ("done", Some(TargetKind::Drop)) => ours("dropped"),
-        ("done", None) => at("went to "),
+        ("done", Some(TargetKind::Park) | None) => at("went to "),
         ("sent", _) => at("unfinished: still to be deleted here, safely at "),
         ("sending" | "resending", _) => at("unfinished: on the way to "),
         ("in_doubt", _) => at("unfinished: in doubt at "),
@@ -116,7 +119,7 @@ fn became(destined: &Destined, plan: Option<&Plan>) -> Line {
         ("held", _) => why("held: "),
         ("kept", _) => return why("kept: "),
         ("blocked", _) => why("blocked: "),
-        ("failed", _) if destined.reason == Some(Reason::Gone) => why("failed: "),
+        ("failed", _) if matches!(destined.reason, Some(Reason::Gone | Reason::ParkedGone)) => why("failed: "),
         ("failed", _) => at("refused by ").ours(": ").ours(destined.reason.map_or("no reason is noted", Reason::text)),
         (other, _) => ours(other),
     };
@@ -125,7 +128,7 @@ fn became(destined: &Destined, plan: Option<&Plan>) -> Line {
 
 /// How many of the failed are no longer in the source.
 pub(super) fn gone(figures: &Figures) -> u64 {
-    let is_gone = |rule: &&RuleSummary| rule.became.reason == Some(Reason::Gone);
+    let is_gone = |rule: &&RuleSummary| matches!(rule.became.reason, Some(Reason::Gone | Reason::ParkedGone));
     figures.rules.iter().filter(is_gone).map(|rule| rule.messages).sum()
 }
 
@@ -141,6 +144,16 @@ pub(in crate::view) fn left(figures: &Figures) -> Vec<Block> {
     note(
         figures.unfinished,
         plain(messages(figures.unfinished)).ours(" on the way when it stopped, there until the run goes on."),
+    );
+    note(
+        figures.parked,
+        plain(messages(figures.parked)).ours(" in the parking queue, until the same command brings them back."),
+    );
+    note(
+        figures.returned,
+        ours("Of the kept, ")
+            .plain(messages(figures.returned))
+            .ours(" parked meanwhile and back under new message IDs, which are in the journal."),
     );
     note(
         figures.not_released,

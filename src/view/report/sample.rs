@@ -122,7 +122,7 @@ pub(in crate::view) fn tally() -> Tally {
         (key(State::Blocked, RuleId(1), None, Some(Reason::NotJson)), 12),
         (key(State::Failed, RuleId(0), Some(ORDERS), Some(Reason::Refused)), 1),
     ];
-    Tally { counts: BTreeMap::from(counts), doubted: 5, deleted_for_other_runs: 0 }
+    Tally { counts: BTreeMap::from(counts), doubted: 5, ..Tally::default() }
 }
 
 pub(in crate::view) fn progress(tally: Tally) -> Event {

@@ -245,6 +245,8 @@ fn a_report_as_json() {
       "held": 2,
       "failed": 1,
       "unfinished": 0,
+      "parked": 0,
+      "returned": 0,
       "in_doubt": 5,
       "bounced": 3,
       "deleted_for_other_runs": 0,

@@ -7,7 +7,7 @@ use super::super::units::{grouped, messages, time};
 use super::Report;
 use super::content::gone;
 use crate::journal::{Resolution, Resolved, State, Trouble};
-use crate::target::{Reason, TargetId, TargetKind};
+use crate::target::{Reason, RuleId, TargetId, TargetKind};
 
 /// Everything there is to say of them. Of each group that is not in doubt at most `most` are listed.
 pub(super) fn blocks(report: &Report, most: usize) -> Vec<Block> {
@@ -27,11 +27,13 @@ fn beyond(report: &Report, all: u64, is_kind: impl Fn(&Trouble) -> bool) -> Opti
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Doubt {
     Held,
+    HeldParked,
     Open,
     Resend,
     Stays,
     Gone,
     PerhapsTwice,
+    PerhapsTwiceHere,
     Deduplicated,
     SamePlace,
     Dropped,
@@ -42,14 +44,18 @@ fn doubt(report: &Report, trouble: &Trouble) -> Doubt {
     let target = trouble.target.and_then(|target| report.plan.target(target));
     let decided = trouble.resolved.as_ref().map(|resolved| resolved.resolution);
     match trouble.state {
+        State::Held if trouble.rule == RuleId::RETURNED => Doubt::HeldParked,
         State::Held => Doubt::Held,
         State::InDoubt if decided == Some(Resolution::Resend) => Doubt::Resend,
         State::Sent | State::Done if decided == Some(Resolution::Discard) => Doubt::Discarded,
         State::Sending | State::InDoubt | State::Resending | State::Returned => Doubt::Open,
-        State::Failed if trouble.reason == Some(Reason::Gone) => Doubt::Gone,
+        State::Failed if matches!(trouble.reason, Some(Reason::Gone | Reason::ParkedGone)) => Doubt::Gone,
         State::Kept | State::Blocked | State::Failed => Doubt::Stays,
         State::Sent | State::Done => match target.map(|target| (target.kind, target.queue.as_ref())) {
             Some((TargetKind::S3 | TargetKind::File, _)) => Doubt::SamePlace,
+            // A second copy in the parking queue is deleted when the first is brought back.
+            Some((TargetKind::Park, _)) if trouble.rule == RuleId::PARKED => Doubt::SamePlace,
+            Some((TargetKind::Park, _)) => Doubt::PerhapsTwiceHere,
             Some((TargetKind::Drop, _)) => Doubt::Dropped,
             Some((TargetKind::Sqs, Some(queue))) if queue.fifo => Doubt::Deduplicated,
             Some((TargetKind::Sqs, _)) | None => Doubt::PerhapsTwice,
@@ -83,6 +89,12 @@ fn meaning(doubt: Doubt, to: &Line) -> Line {
         ),
         Doubt::PerhapsTwice => to("Sent again after the answer was lost: these are surely at ").ours(
             ", perhaps twice. Nothing is lost. If its consumer is not idempotent, look for a second copy of each.",
+        ),
+        Doubt::HeldParked => to("Held: nobody can say whether these came back from ").ours(
+            ". They wait there. Look for them in the source; delete from the parking queue those that came back.",
+        ),
+        Doubt::PerhapsTwiceHere => to("Sent again after the answer was lost: these are surely back from ").ours(
+            ", perhaps twice. Nothing is lost. If the source's consumer is not idempotent, look for a second copy of each.",
         ),
         Doubt::Deduplicated => to("Sent again under the same deduplication ID: these are surely at ").ours(
             ". SQS drops a second copy that comes within five minutes; a run that went on later than that may have made one.",

@@ -1,0 +1,74 @@
+//! When the source is dry: an empty receive says little, so it takes several in a row and SQS's counts, or many in a row.
+//!
+//! It may ask for the queue's counts and the journal's; it receives nothing.
+
+use std::sync::atomic::Ordering;
+
+use super::deliver::stopped;
+use super::events::Event;
+use super::park::Leg;
+use super::shared::{Halt, Shared};
+use crate::sqs::MAX_IN_FLIGHT;
+
+/// Empty long polls in a row before SQS's counts are asked whether the source is dry.
+pub(super) const EMPTY_ENOUGH: u64 = 3;
+
+/// Empty long polls in a row after which the source is taken as dry whatever the counts say: they lag by a minute, and on a
+/// FIFO queue they count messages that wait behind one that stays.
+const EMPTY_AT_MOST: u64 = 12;
+
+/// Whether the source is dry, after one more empty receive: enough of them in a row, and SQS's counts agree or were asked
+/// often enough.
+pub(super) async fn is_dry(shared: &Shared) -> bool {
+    let empty = shared.empty_receives.fetch_add(1, Ordering::AcqRel) + 1;
+    let mut enough = EMPTY_ENOUGH;
+    // Of what is parked it is known how much there is, unless there may be copies; and it is not given up for gone so soon.
+    if matches!(shared.leg, Leg::Back(_)) {
+        let tally = shared.journal.tally();
+        match (tally.away(), tally.doubted) {
+            (0, 0) => return true,
+            (0, _) => {}
+            _ => enough = EMPTY_AT_MOST,
+        }
+    }
+    if empty < enough {
+        return false;
+    }
+    if !shared.room.is_empty() {
+        if shared.source_fifo {
+            // What is on its way hides the rest of its group: empty receives say nothing before it is gone.
+            shared.empty_receives.fetch_min(1, Ordering::AcqRel);
+        }
+        return false;
+    }
+    let counts = match shared.source.attributes().await {
+        Ok(attributes) => attributes.counts,
+        Err(error) if error.fault.is_transient() => return false,
+        Err(error) => {
+            shared.fail(stopped(error));
+            return false;
+        }
+    };
+    let Some(ours) = shared.journaled(shared.journal.lease_count().await) else { return false };
+    let elsewhere = counts.in_flight.saturating_sub(ours);
+    let until = shared.orphans_until();
+    if elsewhere > 0 && shared.journal.now() < until {
+        shared.events.send(Event::WaitingForOrphans { messages: elsewhere, until });
+        return false;
+    }
+    if counts.visible > 0 && empty < EMPTY_AT_MOST {
+        return false;
+    }
+    // A FIFO queue has no error for it: its receives just come back empty.
+    if counts.visible > 0 && shared.source_fifo && counts.in_flight >= MAX_IN_FLIGHT {
+        shared.halt(Halt::InFlight(format!(
+            "{} messages of the source are in flight, and a FIFO queue gives no more than that",
+            counts.in_flight
+        )));
+        return false;
+    }
+    shared.still_visible.store(counts.visible, Ordering::Relaxed);
+    shared.in_flight_elsewhere.store(elsewhere, Ordering::Relaxed);
+    shared.is_dry.store(counts.visible == 0 && counts.delayed == 0 && elsewhere == 0, Ordering::Relaxed);
+    true
+}
