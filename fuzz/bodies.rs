@@ -35,6 +35,10 @@ const RULES: &[(&str, &str)] = &[
     ("{ attribute = 'n', lte = 5 }", "{ set_attribute = 't', value = '{date}/{message_id}' }"),
     ("{ not = { attribute = 's', anything_but = ['x'] } }", "{ remove_attribute = 's' }"),
     ("{ system = 'SentTimestamp', older_than = '1h' }", "{ set = '$[-1]', value = 0 }"),
+    (
+        "{ jq = '[.. | numbers] | length < 9' }",
+        "{ jq = '.. |= (. as $x | try (tonumber | if . > 9 then . + 1 else $x end) catch $x)' }",
+    ),
 ];
 
 struct Stand {

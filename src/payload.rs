@@ -54,10 +54,14 @@ impl Payloads {
         let mut wanted = Vec::new();
         let mut reading = JoinSet::new();
         for message in messages {
-            if let Some(pointer) = rules.pointer(message) {
-                let (payloads, position) = (Arc::clone(self), wanted.len());
-                reading.spawn(async move { (position, payloads.read(&pointer).await) });
-                wanted.push(message);
+            match rules.permitted_pointer(message) {
+                None => {}
+                Some(Err(why)) => message.payload = Some(Payload::Unreadable(why)),
+                Some(Ok(pointer)) => {
+                    let (payloads, position) = (Arc::clone(self), wanted.len());
+                    reading.spawn(async move { (position, payloads.read(&pointer).await) });
+                    wanted.push(message);
+                }
             }
         }
         while let Some(joined) = reading.join_next().await {
@@ -75,8 +79,8 @@ impl Payloads {
         messages: &mut Vec<Message>,
         most: usize,
     ) -> Result<bool> {
-        let mut sized: Vec<_> =
-            messages.iter().filter_map(|message| Some((message.id.clone(), rules.pointer(message)?.size))).collect();
+        let size = |message: &Message| Some((message.id.clone(), rules.permitted_pointer(message)?.ok()?.size));
+        let mut sized: Vec<_> = messages.iter().filter_map(size).collect();
         sized.sort();
         let mut bytes = 0;
         let first_left = sized.into_iter().find_map(|(id, size)| {

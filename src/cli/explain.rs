@@ -12,7 +12,8 @@ use super::{Format, ReachArgs};
 pub struct ExplainArgs {
     /// The job file.
     pub job: PathBuf,
-    /// A message: a body, or what an archive holds, one envelope a line. `-` is stdin. Makes no connection.
+    /// A message: a body, or what an archive holds, one envelope a line. `-` is stdin. Connects to
+    /// nothing, but to S3 for a pointer of the Extended Client where the job follows those.
     #[arg(long, value_name = "FILE")]
     pub message: Option<PathBuf>,
     /// A message attribute of type String, beside a body. Can be given again.

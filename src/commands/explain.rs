@@ -1,6 +1,6 @@
-//! `redrive explain`: for single messages, what each condition finds and what becomes of them. From a file it makes no
-//! connection; from the queue it receives a few and gives them back at once. Destinations are never asked, so a queue is taken
-//! to be what its name says, with SQS's largest message.
+//! `redrive explain`: for single messages, what each condition finds and what becomes of them. From a file it connects
+//! to nothing but S3, for pointers that the job says to follow; from the queue it receives a few and gives them back at once.
+//! Destinations are never asked, so a queue is taken to be what its name says, with SQS's largest message.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -23,20 +23,25 @@ use crate::view::explain::{Condition, Explained, Rule, Step};
 use crate::view::text::Style;
 use crate::view::{explain, output};
 
-/// Bytes of bodies in S3 that are read at the most.
-const PAYLOAD_BYTES: usize = 64 * 1024 * 1024;
-
 /// What SQS takes at the most, in bytes.
 const LARGEST: u64 = 1024 * 1024;
 
 pub(super) async fn explain(args: ExplainArgs) -> Result<Exit> {
     let file = args.job.display().to_string();
     let compiled = job::compile_or_show(&file, &read_text(&args.job)?)?;
+    let mut reach = None;
     let (messages, source_arn, now) = match &args.message {
         Some(path) => (from_file(path, &args)?, compiled.job.source.queue.clone(), Timestamp::now()),
-        None => from_queue(&args, &compiled).await?,
+        None => from_queue(&args, &compiled, reach.insert(wiring::Reach::new(&args.reach).await?)).await?,
     };
-    for message in messages {
+    if reach.is_none() && messages.iter().any(|message| compiled.rules.pointer(message).is_some()) {
+        reach = Some(wiring::Reach::new(&args.reach).await?);
+    }
+    let payloads = reach.as_ref().and_then(|reach| wiring::payloads(&reach.aws, &compiled.job, &compiled.rules));
+    for mut message in messages {
+        if let Some(payloads) = &payloads {
+            payloads.fetch(&compiled.rules, std::iter::once(&mut message)).await?;
+        }
         let setting = setting(&compiled, &message, &source_arn, now);
         let explanation = compiled.rules.explain(&compiled.job, &message, &setting);
         let explained = put(&compiled, &message, &setting, explanation);
@@ -90,8 +95,11 @@ fn from_file(path: &Path, args: &ExplainArgs) -> Result<Vec<Message>> {
 }
 
 /// A sample of the source, given back, with the queue's ARN and the server's clock.
-async fn from_queue(args: &ExplainArgs, compiled: &Compiled) -> Result<(Vec<Message>, String, Timestamp)> {
-    let reach = wiring::Reach::new(&args.reach).await?;
+async fn from_queue(
+    args: &ExplainArgs,
+    compiled: &Compiled,
+    reach: &wiring::Reach,
+) -> Result<(Vec<Message>, String, Timestamp)> {
     let source = wiring::source(&reach.aws, &compiled.job).await?;
     let attributes = source.attributes().await.map_err(|error| Error::from(error).and_hint("nothing was received"))?;
     if let Some(refusal) = sampling_refusal(&attributes)
@@ -115,9 +123,6 @@ async fn from_queue(args: &ExplainArgs, compiled: &Compiled) -> Result<(Vec<Mess
     watching.abort();
     let mut sampled = sampled?;
     sampled.messages.truncate(messages);
-    if let Some(payloads) = wiring::payloads(&reach.aws, &compiled.job, &compiled.rules) {
-        payloads.fetch_sample(&compiled.rules, &mut sampled.messages, PAYLOAD_BYTES).await?;
-    }
     Ok((sampled.messages, attributes.arn, now))
 }
 

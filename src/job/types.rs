@@ -77,6 +77,8 @@ pub struct Source {
     /// Follow the SQS Extended Client's pointers: rules see the body in S3, and a changed body becomes a new object.
     #[serde(default)]
     pub extended_client: bool,
+    /// Follow such pointers to these buckets only: it is the message that names the bucket. Default: any that can be read.
+    pub extended_client_buckets: Option<Vec<String>>,
     /// For how long a received message stays invisible before it is extended, `"10s"` to `"12h"`.
     #[schemars(extend("default" = "5m"))]
     pub visibility_timeout: Option<Age>,

@@ -143,7 +143,10 @@ fn limits(before: &Plan, after: &Plan) -> Vec<Limit> {
         let leave = plan.rules.iter().map(|rule| (format!("messages that may leave by {}", rule.name), rule.bound));
         let pinned =
             plan.pins.as_ref().map(|pins| ("messages that the plan is pinned to".to_owned(), pins.len() as u64));
-        leave.chain(pinned).collect()
+        let stay = plan.rules.iter().filter_map(|rule| {
+            rule.bound_staying.map(|bound| (format!("messages that may stay by {}", rule.name), bound))
+        });
+        leave.chain(stay).chain(pinned).collect()
     };
     paired(&bounds(before), &bounds(after))
         .into_iter()

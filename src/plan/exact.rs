@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::look::Look;
 use super::sample::End;
 use crate::error::{Error, Result};
-use crate::message::{AttributeValue, Message, MessageId};
+use crate::message::{AttributeValue, Message, MessageId, Payload};
 use crate::sqs::{MAX_IN_FLIGHT, QueueAttributes};
 use crate::words::thousands;
 
@@ -102,7 +102,7 @@ pub(super) fn saw_enough(source: &QueueAttributes, look: &Look<'_>, end: End) ->
     }
 }
 
-/// The digest of body and message attributes. Each part comes with its length, so that no two messages run into one.
+/// The digest of body and message attributes, and of the body in S3 where that was read. Each part comes with its length, so that no two messages run into one.
 pub(super) fn digest(message: &Message) -> Digest {
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
@@ -117,6 +117,12 @@ pub(super) fn digest(message: &Message) -> Digest {
             AttributeValue::Text(text) => part(text.as_bytes()),
             AttributeValue::Binary(bytes) => part(bytes),
         }
+    }
+    // An attribute is three parts, so one or two more are nothing else. Where the body is in S3 and was read, it counts.
+    match &message.payload {
+        None => {}
+        Some(Payload::Fetched(text)) => part(text.as_bytes()),
+        Some(Payload::Unreadable(_)) => [b"", b""].into_iter().for_each(|none| part(none)),
     }
     let mut digest = Digest::default();
     digest.copy_from_slice(&hash.finalize()[..16]);
@@ -163,11 +169,13 @@ mod tests {
         let pins = pins(&[message(9, "z"), planned.clone(), message(1, "y")]);
         assert_eq!(pins.look(&planned), Pinned::Same(1));
         assert_eq!(pins.look(&message(8, "body")), Pinned::Not);
-        let changes: [fn(&mut Message); 5] = [
+        let changes: [fn(&mut Message); 7] = [
             |m| m.body.push('!'),
             |m| drop(m.attributes.remove("a")),
             |m| drop(m.attributes.insert("b".to_owned(), Attribute::string("x"))),
             |m| drop(m.attributes.insert("a".to_owned(), Attribute::number("x"))),
+            |m| m.payload = Some(Payload::Fetched(String::new())),
+            |m| m.payload = Some(Payload::Unreadable("gone".to_owned())),
             // The same bytes in another place.
             |m| {
                 m.attributes.clear();

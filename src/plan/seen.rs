@@ -1,7 +1,7 @@
 //! What the sampled messages show beside the rules' verdicts: where they came from, what wraps them, what could go wrong with
 //! them. Pure: looks at messages, knows no queue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -38,6 +38,8 @@ pub(super) struct Seen {
     pub(super) sns_envelopes: u64,
     /// Pointers of the Extended Client to a body in S3.
     pub(super) extended_client: u64,
+    /// The buckets that these name.
+    pub(super) payload_buckets: BTreeSet<String>,
     /// Above nine tenths of the size that was given as the limit.
     pub(super) near_limit: u64,
     /// Sent before the time that was given as the edge of retention.
@@ -89,6 +91,8 @@ impl Seen {
                 });
                 let sized = has("ExtendedPayloadSize") || has("SQSLargePayloadSize");
                 self.extended_client += u64::from(pointer || sized);
+                let bucket = body.get(1).and_then(|place| place.get("s3BucketName")).and_then(Value::as_str);
+                self.payload_buckets.extend(bucket.filter(|_| pointer).map(str::to_owned));
             }
             Err(_) => self.not_json += 1,
         }

@@ -61,6 +61,8 @@ pub struct Rules {
     redaction: Redaction,
     /// Whether pointers of the Extended Client are followed.
     reads_payloads: bool,
+    /// Where they may lead to; `None`: anywhere.
+    payload_buckets: Option<BTreeSet<String>>,
 }
 
 #[derive(Debug)]

@@ -59,6 +59,17 @@ impl Rules {
         self.reads_payloads.then(|| pointer(message)).flatten()
     }
 
+    /// The same where the job lets it be followed; else why not, in words. It is the sender of a message who names the bucket.
+    pub fn permitted_pointer(&self, message: &Message) -> Option<Result<Pointer, String>> {
+        let pointer = self.pointer(message)?;
+        let permitted = self.payload_buckets.as_ref().is_none_or(|buckets| buckets.contains(&pointer.bucket));
+        Some(if permitted {
+            Ok(pointer)
+        } else {
+            Err(format!("the bucket {} is not among the job's extended_client_buckets", pointer.bucket))
+        })
+    }
+
     /// Whether any message's body may have to be fetched from S3.
     pub fn reads_payloads(&self) -> bool {
         self.reads_payloads

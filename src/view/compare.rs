@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::document::{Block, Column, Line, ours, plain, theirs};
-use super::report::{render_markdown, render_text};
+use super::report::{MAX_COMMENT, render_markdown, render_text};
 use super::units::grouped;
 use super::wire;
 use crate::plan::{Comparison, Estimate, Hazard, short_digest};
@@ -27,9 +27,36 @@ pub fn text(comparison: &Comparison) -> String {
     render_text(&blocks(comparison))
 }
 
-/// For a pull request.
+/// Bytes of lines and rows at most; titles and headings need room, too.
+const MAX_BYTES: usize = MAX_COMMENT - 4 * 1024;
+
+/// For a pull request. What does not fit into a comment is left out and counted.
 pub fn markdown(comparison: &Comparison) -> String {
-    render_markdown(&blocks(comparison))
+    let mut room = MAX_BYTES;
+    let fitted = blocks(comparison).into_iter().flat_map(|block| match block {
+        Block::List(lines) => fitted(lines, Block::List, &mut room),
+        Block::Diff(lines) => fitted(lines, Block::Diff, &mut room),
+        Block::Table(columns, rows) => fitted(rows, |rows| Block::Table(columns.clone(), rows), &mut room),
+        other => vec![other],
+    });
+    render_markdown(&fitted.collect::<Vec<_>>())
+}
+
+/// As much of a block as there is room for.
+fn fitted<T: Clone>(mut items: Vec<T>, block: impl Fn(Vec<T>) -> Block, room: &mut usize) -> Vec<Block> {
+    let mut fits = |item: &T| {
+        let left = room.checked_sub(render_markdown(&[block(vec![item.clone()])]).len());
+        *room = left.unwrap_or_default();
+        left.is_some()
+    };
+    let kept = items.iter().take_while(|item| fits(item)).count();
+    let left_out = (items.len() - kept) as u64;
+    items.truncate(kept);
+    let mut blocks = if items.is_empty() { Vec::new() } else { vec![block(items)] };
+    if left_out > 0 {
+        blocks.push(Block::Paragraph(plain(grouped(left_out)).ours(" more: they do not fit into a comment.")));
+    }
+    blocks
 }
 
 fn blocks(comparison: &Comparison) -> Vec<Block> {
@@ -158,6 +185,17 @@ mod tests {
         }
         let json: serde_json::Value = serde_json::from_str(&json(&found())).expect("JSON");
         assert_eq!((&json["type"], &json["changed"]), (&"plan_comparison".into(), &true.into()));
+    }
+
+    #[test]
+    fn a_comment_is_never_longer_than_a_page_takes() {
+        let mut found = found();
+        found.job = (0..3_000).map(|n| format!("+ # line {n} ````| of a long job")).collect();
+        found.places = vec!["|".repeat(30_000); 2];
+        let page = markdown(&found);
+        assert!(page.len() < MAX_COMMENT, "{}", page.len());
+        assert_eq!(page.matches("more: they do not fit into a comment.").count(), 4, "{page}");
+        assert!(page.contains("- `counts_approximate`: ") && page.contains("+ # line 500 "), "{page}");
     }
 
     #[test]

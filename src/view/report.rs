@@ -17,7 +17,7 @@ mod troubles;
 pub use summary::{summary_json, summary_text};
 
 pub(super) use content::{command, head, resume, sum, table};
-pub(super) use markdown::{fenced, render as render_markdown};
+pub(super) use markdown::{MAX_COMMENT, fenced, render as render_markdown};
 pub(super) use text::render as render_text;
 pub(super) use troubles::doubts;
 

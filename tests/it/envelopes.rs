@@ -171,6 +171,48 @@ async fn without_being_told_nobody_follows_a_pointer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_exact_plan_is_pinned_to_the_bodies_in_s3_too() {
+    let (stage, admin) = extended_stage().await;
+    stage.redrive(&["plan", "job.toml", "--exact", "--out", "plan.json"]).await.expect(0);
+    let other = "{\"error\": \"Other\", \"by\": \"somebody\"}".to_owned().into_bytes();
+    admin.s3.put_object().bucket("bodies").key("p/same").body(other.into()).send().await.expect("put");
+    let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(6).summary();
+    let figures = ["moved", "archived", "kept", "blocked"].map(|name| summary[name].as_u64().expect(name));
+    assert_eq!(figures, [2, 1, 1, 1], "{summary}");
+    assert_eq!(summary["pinned"]["changed"], 1, "{summary}");
+    assert!(stage.inventory("out").keys().all(|(body, _)| *body != pointer("p/same")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pointer_to_a_bucket_that_the_job_does_not_name_is_not_followed() {
+    let (stage, _) = extended_stage().await;
+    let bound = "extended_client = true\nextended_client_buckets = [\"ours\"]";
+    stage.file("job.toml", &EXTENDED.replace("extended_client = true", bound));
+    stage.sandbox.clear_log();
+    let plan = stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0).stdout;
+    let plan = plan.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in ["name \"bodies\"; only those in ours are read", "the bucket bodies is not among the job's"] {
+        assert!(plan.contains(part), "{part}: {plan}");
+    }
+    let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(6).summary();
+    assert_eq!((&summary["moved"], &summary["blocked"]), (&1.into(), &4.into()), "{summary}");
+    assert_eq!(stage.requests("GetObject"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_follows_a_pointer_where_the_job_does() {
+    let (stage, _) = extended_stage().await;
+    stage.file("message", &pointer("p/changed"));
+    let arguments = ["explain", "job.toml", "--message", "message", "--attribute", "ExtendedPayloadSize=44"];
+    let explained = stage.redrive(&arguments).await.expect(0).stdout;
+    assert!(explained.contains("timeouts") && explained.contains("\"large\": 1.10"), "{explained}");
+    stage.sandbox.clear_log();
+    stage.file("message", "{\"error\": \"Timeout\"}");
+    stage.redrive(&arguments[..4]).await.expect(0);
+    assert_eq!(stage.sandbox.log().len(), 0, "without a pointer it makes no connection");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_changed_body_is_one_object_however_often_the_process_dies() {
     let killed =
         each((1..=24).flat_map(|nth| [(nth, When::Before), (nth, When::After)]).collect(), |(nth, when)| async move {

@@ -1,6 +1,8 @@
 //! The main job, whole, against servers that others wrote, and unchanged against the sandbox: what arrived is read back with
 //! the SDK alone.
 
+mod contents;
+
 use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,6 +17,10 @@ use redrive::sandbox::{MessageAttribute, Options, Sandbox};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
+use self::contents::{
+    a_body_of_a_mebibyte_is_judged_changed_and_moved, bodies_in_s3_are_judged_and_changed_by_copy,
+    random_messages_arrive_as_they_were,
+};
 use crate::end_to_end::{JOB, assert_adds_up, differences, expected_at, message};
 use crate::support::admin::Admin;
 use crate::support::judges::Judge;
@@ -53,6 +59,9 @@ on_every_server!(
     the_main_job_is_planned_applied_and_reported,
     a_run_that_is_killed_is_resumed_and_loses_nothing,
     groups_of_a_fifo_queue_arrive_in_their_order,
+    random_messages_arrive_as_they_were,
+    bodies_in_s3_are_judged_and_changed_by_copy,
+    a_body_of_a_mebibyte_is_judged_changed_and_moved,
 );
 
 /// A server, the program beside it, and names that are this test's own.

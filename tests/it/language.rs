@@ -1,7 +1,7 @@
 //! The language of jobs, whole: the how-to's jq programs, random messages through a rule without transforms, every reason that
 //! a plan can give for a message it blocks, and `explain`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -10,7 +10,7 @@ use redrive::job::load;
 use redrive::message::{Attributes, Message, MessageId, SystemAttributes};
 use redrive::rule::{Decision, Rules, Setting};
 use redrive::sandbox::{MessageAttribute, Seed};
-use redrive::target::{Target, TargetKind};
+use redrive::target::{Reason, Target, TargetKind};
 use serde_json::Value;
 
 use crate::end_to_end::differences;
@@ -70,7 +70,7 @@ fn every_program_of_the_how_to_yields_what_it_says() {
 }
 
 /// A message as SQS takes one: any text, and up to three attributes of any type.
-fn any_message() -> impl Strategy<Value = (String, BTreeMap<String, MessageAttribute>)> {
+pub(crate) fn any_message() -> impl Strategy<Value = (String, BTreeMap<String, MessageAttribute>)> {
     let body = prop_oneof![
         "[\\t\\n\\r -~é\u{1f600}]{1,200}",
         r#"\{"[a-c]{1,3}": ?(-?[0-9]{1,25}|[0-9]\.[0-9]0|1e400|-0|"[a-z\\\\/é]{0,9}"|\[ ?\]), ?"a": null\}"#,
@@ -127,7 +127,15 @@ const BLOCKED: &[(&str, &str, &str)] = &[
     ("too_many_attributes", "{}", r#"{ set_attribute = "n", value = 1 }"#),
     ("counter_unreadable", "{}", ""),
     ("origin_missing", "{}", ""),
+    ("origin_not_in_plan", "{}", ""),
+    ("group_missing", "{}", ""),
+    ("not_wrapped", "{}", r#"{ unwrap = "sns" }"#),
+    ("payload_unreadable", NOWHERE, r#"{ set = "$.a", value = 1 }"#),
 ];
+
+/// Where no object is.
+const NOWHERE: &str =
+    r#"["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":"archive","s3Key":"none"}]"#;
 
 fn rule_of(kind: usize, transform: &str, to: &str) -> String {
     format!(
@@ -139,12 +147,17 @@ fn rule_of(kind: usize, transform: &str, to: &str) -> String {
 async fn what_cannot_be_sent_is_blocked_in_the_plan_by_reason_and_with_an_example() {
     let stage = Stage::with_queues().await;
     stage.queue("small", &[("MaximumMessageSize", "1024")]);
-    let mut job = "version = 1\nname = \"blocked\"\n[source]\nqueue = \"orders-dlq\"\n[destination.small]\nsqs = { queue = \"small\" }\n\
+    let groups = stage.queue("groups.fifo", &[("FifoQueue", "true")]);
+    let mut job = "version = 1\nname = \"blocked\"\n[source]\nqueue = \"orders-dlq\"\nextended_client = true\n\
+         [destination.small]\nsqs = { queue = \"small\" }\n\
          [retry]\nattribute = \"retryCount\"\nmax = 3\nexhausted = \"keep\"\n"
         .to_owned();
     let mut expected: BTreeMap<String, u64> = BTreeMap::new();
     for (kind, (reason, body, transform)) in BLOCKED.iter().enumerate() {
-        let to = if *reason == "origin_missing" { "origin" } else { "small" };
+        let to = match *reason {
+            "origin_missing" | "origin_not_in_plan" | "group_missing" => "origin",
+            _ => "small",
+        };
         job.push_str(&rule_of(kind, transform, to));
         let mut seed =
             Seed { age_ms: 60_000, ..Seed::new(*body) }.attribute("kind", MessageAttribute::string(kind.to_string()));
@@ -155,6 +168,14 @@ async fn what_cannot_be_sent_is_blocked_in_the_plan_by_reason_and_with_an_exampl
                 }
             }
             "counter_unreadable" => seed = seed.attribute("retryCount", MessageAttribute::string("x")),
+            "origin_not_in_plan" => seed.source_arn = Some("arn:aws:sqs:eu-west-1:000000000000:gone".to_owned()),
+            "payload_unreadable" => seed = seed.attribute("ExtendedPayloadSize", MessageAttribute::number("9")),
+            // Where not one message of a rule has a group the plan is refused.
+            "group_missing" => {
+                seed.source_arn = Some(groups.clone());
+                let grouped = Seed { group: Some("g".to_owned()), ..seed.clone() };
+                stage.sandbox.seed("orders-dlq", [grouped]).expect("seeded");
+            }
             _ => {}
         }
         stage.sandbox.seed("orders-dlq", [seed]).expect("seeded");
@@ -164,21 +185,24 @@ async fn what_cannot_be_sent_is_blocked_in_the_plan_by_reason_and_with_an_exampl
     let ran = stage.redrive(&["plan", "job.toml", "--format", "json", "--out", "plan.json"]).await.expect(0);
     let plan =
         redrive::plan::parse(&std::fs::read(stage.path("plan.json")).expect("a plan"), "plan.json").expect("a plan");
-    let mut found: BTreeMap<String, u64> = BTreeMap::new();
+    let (mut found, mut sent): (BTreeMap<String, u64>, u64) = (BTreeMap::new(), 0);
     for outcome in plan.rules.iter().flat_map(|rule| &rule.outcomes) {
         match outcome.outcome {
             redrive::plan::Outcome::Blocked(reason) => {
                 *found.entry(reason.code().to_owned()).or_default() += outcome.estimate.sampled;
             }
+            redrive::plan::Outcome::To(_) => sent += outcome.estimate.sampled,
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(found, expected);
-    assert_eq!(plan.examples.len(), BLOCKED.len(), "an example of each");
+    assert_eq!((found, sent), (expected.clone(), 1));
+    let blocking = Reason::ALL.iter().filter(|reason| matches!(**reason as u8, 20..40)).map(|reason| reason.code());
+    assert_eq!(expected.keys().map(String::as_str).collect::<BTreeSet<_>>(), blocking.collect(), "every one there is");
+    assert_eq!(plan.examples.len(), BLOCKED.len() + 1, "an example of each");
     assert!(plan.examples.iter().all(|example| !example.detail.as_deref().unwrap_or_default().contains("secret")));
     drop(ran);
     let ran = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(6);
-    assert_eq!(ran.summary()["blocked"], BLOCKED.len());
+    assert_eq!((&ran.summary()["blocked"], &ran.summary()["moved"]), (&BLOCKED.len().into(), &1.into()));
     assert_eq!(stage.counts("small"), (0, 0));
 }
 

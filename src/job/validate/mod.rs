@@ -110,6 +110,17 @@ fn source(job: &Job, findings: &mut Findings) {
             findings.add(Finding::new(&place.key("visibility_timeout"), message));
         }
     }
+    if let Some(buckets) = &source.extended_client_buckets {
+        let place = place.key("extended_client_buckets");
+        if !source.extended_client {
+            let message = "no pointer is followed, to these buckets or any other";
+            findings.add(Finding::new(&place, message).help("add `extended_client = true`"));
+        }
+        if buckets.is_empty() {
+            let message = "expected at least one bucket; without this key pointers to any bucket are followed";
+            findings.add(Finding::new(&place, message));
+        }
+    }
     let nothing = match (source.sent_after, source.sent_before) {
         (Some(Bound::At(after)), Some(Bound::At(before))) => after >= before,
         (Some(Bound::Ago(Age(after))), Some(Bound::Ago(Age(before)))) => after <= before,

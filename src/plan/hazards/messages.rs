@@ -65,20 +65,37 @@ pub(super) fn in_doubt_resend(facts: &Facts) -> Option<Hazard> {
     )
 }
 
+/// Names of buckets that a hazard shows; anybody who sends can name as many as they like.
+const MOST_BUCKETS: usize = 5;
+
 pub(super) fn extended_client(facts: &Facts) -> Option<Hazard> {
     let seen = some(facts.seen.extended_client)?;
+    let source = &facts.job.source;
+    let effect = match &source.extended_client_buckets {
+        _ if !source.extended_client => "conditions and transforms on the body see the pointer only; \
+             `extended_client = true` in [source] lets them see the body"
+            .to_owned(),
+        permitted => {
+            let named = &facts.seen.payload_buckets;
+            let shown = list(named.iter().take(MOST_BUCKETS).map(|bucket| format!("\"{bucket}\"")));
+            let more = named.len().saturating_sub(MOST_BUCKETS);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let bound = match permitted {
+                Some(permitted) => format!("only those in {} are read", list(permitted.iter().cloned())),
+                None => "the sender of a message chooses the bucket, and `extended_client_buckets` in [source] bounds \
+                     that"
+                    .to_owned(),
+            };
+            format!(
+                "rules see that body. One that a transform changes becomes a new object beside the old one, which stays. \
+                 The sampled ones name {shown}{more}; {bound}"
+            )
+        }
+    };
+    let seen = facts.of_sample(seen);
     hazard(
         "extended_client",
-        format!(
-            "{} point to a body in S3 (Extended Client): the pointer is moved, and {}.",
-            facts.of_sample(seen),
-            if facts.job.source.extended_client {
-                "rules see that body. One that a transform changes becomes a new object beside the old one, which stays"
-            } else {
-                "conditions and transforms on the body see the pointer only; `extended_client = true` in [source] lets them \
-                 see the body"
-            }
-        ),
+        format!("{seen} point to a body in S3 (Extended Client): the pointer is moved, and {effect}."),
     )
 }
 

@@ -119,8 +119,10 @@ pub(super) fn compile(job: &Job) -> Result<Rules, Vec<Problem>> {
         rule.when.iter().any(Condition::needs_body) || rule.transforms.iter().any(Transform::needs_json)
     };
     let reads_payloads = job.source.extended_client && rules.iter().any(needs_body);
+    let payload_buckets = job.source.extended_client_buckets.clone().map(|buckets| buckets.into_iter().collect());
     let job = job.name.clone();
-    Ok(Rules { job, ordered: rules, unmatched, fallback, cap, destinations, redaction, reads_payloads })
+    let ordered = rules;
+    Ok(Rules { job, ordered, unmatched, fallback, cap, destinations, redaction, reads_payloads, payload_buckets })
 }
 
 fn destinations(job: &Job, problems: &mut Problems) -> std::collections::BTreeMap<String, Destination> {

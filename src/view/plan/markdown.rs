@@ -7,17 +7,17 @@ use std::fmt::Write as _;
 
 use super::super::approvals;
 use super::super::diff::lines;
-use super::super::report::{fenced, render_markdown};
+use super::super::report::{MAX_COMMENT, fenced, render_markdown};
 use super::super::text::neutral;
 use super::{
-    ages, basis, cost_words, counts, histogram, interval, maker, next_step, projected, properties, scope, shown_rules,
-    totals,
+    ages, basis, bounds, cost_words, counts, histogram, interval, maker, next_step, projected, properties, scope,
+    shown_rules, totals,
 };
 use crate::plan::{Approver, Estimate, Hazard, Plan};
 use crate::words::{count, moment, thousands};
 
-/// GitHub takes a comment of 65,536 characters, and nothing of a longer one. What is at the end needs room, too.
-const MAX_BYTES: usize = 65_536 - RESERVE;
+/// What is at the end needs room, too.
+const MAX_BYTES: usize = MAX_COMMENT - RESERVE;
 const RESERVE: usize = 8 * 1024;
 
 /// Bytes of a name or a description at most; escaping makes up to six of one.
@@ -117,8 +117,8 @@ fn figures(plan: &Plan, page: &mut Page) {
         page.text.push_str(&row("**in all**", what, estimate, ""));
     }
     for rule in shown_rules(plan) {
-        let bound = if rule.bound > 0 { format!("at most {} leave", thousands(rule.bound)) } else { String::new() };
-        let mut rows = row(&format!("**{}**", name(&rule.name)), &bound, rule.estimate, "");
+        let bounds = bounds(rule).unwrap_or_default();
+        let mut rows = row(&format!("**{}**", name(&rule.name)), &bounds, rule.estimate, "");
         for figures in &rule.outcomes {
             let outcome = prose(&cut(&plan.words_of(figures.outcome), MAX_NAME));
             rows.push_str(&row("", &outcome, figures.estimate, &projected(plan, figures.bytes)));

@@ -26,6 +26,16 @@ fn shown_rules(plan: &Plan) -> impl Iterator<Item = &RuleFigures> {
     plan.rules.iter().filter(|rule| rule.rule != RuleId::OUT_OF_SCOPE || rule.estimate.sampled > 0)
 }
 
+/// The bounds of a rule: with one message more, apply stops as drifted.
+fn bounds(rule: &RuleFigures) -> Option<String> {
+    match (rule.bound, rule.bound_staying.map(thousands)) {
+        (0, None) => None,
+        (0, Some(staying)) => Some(format!("at most {staying} may stay by it")),
+        (leaving, None) => Some(format!("at most {} may leave by it", thousands(leaving))),
+        (leaving, Some(staying)) => Some(format!("at most {} may leave by it, and {staying} stay", thousands(leaving))),
+    }
+}
+
 /// The 95 % interval, or that there is none to give.
 fn interval(estimate: Estimate) -> String {
     if estimate.low == estimate.high {

@@ -63,9 +63,10 @@ fn a_terminal_shows_it_at_a_glance() {
         cap reached, to graveyard                       50       2,000         1,500 to 2,607     1.2 MB
         blocked: it would have more than ten message attributes
                                                         10         400             195 to 728   360.0 kB
-        at most 26,889 may leave by it
+        at most 26,889 may leave by it, and 1,044 stay
       unmatched                                        400      16,000       14,794 to 17,229
         stays: no rule matched                         400      16,000       14,794 to 17,229     9.6 MB
+        at most 18,960 may stay by it
 
       moved                                            540      21,600       20,357 to 22,833
       archived                                          50       2,000         1,500 to 2,607
@@ -128,11 +129,11 @@ fn a_pull_request_shows_hazards_first_and_examples_folded() {
     | **in all** | archived | 50 | 2,000 | 1,500 to 2,607 |  |
     | **in all** | kept | 400 | 16,000 | 14,794 to 17,229 |  |
     | **in all** | blocked | 10 | 400 | 195 to 728 |  |
-    | **gateway timeouts** | at most 26,889 leave | 600 | 24,000 | 22,771 to 25,206 |  |
+    | **gateway timeouts** | at most 26,889 may leave by it, and 1,044 stay | 600 | 24,000 | 22,771 to 25,206 |  |
     |  | to origin orders | 540 | 21,600 | 20,357 to 22,833 | 13.2 MB |
     |  | cap reached, to graveyard | 50 | 2,000 | 1,500 to 2,607 | 1.2 MB |
     |  | blocked: it would have more than ten message attributes | 10 | 400 | 195 to 728 | 360.0 kB |
-    | **unmatched** |  | 400 | 16,000 | 14,794 to 17,229 |  |
+    | **unmatched** | at most 18,960 may stay by it | 400 | 16,000 | 14,794 to 17,229 |  |
     |  | stays: no rule matched | 400 | 16,000 | 14,794 to 17,229 | 9.6 MB |
 
     ### Queues

@@ -7,8 +7,8 @@ use super::super::diff::lines;
 use super::super::report::render_text;
 use super::super::text::{Style, neutral, wrapped};
 use super::{
-    ages, basis, cost_words, counts, histogram, interval, maker, next_step, projected, properties, scope, shown_rules,
-    totals,
+    ages, basis, bounds, cost_words, counts, histogram, interval, maker, next_step, projected, properties, scope,
+    shown_rules, totals,
 };
 use crate::plan::{Approver, Estimate, Hazard, Plan};
 use crate::target::Target;
@@ -150,8 +150,8 @@ fn figures(plan: &Plan, page: &mut Page) {
             let label = format!("    {}", neutral(&plan.words_of(figures.outcome)));
             page.figures(&label, figures.estimate, &projected(plan, figures.bytes));
         }
-        if rule.bound > 0 {
-            page.line(&page.style.dim(&format!("    at most {} may leave by it", thousands(rule.bound))));
+        if let Some(bounds) = bounds(rule) {
+            page.line(&page.style.dim(&format!("    {bounds}")));
         }
     }
     page.line("");

@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 use super::super::document::{Block, Line, Piece};
 use super::super::text::neutral;
 
+/// GitHub takes a comment of this many characters, and nothing of a longer one.
+pub(in crate::view) const MAX_COMMENT: usize = 65_536;
+
 /// The whole document.
 pub(in crate::view) fn render(blocks: &[Block]) -> String {
     let mut text = String::new();
