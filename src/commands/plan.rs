@@ -52,7 +52,7 @@ pub(super) async fn make(
     let Compiled { job, rules } = compiled;
     let source = wiring::source(aws, job).await?;
     let destinations = wiring::places(aws, job).await?;
-    let opener = wiring::Origins { aws, access: wiring::Reached::access(&job.source) };
+    let opener = wiring::Origins { aws, access: wiring::access(job.source.access()) };
     let (cancel, cancelled) = watch::channel(false);
     let asked = stop.clone();
     let watching = tokio::spawn(async move {

@@ -10,7 +10,7 @@ use crate::apply::{FileArchive, Outlet};
 use crate::aws::{Access, Aws};
 use crate::cli::ReachArgs;
 use crate::error::{Error, Result};
-use crate::job::{DROP, Destination, Job, ORIGIN, PARKING, Parking, S3Destination, Source, SqsDestination};
+use crate::job::{self, DROP, Destination, Job, ORIGIN, PARKING};
 use crate::journal::Begun;
 use crate::payload::Payloads;
 use crate::plan::{self, Opener, Place, Plan};
@@ -53,31 +53,19 @@ impl Reach {
     }
 }
 
-/// How a part of the job reaches AWS.
-pub(super) trait Reached {
-    fn access(&self) -> Access;
+/// How a part of the job is reached, as calls to AWS take it.
+pub(super) fn access(part: job::Access<'_>) -> Access {
+    Access {
+        region: part.region.map(str::to_owned),
+        profile: part.profile.map(str::to_owned),
+        endpoint_url: part.endpoint_url.map(str::to_owned),
+        role_arn: part.role_arn.map(str::to_owned),
+    }
 }
-
-macro_rules! reached {
-    ($($type:ty),*) => {$(
-        impl Reached for $type {
-            fn access(&self) -> Access {
-                Access {
-                    region: self.region.clone(),
-                    profile: self.profile.clone(),
-                    endpoint_url: self.endpoint_url.clone(),
-                    role_arn: self.role_arn.clone(),
-                }
-            }
-        }
-    )*};
-}
-
-reached!(Source, SqsDestination, S3Destination, Parking);
 
 /// The source queue of a job.
 pub(super) async fn source(aws: &Aws, job: &Job) -> Result<Arc<dyn Queue>> {
-    let opened = aws.queue(&job.source.queue, &job.source.access()).await;
+    let opened = aws.queue(&job.source.queue, &access(job.source.access())).await;
     opened.map_err(|error| error.and_hint("nothing was received or sent"))
 }
 
@@ -86,14 +74,14 @@ pub(super) async fn places(aws: &Aws, job: &Job) -> Result<Vec<(String, Place)>>
     let mut places = Vec::with_capacity(job.destination.len());
     for (name, destination) in &job.destination {
         let place = match destination {
-            Destination::Sqs(sqs) => aws.queue(&sqs.queue, &sqs.access()).await.map(Place::Queue),
-            Destination::S3(s3) => aws.bucket(&s3.bucket, &s3.access()).await.map(Place::Bucket),
+            Destination::Sqs(sqs) => aws.queue(&sqs.queue, &access(sqs.access())).await.map(Place::Queue),
+            Destination::S3(s3) => aws.bucket(&s3.bucket, &access(s3.access())).await.map(Place::Bucket),
             Destination::File(file) => Ok(Place::File(file.path.clone())),
         };
         places.push((name.clone(), place.map_err(|error| about(name, error))?));
     }
     if let Some(park) = &job.unmatched.park {
-        let queue = aws.queue(&park.queue, &park.access()).await.map_err(|error| about(PARKING, error))?;
+        let queue = aws.queue(&park.queue, &access(park.access())).await.map_err(|error| about(PARKING, error))?;
         places.push((PARKING.to_owned(), Place::Queue(queue)));
     }
     Ok(places)
@@ -137,7 +125,7 @@ impl Buckets for Named {
 
 /// Where bodies are that the Extended Client keeps in S3, for a job that looks at them.
 pub(super) fn payloads(aws: &Arc<Aws>, job: &Job, rules: &Rules) -> Option<Arc<Payloads>> {
-    let named = Named { aws: Arc::clone(aws), access: job.source.access() };
+    let named = Named { aws: Arc::clone(aws), access: access(job.source.access()) };
     rules.reads_payloads().then(|| Arc::new(Payloads::new(Arc::new(named))))
 }
 
@@ -164,16 +152,16 @@ pub(super) async fn open(aws: &Aws, job: &Job, rules: &Rules, plan: &Plan, is_ne
         let outlet = match (target.kind, destination) {
             (TargetKind::Drop, _) if target.destination == DROP => Outlet::Drop,
             (TargetKind::Sqs, Some(Destination::Sqs(sqs))) => {
-                queue_outlet(aws.queue(&sqs.queue, &sqs.access()).await, target).await?
+                queue_outlet(aws.queue(&sqs.queue, &access(sqs.access())).await, target).await?
             }
             // Origins are reached as the source is: a queue and its dead-letter queue are of one account and region.
             (TargetKind::Sqs, None) if target.destination == ORIGIN => {
                 let arn = target.queue.as_ref().map(|queue| queue.arn.as_str()).unwrap_or_default();
-                queue_outlet(aws.queue_by_arn(arn, &job.source.access()).await, target).await?
+                queue_outlet(aws.queue_by_arn(arn, &access(job.source.access())).await, target).await?
             }
             (TargetKind::Park, None) => parking_outlet(aws, job, plan, target, is_new).await?,
             (TargetKind::S3, Some(Destination::S3(s3))) if is_shown(&format!("s3://{}", s3.bucket)) => {
-                let bucket = aws.bucket(&s3.bucket, &s3.access()).await;
+                let bucket = aws.bucket(&s3.bucket, &access(s3.access())).await;
                 let bucket: Arc<dyn Bucket> = bucket.map_err(|error| about(&target.destination, error))?;
                 bucket.check().await.map_err(|error| about(&target.destination, error.into()))?;
                 Outlet::Bucket(bucket)
@@ -221,7 +209,7 @@ async fn queue_outlet(queue: Result<Arc<dyn Queue>>, target: &Target) -> Result<
 /// The parking queue. What is in it when a run begins is nobody's to touch, so it must be empty; later it holds the run's own.
 async fn parking_outlet(aws: &Aws, job: &Job, plan: &Plan, target: &Target, is_new: bool) -> Result<Outlet> {
     let park = job.unmatched.park.as_ref().ok_or_else(|| not_of_the_job(target))?;
-    let queue = aws.queue(&park.queue, &park.access()).await.map_err(|error| about(PARKING, error))?;
+    let queue = aws.queue(&park.queue, &access(park.access())).await.map_err(|error| about(PARKING, error))?;
     let now = queue.attributes().await.map_err(|error| about(PARKING, error.into()))?;
     if let Some(planned) = &target.queue {
         plan::check_fingerprint(planned, &now)?;

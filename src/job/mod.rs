@@ -5,6 +5,7 @@
 //! path; `source` places them in the text and `render` shows them. Compiling conditions and transforms is `rule`'s
 //! business; it reports its problems the same way.
 
+mod access;
 mod diagnostics;
 mod examples;
 mod finding;
@@ -29,6 +30,7 @@ mod values;
 #[cfg(test)]
 pub(crate) use examples::{BODY, CONDITIONS, TRANSFORMS};
 
+pub use access::Access;
 pub use diagnostics::{Diagnostics, KeyPath, Located, Problem, Step, key_path};
 pub use kind::TransformKind;
 pub use load::{Loaded, load, load_with};

@@ -1,6 +1,6 @@
 //! How a run ends: not before its work is done, not long after it was asked to, and finished where nothing more can be done.
 
-use redrive::sandbox::{Fault, Options, Rule, Seed, Signal, When};
+use redrive::sandbox::{Fault, Options, Rule, Seed, When};
 
 use crate::end_to_end::{JOB, assert_adds_up, assert_all_in_place, message};
 use crate::support::admin::Admin;
@@ -101,11 +101,7 @@ async fn a_run_whose_messages_are_gone_from_the_source_is_finished_and_says_so()
     stage.sandbox.seed("orders-dlq", (0..60).map(message)).expect("seeded");
     stage.file("job.toml", JOB);
     stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
-    let child = stage.spawn(&["apply", "plan.json"]);
-    let pid = child.id().expect("running");
-    let kill = Fault::Kill { pid, signal: Signal::Kill, when: When::After };
-    stage.sandbox.faults().add(Rule::new(kill).action("SendMessageBatch").nth(1));
-    assert_eq!(child.wait_with_output().await.expect("ended").status.code(), None, "it was killed");
+    assert!(stage.killed_at(When::After, |rule| rule.action("SendMessageBatch").nth(1)).await, "it was killed");
 
     // Somebody else empties the queue meanwhile.
     let admin = Admin::at(&stage.sandbox.endpoint_url());

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use redrive::sandbox::{Fault, MessageAttribute, Options, Rule, Seed, Signal, When};
+use redrive::sandbox::{MessageAttribute, Options, Seed, When};
 
 use crate::support::admin::Admin;
 use crate::support::stage::{Stage, content, count, each};
@@ -218,11 +218,7 @@ async fn a_changed_body_is_one_object_however_often_the_process_dies() {
         each((1..=24).flat_map(|nth| [(nth, When::Before), (nth, When::After)]).collect(), |(nth, when)| async move {
             let (stage, admin) = extended_stage().await;
             stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
-            let child = stage.spawn(&["apply", "plan.json"]);
-            let pid = child.id().expect("running");
-            stage.sandbox.faults().add(Rule::new(Fault::Kill { pid, signal: Signal::Kill, when }).nth(nth));
-            let killed = child.wait_with_output().await.expect("ended").status.code().is_none();
-            stage.sandbox.faults().clear();
+            let killed = stage.killed_at(when, |rule| rule.nth(nth)).await;
             let ran = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(6);
             let at = format!("killed at {nth} {when:?}: {}", ran.stdout);
             assert_extended(&stage, &admin, ran.summary()["run"].as_str().expect("a run"), &at).await;

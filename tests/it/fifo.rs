@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use redrive::sandbox::{Fault, Options, Rule, Seed, Signal, When};
+use redrive::sandbox::{Options, Seed, When};
 
 use crate::end_to_end::assert_adds_up;
 use crate::support::stage::{Stage, each};
@@ -90,11 +90,7 @@ async fn the_plan_says_how_many_groups_stop_where_and_apply_does_so() {
 async fn killed_at(nth: u64, when: When) -> bool {
     let stage = stage(3, 3, |group, round| if (group, round) == (1, 1) { ",\"stop\":true" } else { "" }).await;
     stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
-    let child = stage.spawn(&["apply", "plan.json"]);
-    let pid = child.id().expect("running");
-    stage.sandbox.faults().add(Rule::new(Fault::Kill { pid, signal: Signal::Kill, when }).nth(nth));
-    let killed = child.wait_with_output().await.expect("ended").status.code().is_none();
-    stage.sandbox.faults().clear();
+    let killed = stage.killed_at(when, |rule| rule.nth(nth)).await;
 
     let ran = stage.redrive(&["apply", "plan.json", "--format", "json"]).await;
     let at = format!("killed at {nth} {when:?}: {}\n{}", ran.stdout, ran.stderr);

@@ -219,7 +219,7 @@ async fn a_stop_finishes_what_is_under_way_and_gives_back_the_rest() {
         let pid = child.id().expect("running").to_string();
         let sent = std::process::Command::new("kill").args([format!("-{signal}"), pid]).status().expect("kill");
         assert!(sent.success());
-        let output = tokio::time::timeout(Duration::from_secs(20), child.wait_with_output()).await;
+        let output = tokio::time::timeout(Duration::from_mins(1), child.wait_with_output()).await;
         let output = output.expect("it ends soon").expect("output");
         assert_eq!(output.status.code(), Some(3), "{signal}: {}", String::from_utf8_lossy(&output.stderr));
         let (all, visible) = stage.counts("orders-dlq");
@@ -404,7 +404,7 @@ async fn a_stop_does_not_wait_for_a_slow_rate() {
     let pid = child.id().expect("running").to_string();
     assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
     // At the rate, what is already received would take minutes.
-    let output = tokio::time::timeout(Duration::from_secs(20), child.wait_with_output()).await.expect("it ends soon");
+    let output = tokio::time::timeout(Duration::from_mins(1), child.wait_with_output()).await.expect("it ends soon");
     assert_eq!(output.expect("output").status.code(), Some(3));
     let (all, visible) = stage.counts("orders-dlq");
     assert!(all == visible && all > 200, "{all} {visible}");

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use redrive::sandbox::{Fault, Options, Rule, Signal, When};
+use redrive::sandbox::{Fault, Options, Rule, When};
 
 use crate::end_to_end::{JOB, assert_adds_up, assert_all_in_place, expected_at, message};
 use crate::support::stage::{Ran, Stage, each};
@@ -21,18 +21,9 @@ async fn killed() -> Stage {
     stage.sandbox.seed("orders-dlq", (0..TOTAL).map(message)).expect("seeded");
     stage.file("job.toml", JOB);
     stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
-    kill_at(&stage, "DeleteMessageBatch", 3).await;
+    let is_killed = stage.killed_at(When::Before, |rule| rule.action("DeleteMessageBatch").nth(3)).await;
+    assert!(is_killed, "it was killed");
     stage
-}
-
-/// Applies the plan until its process is killed by this request, before it has an effect.
-async fn kill_at(stage: &Stage, action: &str, nth: u64) {
-    let child = stage.spawn(&["apply", "plan.json"]);
-    let pid = child.id().expect("running");
-    let kill = Fault::Kill { pid, signal: Signal::Kill, when: When::Before };
-    stage.sandbox.faults().add(Rule::new(kill).action(action).nth(nth));
-    assert_eq!(child.wait_with_output().await.expect("ended").status.code(), None, "it was killed");
-    stage.sandbox.faults().clear();
 }
 
 /// What arrived more often than it should have; fails where something is lost.

@@ -116,6 +116,18 @@ impl Bench {
         Ran::of(self.spawn(arguments).wait_with_output().await.expect("the program runs"))
     }
 
+    /// Applies the plan to its end; gives the summary. A busy server may be late with what killed ones had received; then a
+    /// run says that it is unfinished.
+    async fn applied(&self) -> Value {
+        let mut ran = self.redrive(&["apply", "plan.json", "--format", "json"]).await;
+        for _ in 0..3 {
+            if ran.code == Some(3) {
+                ran = self.redrive(&["apply", "plan.json", "--format", "json"]).await;
+            }
+        }
+        ran.expect(0).summary()
+    }
+
     async fn url(&self, what: &str) -> String {
         let call = self.admin.sqs.get_queue_url().queue_name(self.name(what));
         call.send().await.expect("the queue").queue_url.expect("a URL")
@@ -240,14 +252,7 @@ async fn the_main_job_is_planned_applied_and_reported(bench: Bench) {
     let visible = QueueAttributeName::ApproximateNumberOfMessages;
     assert_eq!(bench.counted("orders-dlq", visible).await, TOTAL, "the sample is given back");
 
-    let mut ran = bench.redrive(&["apply", "plan.json", "--format", "json"]).await;
-    for _ in 0..3 {
-        if ran.code == Some(3) {
-            // A busy server may be late with what the killed ones had received; then the run says that it is unfinished.
-            ran = bench.redrive(&["apply", "plan.json", "--format", "json"]).await;
-        }
-    }
-    let summary = ran.expect(0).summary();
+    let summary = bench.applied().await;
     assert_adds_up(&summary);
     assert_eq!((&summary["received"], &summary["in_doubt"]), (&Value::from(TOTAL), &Value::from(0)), "{summary}");
     let in_flight = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
@@ -282,14 +287,7 @@ async fn a_run_that_is_killed_is_resumed_and_loses_nothing(bench: Bench) {
         assert!(child.try_wait().expect("its state").is_none(), "it is in the midst of it");
         child.kill().await.expect("killed");
     }
-    let mut ran = bench.redrive(&["apply", "plan.json", "--format", "json"]).await;
-    for _ in 0..3 {
-        if ran.code == Some(3) {
-            // A busy server may be late with what the killed ones had received; then the run says that it is unfinished.
-            ran = bench.redrive(&["apply", "plan.json", "--format", "json"]).await;
-        }
-    }
-    let summary = ran.expect(0).summary();
+    let summary = bench.applied().await;
     assert_adds_up(&summary);
     assert_eq!((&summary["received"], &summary["unfinished"]), (&Value::from(TOTAL), &Value::from(0)), "{summary}");
 

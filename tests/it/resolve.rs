@@ -1,7 +1,7 @@
 //! Messages in doubt that somebody decides about, and runs that are given up: the real program against the sandbox.
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use redrive::sandbox::{Fault, Options, Rule, Signal, When};
+use redrive::sandbox::{Fault, Options, Rule, When};
 use serde_json::Value;
 
 use crate::end_to_end::{JOB, assert_adds_up, assert_all_in_place, expected_at, message};
@@ -94,12 +94,7 @@ async fn a_run_that_is_given_up_is_planned_anew_and_what_it_had_sent_is_deleted_
     stage.file("job.toml", JOB);
     stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
     // Killed when the first messages were sent and none was deleted.
-    let child = stage.spawn(&["apply", "plan.json"]);
-    let pid = child.id().expect("running");
-    let kill = Fault::Kill { pid, signal: Signal::Kill, when: When::Before };
-    stage.sandbox.faults().add(Rule::new(kill).action("DeleteMessageBatch").nth(1));
-    assert_eq!(child.wait_with_output().await.expect("ended").status.code(), None, "it was killed");
-    stage.sandbox.faults().clear();
+    assert!(stage.killed_at(When::Before, |rule| rule.action("DeleteMessageBatch").nth(1)).await, "it was killed");
 
     // A plan that no longer fits the queues: the run would be refused for ever.
     let admin = Admin::at(&stage.sandbox.endpoint_url());

@@ -8,7 +8,7 @@ use crate::job::queue_ref::QueueRef;
 use crate::job::template::Placeholder;
 use crate::job::types::{DROP, Destination, FileDestination, Job, KEEP, ORIGIN, S3Destination, SqsDestination};
 
-use super::queue::{self, Access};
+use super::queue;
 use super::{Findings, text};
 
 /// The longest key that S3 takes, in bytes.
@@ -42,10 +42,10 @@ pub(super) fn all(job: &Job, findings: &mut Findings) {
 }
 
 fn sqs(job: &Job, sqs: &SqsDestination, place: &Place, findings: &mut Findings) {
-    let access = Access::of_sqs(sqs);
+    let access = sqs.access();
     let queue = queue::check(&sqs.queue, &access, place, findings);
     if let (Some(queue), Ok(source)) = (&queue, job.source.queue.parse::<QueueRef>())
-        && queue::same((queue, &access), (&source, &Access::of_source(&job.source)))
+        && queue::same((queue, &access), (&source, &job.source.access()))
     {
         let message = "this is the source queue: its messages would go round for ever";
         let finding = Finding::new(&place.key("queue"), message).help("to leave messages there, say `to = \"keep\"`");
@@ -80,7 +80,7 @@ fn sqs(job: &Job, sqs: &SqsDestination, place: &Place, findings: &mut Findings) 
 }
 
 fn s3(s3: &S3Destination, place: &Place, findings: &mut Findings) {
-    Access::of_s3(s3).check(place, findings);
+    queue::check_access(&s3.access(), place, findings);
     findings.check(bucket(&s3.bucket), &place.key("bucket"));
     let at = place.key("key");
     let Some(template) = text::template(&s3.key, Placeholder::ALL, &at, findings) else { return };

@@ -102,7 +102,7 @@ impl<'j> Names<'j> {
 fn source(job: &Job, findings: &mut Findings) {
     let place = Place::root().key("source");
     let source = &job.source;
-    queue::check(&source.queue, &queue::Access::of_source(source), &place, findings);
+    queue::check(&source.queue, &source.access(), &place, findings);
     if let Some(timeout) = source.visibility_timeout {
         let seconds = timeout.0.as_secs();
         if !(10..=12 * 60 * 60).contains(&seconds) {

@@ -5,7 +5,7 @@ use crate::job::queue_ref::QueueRef;
 use crate::job::types::{Destination, Job, KEEP};
 
 use super::Findings;
-use super::queue::{self, Access};
+use super::queue;
 
 pub(super) fn check(job: &Job, findings: &mut Findings) {
     let Some(park) = &job.unmatched.park else { return };
@@ -16,17 +16,17 @@ pub(super) fn check(job: &Job, findings: &mut Findings) {
         let finding = Finding::new(&place, message).help("leave `park` out, or say `to = \"keep\"`");
         findings.add(finding.also(to, "where they go"));
     }
-    let access = Access::of_parking(park);
+    let access = park.access();
     let Some(parking) = queue::check(&park.queue, &access, &place, findings) else { return };
     let at = place.key("queue");
     let source = Place::root().key("source").key("queue");
     let sqs = job.destination.iter().filter_map(|(name, destination)| match destination {
         Destination::Sqs(sqs) => {
-            Some((&sqs.queue, Access::of_sqs(sqs), Place::root().key("destination").key(name).key("sqs").key("queue")))
+            Some((&sqs.queue, sqs.access(), Place::root().key("destination").key(name).key("sqs").key("queue")))
         }
         Destination::S3(_) | Destination::File(_) => None,
     });
-    let used = std::iter::once((&job.source.queue, Access::of_source(&job.source), source.clone())).chain(sqs);
+    let used = std::iter::once((&job.source.queue, job.source.access(), source.clone())).chain(sqs);
     for (queue, its_access, used) in used {
         if queue.parse::<QueueRef>().is_ok_and(|queue| queue::same((&parking, &access), (&queue, &its_access))) {
             let message = "the parking queue must be one that the job does not use otherwise";

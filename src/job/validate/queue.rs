@@ -1,75 +1,42 @@
 //! Queues as the job names them, and how they are reached: whether the settings agree, and whether two are the same.
 
+use crate::job::access::Access;
 use crate::job::finding::{Finding, Place};
 use crate::job::queue_ref::{QueueRef, http_url};
-use crate::job::types::{S3Destination, Source, SqsDestination};
-use crate::job::unmatched::Parking;
 
 use super::{Findings, text};
 
-/// How AWS is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Access<'j> {
-    region: Option<&'j str>,
-    profile: Option<&'j str>,
-    endpoint_url: Option<&'j str>,
-    role_arn: Option<&'j str>,
-}
-
-macro_rules! access {
-    ($($name:ident: $type:ident;)*) => {$(
-        pub(super) fn $name(from: &'j $type) -> Self {
-            Self {
-                region: from.region.as_deref(),
-                profile: from.profile.as_deref(),
-                endpoint_url: from.endpoint_url.as_deref(),
-                role_arn: from.role_arn.as_deref(),
-            }
+/// Checks the settings for what they are; `place` is the table they stand in.
+pub(super) fn check_access(access: &Access<'_>, place: &Place, findings: &mut Findings) {
+    if let Some(region) = access.region {
+        let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if region.is_empty() || !region.chars().all(is_allowed) {
+            let message = format!("expected a region such as \"eu-west-1\"; found {region:?}");
+            findings.add(Finding::new(&place.key("region"), message));
         }
-    )*};
-}
-
-impl<'j> Access<'j> {
-    access! {
-        of_source: Source;
-        of_sqs: SqsDestination;
-        of_s3: S3Destination;
-        of_parking: Parking;
     }
-
-    /// Checks the settings for what they are; `place` is the table they stand in.
-    pub(super) fn check(&self, place: &Place, findings: &mut Findings) {
-        if let Some(region) = self.region {
-            let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-            if region.is_empty() || !region.chars().all(is_allowed) {
-                let message = format!("expected a region such as \"eu-west-1\"; found {region:?}");
-                findings.add(Finding::new(&place.key("region"), message));
-            }
-        }
-        if let Some(profile) = self.profile {
-            findings.check(text::not_empty(profile, "a profile's name"), &place.key("profile"));
-        }
-        if let Some(url) = self.endpoint_url {
-            let result = http_url(url)
-                .map_err(|problem| format!("expected an endpoint's URL such as \"http://localhost:4566\"; {problem}"));
-            findings.check(result, &place.key("endpoint_url"));
-        }
-        if let Some(arn) = self.role_arn {
-            let parts: Vec<_> = arn.splitn(6, ':').collect();
-            let is_role = matches!(parts[..], ["arn", _, "iam", "", account, resource]
-                if account.len() == 12 && resource.strip_prefix("role/").is_some_and(|name| !name.is_empty()));
-            if !is_role {
-                let message =
-                    format!("expected a role's ARN such as \"arn:aws:iam::123456789012:role/redrive\"; found {arn:?}");
-                findings.add(Finding::new(&place.key("role_arn"), message));
-            }
+    if let Some(profile) = access.profile {
+        findings.check(text::not_empty(profile, "a profile's name"), &place.key("profile"));
+    }
+    if let Some(url) = access.endpoint_url {
+        let result = http_url(url)
+            .map_err(|problem| format!("expected an endpoint's URL such as \"http://localhost:4566\"; {problem}"));
+        findings.check(result, &place.key("endpoint_url"));
+    }
+    if let Some(arn) = access.role_arn {
+        let parts: Vec<_> = arn.splitn(6, ':').collect();
+        let is_role = matches!(parts[..], ["arn", _, "iam", "", account, resource]
+            if account.len() == 12 && resource.strip_prefix("role/").is_some_and(|name| !name.is_empty()));
+        if !is_role {
+            let message =
+                format!("expected a role's ARN such as \"arn:aws:iam::123456789012:role/redrive\"; found {arn:?}");
+            findings.add(Finding::new(&place.key("role_arn"), message));
         }
     }
 }
-
 /// Checks a queue and how it is reached; `place` is the table they stand in.
 pub(super) fn check(queue: &str, access: &Access<'_>, place: &Place, findings: &mut Findings) -> Option<QueueRef> {
-    access.check(place, findings);
+    check_access(access, place, findings);
     let at = place.key("queue");
     let queue = findings.check(queue.parse::<QueueRef>(), &at)?;
     if let (Some(own), Some(set)) = (queue.region(), access.region)

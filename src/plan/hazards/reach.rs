@@ -20,26 +20,24 @@ pub(super) fn file_outside(facts: &Facts) -> Option<Hazard> {
 }
 
 fn by_settings(job: &Job) -> Option<Hazard> {
-    macro_rules! settings {
-        ($place:expr, $queue:expr) => {
-            [
-                $queue.filter(|queue| is_elsewhere(queue)).map(|url| format!("the queue's URL {url}")),
-                $place.endpoint_url.as_ref().map(|url| format!("endpoint_url {url}")),
-                $place.role_arn.as_ref().map(|role| format!("role_arn {role}")),
-                $place.profile.as_ref().map(|profile| format!("profile {profile}")),
-            ]
+    let destinations = job.destination.iter().filter_map(|(name, destination)| {
+        let (access, queue) = match destination {
+            Destination::Sqs(sqs) => (sqs.access(), Some(&sqs.queue)),
+            Destination::S3(s3) => (s3.access(), None),
+            Destination::File(_) => return None,
         };
-    }
-    let destinations = job.destination.iter().map(|(name, destination)| {
-        let settings = match destination {
-            Destination::Sqs(sqs) => settings!(sqs, Some(&sqs.queue)),
-            Destination::S3(s3) => settings!(s3, None::<&String>),
-            Destination::File(_) => [const { None }; 4],
-        };
-        (format!("destination {name}"), settings)
+        Some((format!("destination {name}"), access, queue))
     });
-    let source = ("the source".to_owned(), settings!(job.source, Some(&job.source.queue)));
-    let said = std::iter::once(source).chain(destinations).filter_map(|(what, settings)| {
+    let source = ("the source".to_owned(), job.source.access(), Some(&job.source.queue));
+    let parking = job.unmatched.park.as_ref();
+    let parking = parking.map(|parking| ("the parking queue".to_owned(), parking.access(), Some(&parking.queue)));
+    let said = std::iter::once(source).chain(parking).chain(destinations).filter_map(|(what, access, queue)| {
+        let settings = [
+            queue.filter(|queue| is_elsewhere(queue)).map(|url| format!("the queue's URL {url}")),
+            access.endpoint_url.map(|url| format!("endpoint_url {url}")),
+            access.role_arn.map(|role| format!("role_arn {role}")),
+            access.profile.map(|profile| format!("profile {profile}")),
+        ];
         let settings = list(settings.into_iter().flatten());
         (!settings.is_empty()).then(|| format!("{what} by {settings}"))
     });

@@ -189,6 +189,14 @@ fn each_hazard_appears_where_it_applies() {
             "reach destination orders by role_arn arn:r:",
         ),
         (
+            |w| {
+                let park = "[unmatched]\npark = { queue = \"parking\", endpoint_url = \"http://elsewhere.test\" }\n";
+                w.job = job(&format!("{JOB}{park}"));
+            },
+            "reached_by_job",
+            "reach the parking queue by endpoint_url http://elsewhere.test:",
+        ),
+        (
             |w| w.job = job(&JOB.replace("sqs = { queue = \"orders\" }", "file = { path = \"a/../../b\" }")),
             "file_outside",
             "destination orders to a/../../b",

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use redrive::sandbox::{Fault, Options, Rule, Seed, Signal, When};
+use redrive::sandbox::{Fault, Options, Rule, Seed, When};
 
 use crate::support::stage::{Ran, Stage, each};
 
@@ -26,12 +26,7 @@ async fn killed_while_sending(policy: &str) -> Stage {
     );
     stage.file("job.toml", &job);
     stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
-    let child = stage.spawn(&["apply", "plan.json"]);
-    let pid = child.id().expect("running");
-    let kill = Fault::Kill { pid, signal: Signal::Kill, when: When::After };
-    stage.sandbox.faults().add(Rule::new(kill).action("SendMessageBatch").nth(1));
-    assert_eq!(child.wait_with_output().await.expect("ended").status.code(), None, "it was killed");
-    stage.sandbox.faults().clear();
+    assert!(stage.killed_at(When::After, |rule| rule.action("SendMessageBatch").nth(1)).await, "it was killed");
     assert!(stage.counts("out.fifo").0 > 0, "the send had its effect");
     stage
 }

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redrive::sandbox::{MessageAttribute, Options, Sandbox, Seed};
+use redrive::sandbox::{Fault, MessageAttribute, Options, Rule, Sandbox, Seed, Signal, When};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
@@ -128,6 +128,17 @@ impl Stage {
         let report: Value = serde_json::from_str(&report).expect("JSON");
         let troubles = report["troubles"].as_array().expect("messages");
         troubles.iter().map(|one| one["doubts"].as_u64().expect("doubts")).sum()
+    }
+
+    /// Applies the plan with its process killed at the request that `at` names, before or after its effect; gives whether
+    /// it came that far.
+    pub(crate) async fn killed_at(&self, when: When, at: impl FnOnce(Rule) -> Rule) -> bool {
+        let child = self.spawn(&["apply", "plan.json"]);
+        let pid = child.id().expect("running");
+        let rule = self.sandbox.faults().add(at(Rule::new(Fault::Kill { pid, signal: Signal::Kill, when })));
+        let is_killed = child.wait_with_output().await.expect("ended").status.code().is_none();
+        self.sandbox.faults().remove(rule);
+        is_killed
     }
 
     pub(crate) async fn redrive(&self, arguments: &[&str]) -> Ran {
