@@ -275,13 +275,13 @@ impl Shared {
 
     /// Messages may have been received of which nobody has the handles.
     pub(super) fn expect_orphans(&self) {
-        // Longer, for what lies between asking for the receive and its being carried out, and for a server that is late.
-        let grace = self.options.visibility + Duration::from_secs(10);
-        self.expect_orphans_until(self.journal.now().checked_add(grace).unwrap_or(Timestamp::MAX));
+        self.expect_orphans_until(self.journal.now().checked_add(self.options.visibility).unwrap_or(Timestamp::MAX));
     }
 
-    /// The same, where it is known when the last of them comes back.
+    /// The same, where it is known until when the last of them is surely invisible.
     pub(super) fn expect_orphans_until(&self, until: Timestamp) {
+        // Longer, for what lies between asking for the receive and its being carried out, and for a server that is late.
+        let until = until.checked_add(Duration::from_secs(10)).unwrap_or(Timestamp::MAX);
         let mut expected = self.orphans_until.lock().unwrap_or_else(PoisonError::into_inner);
         *expected = until.max(*expected);
     }

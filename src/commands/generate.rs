@@ -40,13 +40,18 @@ pub fn reference() -> String {
     let mut root = Cli::command();
     root.build();
     section(&mut page, &root, "redrive");
-    for command in root.get_subcommands().filter(|command| command.get_name() != "help") {
-        section(&mut page, command, &format!("redrive {}", command.get_name()));
-    }
     page
 }
 
+/// A command, and those below it.
 fn section(page: &mut String, command: &Command, name: &str) {
+    own_section(page, command, name);
+    for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+        section(page, below, &format!("{name} {}", below.get_name()));
+    }
+}
+
+fn own_section(page: &mut String, command: &Command, name: &str) {
     let about = sentence(command.get_long_about().or(command.get_about()));
     // Writing to a string cannot fail.
     let _ = write!(page, "\n## `{name}`\n\n{about}\n");

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -46,15 +47,21 @@ fn named(run: &str, force: bool, journal: &Path) -> Result<Vec<String>> {
 /// Runs that ended longer ago than this and are not needed any more.
 fn old(age: &str, journal: &Path) -> Result<Vec<String>> {
     let age = Age::from_str(age).map_err(|error| Error::usage(format!("--older-than: {error}")))?;
-    let before = Timestamp::now().checked_sub(age.0).unwrap_or(Timestamp::MIN);
+    let now = Timestamp::now();
     let Some(reader) = Reader::open(journal)? else { return Ok(Vec::new()) };
     let mut names = Vec::new();
     for record in reader.runs()? {
-        if record.ended.is_some_and(|ended| ended < before) && needed(&reader, &record)?.is_none() {
+        if record.ended.is_some_and(|ended| has_age(ended, now, age)) && needed(&reader, &record)?.is_none() {
             names.push(record.name);
         }
     }
     Ok(names)
+}
+
+/// Whether a run that ended then is so old now. By the journal's clock, which follows the servers', it can have ended in the
+/// future: then it has no age.
+fn has_age(ended: Timestamp, now: Timestamp, age: Age) -> bool {
+    Duration::try_from(now.duration_since(ended)).unwrap_or_default() >= age.0
 }
 
 /// Why a run should not be forgotten yet.
@@ -66,4 +73,19 @@ fn needed(reader: &Reader, record: &RunRecord) -> Result<Option<&'static str>> {
     let open = [State::Sending, State::Resending, State::Sent, State::InDoubt, State::Held];
     let open = reader.tally(&record.name)?.count(|key| open.contains(&key.state));
     Ok((open > 0).then_some("has messages in doubt, or still to be deleted from the source"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_run_that_has_ended_is_older_than_nothing() {
+        let has_age = |ended, age| {
+            let at = |second| Timestamp::from_second(second).unwrap();
+            super::has_age(at(ended), at(1_000_000), Age::from_str(age).unwrap())
+        };
+        assert!(has_age(999_999, "0s") && has_age(1_000_000, "0s") && has_age(1_000_005, "0s"));
+        assert!(has_age(999_940, "1m") && !has_age(999_941, "1m") && !has_age(1_000_005, "1m"));
+    }
 }

@@ -170,7 +170,7 @@ pub struct Retry {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InDoubt {
-    /// Send it again: it may arrive twice.
+    /// Send it again: it may arrive more than once.
     #[default]
     Resend,
     /// Keep it in the source until somebody decides.

@@ -57,6 +57,7 @@ impl Writer {
             self.claimed.note_row(id, None);
         }
         if is_known && let Some(run) = self.table.sent_by(id)? {
+            self.reappear(id, run)?;
             return Ok(Admitted::Sent(Sent { delivered, run, confirmed: None }));
         }
         if is_known && let Some((since, this_run)) = self.table.doubted_since(id)? {

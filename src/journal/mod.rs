@@ -21,6 +21,7 @@ mod mark;
 mod parked;
 mod prune;
 mod query;
+mod removal;
 mod resolve;
 mod schema;
 mod session;

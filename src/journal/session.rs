@@ -15,6 +15,7 @@ impl Writer {
     pub(super) fn begin(&mut self, spec: &RunSpec) -> Result<Begun> {
         let now = self.now();
         self.table.source = self.table.queue(&spec.source_arn)?;
+        self.fifo = spec.source_arn.strip_suffix(".fifo").is_some();
         let fresh = self.table.sql(|c| {
             c.execute(
                 "INSERT OR IGNORE INTO run (name, source, job_sha256, plan, started) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -39,7 +40,7 @@ impl Writer {
         })?;
         let in_doubt = self.recover()?;
         let doubtful = self.table.doubtful()?;
-        let (to_delete, to_release) = self.left_behind(spec.source_arn.strip_suffix(".fifo").is_some())?;
+        let (to_delete, to_release) = self.left_behind()?;
         Ok(Begun {
             resumed: !fresh,
             interrupted,
@@ -70,7 +71,8 @@ impl Writer {
         self.claimed = Claims::default();
         self.table.sql(|c| c.execute("UPDATE run SET drained = ?2 WHERE id = ?1", params![self.table.run, drained]))?;
         let in_doubt = self.recover()?;
-        let (to_delete, to_release) = self.left_behind(false)?;
+        self.fifo = false;
+        let (to_delete, to_release) = self.left_behind()?;
         Ok(Begun {
             resumed: false,
             interrupted: self.interrupted,
@@ -96,11 +98,12 @@ impl Writer {
     /// Leases of an earlier session, of this run or another over the same source: what is safely elsewhere is to be
     /// deleted with its handle, what stays keeps its lease while that lasts, all else is to be given back. Out of a FIFO queue
     /// what stays is given back too: in flight, it would hide what is before it in its group and is not settled yet.
-    fn left_behind(&mut self, fifo: bool) -> Result<(Vec<Sent>, Vec<Lease>)> {
+    fn left_behind(&mut self) -> Result<(Vec<Sent>, Vec<Lease>)> {
         let now = self.now();
         let (mut to_delete, mut to_release) = (Vec::new(), Vec::new());
         for lease in self.table.leases(Timestamp::MAX, usize::MAX, false)? {
             if let Some(run) = self.table.sent_by(&lease.id)? {
+                self.reappear(&lease.id, run)?;
                 // Once, however many handles there are: the others come when the first is done.
                 if self.claimed.insert(lease.id.clone()) {
                     let (receive_count, origin, came_from) = (None, None, None);
@@ -113,7 +116,7 @@ impl Writer {
             let row = self.table.row(&lease.id)?;
             let stays =
                 row.is_some_and(|row| matches!(row.state, State::Kept | State::Blocked | State::Failed | State::Held));
-            if fifo || !stays || lease.until.as_millisecond() <= now {
+            if self.fifo || !stays || lease.until.as_millisecond() <= now {
                 to_release.push(lease);
             }
         }

@@ -94,6 +94,8 @@ pub enum Event {
     Drop,
     /// The source confirmed its deletion.
     Delete,
+    /// It is elsewhere, and was delivered again: it is still to be deleted, whatever earlier deletes said.
+    Reappear,
     /// The queue it should be in is dry, and it was not met there, or not again.
     Vanish,
     /// Somebody looked, and decides that it is sent again.
@@ -106,7 +108,7 @@ pub enum Event {
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Intend,
         Self::Acknowledge,
         Self::Refuse,
@@ -117,6 +119,7 @@ impl Event {
         Self::Block,
         Self::Drop,
         Self::Delete,
+        Self::Reappear,
         Self::Vanish,
         Self::Resend,
         Self::Discard,
@@ -160,8 +163,9 @@ pub fn next(state: Option<State>, event: Event) -> Result<State, Illegal> {
         E::Withdraw if state == Some(S::Sending) => S::Returned,
         // A second attempt that did not happen does not settle the doubt about the first.
         E::Withdraw if state == Some(S::Resending) => S::InDoubt,
-        // On a standard queue a message can reappear after a good delete; deleting it again changes nothing.
         E::Delete if matches!(state, Some(S::Sent | S::Done)) => S::Done,
+        // On a standard queue a message can reappear after a good delete.
+        E::Reappear if state == Some(S::Done) => S::Sent,
         // Of nothing known: it was parked, and is not in the parking queue.
         E::Vanish if matches!(state, None | Some(S::InDoubt | S::Returned)) => S::Failed,
         // That it is gone is all that was wanted.
@@ -226,7 +230,7 @@ mod tests {
                 (E::Withdraw, S::InDoubt),
             ],
             Some(S::Sent) => &[(E::Delete, S::Done), (E::Vanish, S::Done)],
-            Some(S::Done) => &[(E::Delete, S::Done)],
+            Some(S::Done) => &[(E::Delete, S::Done), (E::Reappear, S::Sent)],
         }
     }
 
@@ -248,7 +252,9 @@ mod tests {
                     // The job decides to drop it; or a person, of what is in doubt, that it has arrived.
                     let doubtful = matches!(state, Some(State::InDoubt | State::Held));
                     let decided = event == Event::Drop || (event == Event::Discard && doubtful);
-                    assert!(event == Event::Acknowledge || decided, "{state:?} {event:?}");
+                    // Or it was so before.
+                    let known = event == Event::Reappear && state == Some(State::Done);
+                    assert!(event == Event::Acknowledge || decided || known, "{state:?} {event:?}");
                 }
             }
         }

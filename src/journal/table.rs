@@ -162,6 +162,14 @@ impl Table {
         Ok(())
     }
 
+    /// Ends all leases of a message.
+    pub(super) fn end_leases(&self, id: &MessageId) -> Result<()> {
+        self.sql(|c| {
+            c.prepare_cached("DELETE FROM lease WHERE source = ?1 AND id = ?2")?.execute(params![self.source, pack(id)])
+        })?;
+        Ok(())
+    }
+
     /// Notes a delivery's handle. Earlier ones whose time was over when it was asked for are of no use any more. Says whether
     /// there was none, so that this one is the only one.
     pub(super) fn lease(&self, delivery: &Delivery) -> Result<bool> {
@@ -215,7 +223,7 @@ impl Table {
         self.row_of(self.run, id)
     }
 
-    fn row_of(&self, run: i64, id: &MessageId) -> Result<Option<Row>> {
+    pub(super) fn row_of(&self, run: i64, id: &MessageId) -> Result<Option<Row>> {
         self.sql(|c| {
             c.prepare_cached(
                 "SELECT state, rule, target, exhausted, reason, doubts, since, receive_count, origin FROM message
@@ -284,18 +292,21 @@ impl Table {
         Ok(())
     }
 
-    /// Notes the deletion of a message that another run had sent; gives 1 where that run did not know of it yet.
-    pub(super) fn done_by_other_run(&self, id: &MessageId, run: i64, at: i64) -> Result<u64> {
-        let Some(row) = self.row_of(run, id)?.filter(|row| row.state != State::Done) else { return Ok(0) };
+    /// Whether a run has ended with nothing left to do.
+    pub(super) fn is_finished(&self, run: i64) -> Result<bool> {
+        self.sql(|c| c.query_row("SELECT ended IS NOT NULL FROM run WHERE id = ?1", [run], |row| row.get(0)))
+    }
+
+    /// Moves a message of another run to this state, in its figures too.
+    pub(super) fn move_of_other_run(&self, id: &MessageId, run: i64, row: &Row, state: State, at: i64) -> Result<()> {
         self.sql(|c| {
             c.execute(
                 "UPDATE message SET state = ?4, at = ?5 WHERE source = ?1 AND id = ?2 AND run = ?3",
-                params![self.source, pack(id), run, State::Done as u8, at],
+                params![self.source, pack(id), run, state as u8, at],
             )
         })?;
         self.recount(run, &row.key(), -1)?;
-        self.recount(run, &TallyKey { state: State::Done, ..row.key() }, 1)?;
-        Ok(1)
+        self.recount(run, &TallyKey { state, ..row.key() }, 1)
     }
 
     /// Changes a figure of a run.

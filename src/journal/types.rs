@@ -213,7 +213,7 @@ pub enum Settled {
 pub struct Sent {
     pub(super) delivered: Delivered,
     pub(super) run: i64,
-    /// Whether its deletion is confirmed, as far as it was tried.
+    /// Whether its deletion is confirmed, by the handles that were tried.
     pub(super) confirmed: Option<bool>,
 }
 

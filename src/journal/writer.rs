@@ -50,6 +50,8 @@ pub(super) enum Command {
 
 pub(super) struct Writer {
     pub(super) table: Table,
+    /// Whether the source is a FIFO queue.
+    pub(super) fifo: bool,
     clock: Clock,
     pub(super) claimed: Claims,
     /// Whether the run's last process was ended in its midst.
@@ -65,6 +67,7 @@ impl Writer {
     pub(super) fn new(path: PathBuf, connection: Connection, clock: Clock, published: Arc<Mutex<Tally>>) -> Self {
         Self {
             table: Table { path, connection, run: 0, source: 0, home: None },
+            fifo: false,
             clock,
             claimed: Claims::default(),
             interrupted: false,
@@ -283,45 +286,6 @@ impl Writer {
                 Settled::Stays
             }
         })
-    }
-
-    /// Notes how a delete ended; gives the message once more where another delivery of it has another handle.
-    fn deleted(&mut self, sent: Sent, end: DeleteEnd) -> Result<Option<Sent>> {
-        let Sent { mut delivered, run, confirmed } = sent;
-        if end == DeleteEnd::Unknown {
-            // The handle stays for the next session.
-            self.claimed.remove(&delivered.id);
-            return Ok(None);
-        }
-        // Where the newest was refused, an older one's success may have deleted nothing.
-        let is_only = self.claimed.is_only_delivery(&delivered.id);
-        let newest =
-            is_only || self.table.newest_receipt(&delivered.id)?.is_none_or(|newest| newest == delivered.receipt);
-        let confirmed = match end {
-            DeleteEnd::Confirmed => Some(confirmed.unwrap_or(true)),
-            _ if newest => Some(confirmed.unwrap_or(false)),
-            _ => confirmed,
-        };
-        self.table.leased(&delivered.id, &delivered.receipt, None)?;
-        if !is_only && let Some(other) = self.table.newest_receipt(&delivered.id)? {
-            delivered.receipt = other;
-            return Ok(Some(Sent { delivered, run, confirmed }));
-        }
-        let id = delivered.id;
-        if confirmed != Some(true) {
-            // It comes back and is deleted then; or it is gone already, and is not met again.
-            self.claimed.remove(&id);
-            return Ok(None);
-        }
-        if run == self.table.run {
-            self.change(&id, Event::Delete, None, |_| {})?;
-        } else {
-            let changed = self.table.done_by_other_run(&id, run, self.now())?;
-            self.table.add_deleted_for_others(changed)?;
-            self.tally.deleted_for_other_runs += changed;
-        }
-        self.claimed.remove(&id);
-        Ok(None)
     }
 
     /// Moves a message of this run through the transition function, on disk and in the figures. `doubted`: since when sends of

@@ -118,32 +118,54 @@ async fn a_run_whose_messages_are_gone_from_the_source_is_finished_and_says_so()
     assert!(again.stderr.contains("finished already"), "{}", again.stderr);
 }
 
+/// Applies under these faults, which stop the run while some messages are in flight, then again under the others: it is not
+/// finished before it has met all of them.
+async fn finishes_with_all(stopping: Vec<Rule>, resuming: Vec<Rule>) {
+    const TOTAL: usize = 60;
+    let stage = Stage::with_queues().await;
+    stage.sandbox.seed("orders-dlq", (0..TOTAL).map(message)).expect("seeded");
+    stage.file("job.toml", JOB);
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    for rule in stopping {
+        stage.sandbox.faults().add(rule);
+    }
+    stage.redrive(&["apply", "plan.json"]).await.expect(3);
+    let (all, visible) = stage.counts("orders-dlq");
+    assert!(visible < all, "some are in flight");
+    stage.sandbox.faults().clear();
+    for rule in resuming {
+        stage.sandbox.faults().add(rule);
+    }
+    let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(0).summary();
+    assert_eq!(summary["received"], TOTAL, "{summary}");
+    assert_all_in_place(&stage, TOTAL);
+}
+
+fn denied(action: &str) -> Rule {
+    Rule::new(Fault::AccessDenied).action(action)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_stopped_run_left_in_flight_is_no_reason_to_finish_without_it() {
-    const TOTAL: usize = 60;
-    let denied = |action: &str| Rule::new(Fault::AccessDenied).action(action);
     let lost = Rule::new(Fault::Cut { when: When::After }).action("ReceiveMessage").nth(1);
     let refused = (2..60).map(|nth| denied("ReceiveMessage").nth(nth)).chain([lost]);
     // It can neither send nor give back; it never had the handles of what the queue handed out.
-    let cases: [Vec<Rule>; 2] =
-        [vec![denied("SendMessageBatch"), denied("ChangeMessageVisibilityBatch")], refused.collect()];
-    each(cases.into(), |rules| async move {
-        let stage = Stage::with_queues().await;
-        stage.sandbox.seed("orders-dlq", (0..TOTAL).map(message)).expect("seeded");
-        stage.file("job.toml", JOB);
-        stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
-        for rule in rules {
-            stage.sandbox.faults().add(rule);
-        }
-        stage.redrive(&["apply", "plan.json"]).await.expect(3);
-        let (all, visible) = stage.counts("orders-dlq");
-        assert!(visible < all, "some are in flight");
-        stage.sandbox.faults().clear();
-        let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(0).summary();
-        assert_eq!(summary["received"], TOTAL, "{summary}");
-        assert_all_in_place(&stage, TOTAL);
-    })
-    .await;
+    let cases = [vec![denied("SendMessageBatch"), denied("ChangeMessageVisibilityBatch")], refused.collect()];
+    each(cases.into(), |stopping| finishes_with_all(stopping, Vec::new())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_handle_is_refused_while_it_is_given_back_is_waited_for() {
+    let refused = || {
+        let fault = Fault::FailEntry { index: 0, sender_fault: true, code: "ReceiptHandleIsInvalid".to_owned() };
+        Rule::new(fault).action("ChangeMessageVisibilityBatch")
+    };
+    // As the run ends; and as the next one begins, which gives back what the first could not.
+    let cases = [
+        (vec![denied("SendMessageBatch"), refused()], Vec::new()),
+        (vec![denied("SendMessageBatch"), denied("ChangeMessageVisibilityBatch")], vec![refused().nth(1)]),
+    ];
+    each(cases.into(), |(stopping, resuming)| finishes_with_all(stopping, resuming)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -229,6 +229,10 @@ async fn old_runs_are_forgotten_and_the_journal_shrinks() {
     stage.redrive(&["apply", "plan.json"]).await.expect(0);
     let none = stage.redrive(&["runs", "prune", "--older-than", "90d"]).await.expect(0);
     assert!(none.stdout.contains("nothing was forgotten"), "{}", none.stdout);
+    // Every run that has ended is older than nothing, also the one that has just done so.
+    fs::copy(stage.path(JOURNAL), stage.path("copy.db")).expect("a copy");
+    let all = stage.redrive(&["--journal", "copy.db", "runs", "prune", "--older-than", "0s"]).await.expect(0);
+    assert!(all.stdout.contains("1 run"), "{}", all.stdout);
     let pruned = stage.redrive(&["runs", "prune", "--run", &run, "--format", "json"]).await.expect(0).stdout;
     let pruned: serde_json::Value = serde_json::from_str(&pruned).expect("JSON");
     assert_eq!((&pruned["type"], &pruned["messages"]), (&"pruned".into(), &TOTAL.into()), "{pruned}");

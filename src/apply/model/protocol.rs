@@ -115,8 +115,10 @@ impl Setup {
     }
 
     pub(super) fn begin(&self, world: &mut World, run: usize) {
-        let waits = world.in_session[run] && self.has(Safeguard::OrphansAwaited);
+        // Whichever run its process was killed at: what it had in flight is this source's.
+        let waits = world.in_session.contains(&true) && self.has(Safeguard::OrphansAwaited);
         world.process = Some(Process { run, halting: false, waits, group_stopped: false });
+        world.in_session = [false; MOST];
         world.in_session[run] = true;
         for at in 0..self.verdicts.len() {
             let on_its_way = |row: Row| matches!(row.state, State::Sending | State::Resending);
@@ -131,6 +133,7 @@ impl Setup {
             let Some(first) = message.leases.iter().next() else { continue };
             if let Some(run) = self.sent_by(message, run) {
                 message.works.push(Work { handle: first.handle, stage: Stage::Proven { run, confirmed: None } });
+                self.reappear(world, at, run);
             } else if message.leases.iter().any(|lease| !is_kept(message, run, lease)) {
                 message.give_back = self.has(Safeguard::LeftIsGivenBack);
             }
@@ -149,11 +152,25 @@ impl Setup {
         if !message.works.is_empty() && self.has(Safeguard::OneClaim) {
             return;
         }
-        let stage = match self.sent_by(message, run) {
+        let sent_by = self.sent_by(message, run);
+        let stage = match sent_by {
             Some(run) => Stage::Proven { run, confirmed: None },
             None => Stage::Claimed(self.doubted(message, run)),
         };
         message.works.push(Work { handle, stage });
+        if let Some(run) = sent_by {
+            self.reappear(world, at, run);
+        }
+    }
+
+    fn reappear(&self, world: &mut World, at: usize, sent_by: usize) {
+        if let Some(row) = &mut world.messages[at].rows[sent_by]
+            && !world.finished[sent_by]
+            && row.state == State::Done
+            && self.has(Safeguard::BackIsNotDone)
+        {
+            row.state = next(Some(row.state), Event::Reappear).expect("what is done can reappear");
+        }
     }
 
     /// Judges a claimed message, or decides anew about one whose answer was lost.
@@ -233,21 +250,25 @@ impl Setup {
         let message = &mut world.messages[at];
         let Work { handle, .. } = message.works.iter().nth(which).expect("the work");
         let known = message.leases;
-        // Where the newest was refused, an older one's success may have deleted nothing.
-        let newest = message.newest_known().is_none_or(|newest| newest == handle);
-        let confirmed = if done || newest { Some(confirmed.unwrap_or(done)) } else { confirmed };
+        // Where one is refused, another's success may have deleted nothing; but out of a FIFO queue.
+        let all = !self.fifo_source && self.has(Safeguard::RefusalCounts);
+        let confirmed = if all { confirmed.unwrap_or(true) && done } else { confirmed.unwrap_or(false) || done };
         if let Some(used) = known.iter().position(|lease| lease.handle == handle) {
             message.leases.remove(used);
         }
         match message.newest_known() {
             Some(handle) if self.has(Safeguard::EveryHandle) => {
-                return world.set(at, which, Work { handle, stage: Stage::Proven { run, confirmed } });
+                if all && !confirmed {
+                    message.leases = Few::NONE;
+                }
+                let stage = Stage::Proven { run, confirmed: Some(confirmed) };
+                return world.set(at, which, Work { handle, stage });
             }
             Some(_) => message.leases = Few::NONE,
             None => {}
         }
         message.works.remove(which);
-        if confirmed != Some(true) {
+        if !confirmed {
             return;
         }
         let at_hand = known.iter().any(|lease| lease.handle == Handle::Newest);
@@ -306,6 +327,13 @@ impl Setup {
         }
         let done = world.messages.iter().all(|message| !message.rows[run].is_some_and(unfinished));
         world.finished[run] = done && !process.halting;
+        let is_back = |message: &Message| {
+            let counted = message.rows[run].is_some_and(|row| row.state == State::Done);
+            counted && message.place != Place::Deleted
+        };
+        if world.finished[run] && world.messages.iter().any(is_back) {
+            world.broken = Some("finished and counted as moved, and it is still in the source");
+        }
         let not_released = !released && world.messages.iter().any(|message| message.place == Place::InFlight);
         world.in_session[run] = (process.waits || not_released) && self.has(Safeguard::OrphansAwaited);
         world.process = None;

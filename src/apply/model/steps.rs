@@ -261,15 +261,22 @@ impl Steps<'_> {
                 self.add(at, Act::Decide, |setup, world| setup.judge(world, at, which, Some(this_run)));
             }
             Stage::Proven { run, confirmed } => {
-                self.add(at, Act::Delete, |_, world| {
-                    if !world.messages[at].is_proven() {
-                        world.broken = Some("a delete without a proof on disk");
-                    }
-                    world.messages[at].delete(work.handle);
-                    stage(world, Stage::Deleted { run, confirmed, done: true });
-                });
-                if work.handle == Handle::Older {
+                let older = work.handle == Handle::Older;
+                // A FIFO queue refuses an older one.
+                if !(older && setup.fifo_source) {
+                    self.add(at, Act::Delete, |_, world| {
+                        if !world.messages[at].is_proven() {
+                            world.broken = Some("a delete without a proof on disk");
+                        }
+                        world.messages[at].delete(work.handle);
+                        stage(world, Stage::Deleted { run, confirmed, done: true });
+                    });
+                }
+                // The newest is good; but servers fail. Not while the journal has still to hear of another delivery: it could
+                // not know then which of them is the newest.
+                if older || (faults.failures > 0 && self.world.messages[at].received.is_empty()) {
                     self.add(at, Act::RefuseHandle, |_, world| {
+                        world.faults.failures -= u8::from(!older);
                         stage(world, Stage::Deleted { run, confirmed, done: false });
                     });
                 }

@@ -53,42 +53,60 @@ async fn a_proof_does_not_hang_on_a_lease_that_ended_on_the_way() {
 }
 
 #[tokio::test]
-async fn what_was_delivered_twice_is_deleted_with_both_handles() {
-    let place = Place::new();
-    let (journal, _) = place.begin("run").await;
-    for end in [DeleteEnd::Confirmed, DeleteEnd::HandleRefused] {
-        let id = format!("{end:?}");
-        let sent = send(&journal, &id, &format!("{id}2")).await;
-        assert!(matches!(admit(&journal, &id, "newer").await, Admitted::Duplicate));
+async fn what_was_delivered_twice_is_deleted_with_both_handles_and_done_where_neither_is_refused() {
+    use DeleteEnd::{Confirmed, HandleRefused};
+    let fifo = "arn:aws:sqs:eu-west-1:000000000000:dlq.fifo";
+    let standard = Place::new().source_arn;
+    for (source_arn, ends, is_done) in [
+        (standard, [Confirmed, Confirmed], true),
         // SQS says success for an older handle too, and may have deleted nothing.
-        let mut again = journal.deleted(vec![(sent, end)]).await.expect("deleted");
-        assert_eq!(again.iter().map(|sent| sent.receipt().as_str()).collect::<Vec<_>>(), ["newer"]);
-        assert_eq!(journal.tally().count(|key| key.state == State::Sent), 1, "not done yet");
-        assert!(matches!(admit(&journal, &id, "newer").await, Admitted::Duplicate), "still being deleted");
-        // Where the first was the one that counted, the second is refused on a FIFO queue.
-        let second = if end == DeleteEnd::Confirmed { DeleteEnd::HandleRefused } else { DeleteEnd::Confirmed };
-        let ended = vec![(again.remove(0), second)];
-        assert!(journal.deleted(ended).await.expect("deleted").is_empty());
-        assert_eq!(journal.tally().count(|key| key.state == State::Sent), 0);
-        assert_eq!(journal.lease_count().await.expect("count"), 0);
+        (standard, [Confirmed, HandleRefused], false),
+        (standard, [HandleRefused, Confirmed], false),
+        (standard, [HandleRefused, HandleRefused], false),
+        // A FIFO queue refuses the older.
+        (fifo, [HandleRefused, Confirmed], true),
+        (fifo, [HandleRefused, HandleRefused], false),
+    ] {
+        let place = Place { source_arn, ..Place::new() };
+        let (journal, _) = place.begin("run").await;
+        // The other delivery comes before the first delete, or while it is under way.
+        let intended = intend(&journal, claim(&journal, "a").await).await;
+        assert!(matches!(admit(&journal, "a", "newer").await, Admitted::Duplicate));
+        let Settled::Sent(before) = settle(&journal, intended, SendEnd::Acknowledged(None)).await else {
+            panic!("sent")
+        };
+        assert_eq!(before.receipt().as_str(), "newer");
+        let meanwhile = send(&journal, "b", "b2").await;
+        assert!(matches!(admit(&journal, "b", "newer").await, Admitted::Duplicate));
+        for (sent, other) in [(before, "handle"), (meanwhile, "newer")] {
+            let id = sent.id().as_str().to_owned();
+            let again = journal.deleted(vec![(sent, ends[0])]).await.expect("deleted").pop().expect("the other handle");
+            assert_eq!(again.receipt().as_str(), other);
+            assert!(matches!(admit(&journal, &id, other).await, Admitted::Duplicate), "still being deleted");
+            assert!(journal.deleted(vec![(again, ends[1])]).await.expect("deleted").is_empty());
+        }
+        let count = |state| journal.tally().count(|key| key.state == state);
+        let expected = if is_done { (0, 2) } else { (2, 0) };
+        assert_eq!((count(State::Sent), count(State::Done)), expected, "{source_arn} {ends:?}");
+        assert!(matches!(admit(&journal, "a", "later").await, Admitted::Sent(_)), "deleted when it comes back");
     }
 }
 
 #[tokio::test]
-async fn where_the_newest_handle_is_refused_an_older_ones_success_is_no_deletion() {
+async fn what_is_delivered_again_after_its_delete_is_not_done_before_it_is_deleted_again() {
     let place = Place::new();
     let (journal, _) = place.begin("run").await;
-    let claim = claim(&journal, "a").await;
-    assert!(matches!(admit(&journal, "a", "newer").await, Admitted::Duplicate));
-    let intended = intend(&journal, claim).await;
-    let Settled::Sent(sent) = settle(&journal, intended, SendEnd::Acknowledged(None)).await else { panic!("sent") };
-    assert_eq!(sent.receipt().as_str(), "newer");
-    let mut again = journal.deleted(vec![(sent, DeleteEnd::HandleRefused)]).await.expect("deleted");
-    let older = again.remove(0);
-    assert_eq!(older.receipt().as_str(), "handle");
-    assert!(journal.deleted(vec![(older, DeleteEnd::Confirmed)]).await.expect("deleted").is_empty());
+    let sent = send(&journal, "a", "a2").await;
+    assert!(journal.deleted(vec![(sent, DeleteEnd::Confirmed)]).await.expect("deleted").is_empty());
+    assert_eq!(journal.tally().count(|key| key.state == State::Done), 1);
+    // Received before that delete, with a handle that makes its own an old one, and admitted after it.
+    let Admitted::Sent(sent) = admit(&journal, "a", "newer").await else { panic!("not recognised") };
+    assert!(journal.deleted(vec![(sent, DeleteEnd::HandleRefused)]).await.expect("deleted").is_empty());
+    let Admitted::Sent(sent) = admit(&journal, "a", "newest").await else { panic!("not recognised") };
     assert_eq!(journal.tally().count(|key| key.state == State::Sent), 1, "it may still be there");
-    assert!(matches!(admit(&journal, "a", "later").await, Admitted::Sent(_)), "and is deleted when it comes back");
+    assert!(journal.deleted(vec![(sent, DeleteEnd::Confirmed)]).await.expect("deleted").is_empty());
+    let tally = journal.tally();
+    assert_eq!((tally.count(|key| key.state == State::Done), tally.received()), (1, 1));
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ pub(super) fn in_doubt_resend(facts: &Facts) -> Option<Hazard> {
     }
     hazard(
         "in_doubt_resend",
-        "A send to a standard queue whose answer is lost is sent again and may arrive twice; it is counted and listed. \
+        "A send to a standard queue whose answer is lost is sent again and may arrive more than once; it is counted and listed. \
          [retry] in_doubt = \"hold\" keeps it back instead."
             .to_owned(),
     )

@@ -239,7 +239,7 @@ fn each_hazard_appears_where_it_applies() {
             "origin is bills are blocked: it cannot be opened (no such queue)",
         ),
         (|w| w.origins_not_listed = Some("denied".to_owned()), "origins_not_listed", "could not be listed (denied)"),
-        (|w| w.job.retry = None, "in_doubt_resend", "may arrive twice"),
+        (|w| w.job.retry = None, "in_doubt_resend", "may arrive more than once"),
         (|w| w.make_fifo("{date}"), "deduplication_reused", "within five minutes"),
         (
             |w| w.groups = Some(groups()),

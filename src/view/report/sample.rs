@@ -161,12 +161,12 @@ pub(in crate::view) fn trouble(id: &str, state: State, target: Option<TargetId>,
 pub(in crate::view) fn report() -> Report {
     let plan = plan();
     let totals = Totals { requests: 3100, elapsed_ms: 95_300, in_flight_elsewhere: 4, ..Totals::default() };
-    let mut twice = trouble("aaaa-1", State::Done, Some(ORDERS), 1);
-    twice.sent_as = Some(MessageId::new("bbbb-1"));
+    let mut more = trouble("aaaa-1", State::Done, Some(ORDERS), 2);
+    more.sent_as = Some(MessageId::new("bbbb-1"));
     let mut refused = trouble("aaaa-5", State::Failed, Some(ORDERS), 0);
     refused.note = Some("InvalidMessageContents: no".to_owned());
     let mut troubles = vec![
-        twice,
+        more,
         trouble("aaaa-2", State::Done, Some(GRAVEYARD), 1),
         trouble("aaaa-3", State::Done, Some(PAYMENTS), 1),
         trouble("aaaa-4", State::Held, Some(ORDERS), 1),

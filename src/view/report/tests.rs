@@ -55,9 +55,10 @@ fn a_report_as_text() {
       the others.
       - aaaa-4
 
-      Sent again after the answer was lost: these are surely at orders, perhaps twice. Nothing is lost.
-      If its consumer is not idempotent, look for a second copy of each.
-      - aaaa-1, there as bbbb-1
+      Sent again after the answer was lost: these are surely at orders, perhaps more than once: each
+      lost answer can be one more copy. Nothing is lost. If its consumer is not idempotent, look for
+      more copies of each.
+      - aaaa-1, there as bbbb-1, 2 answers lost
 
       Sent again under the same deduplication ID: these are surely at payments. SQS drops a second copy
       that comes within five minutes; a run that went on later than that may have made one.
@@ -149,9 +150,9 @@ fn a_report_as_markdown() {
 
     - `aaaa-4`
 
-    Sent again after the answer was lost: these are surely at `orders`, perhaps twice. Nothing is lost. If its consumer is not idempotent, look for a second copy of each.
+    Sent again after the answer was lost: these are surely at `orders`, perhaps more than once: each lost answer can be one more copy. Nothing is lost. If its consumer is not idempotent, look for more copies of each.
 
-    - `aaaa-1`, there as `bbbb-1`
+    - `aaaa-1`, there as `bbbb-1`, 2 answers lost
 
     Sent again under the same deduplication ID: these are surely at `payments`. SQS drops a second copy that comes within five minutes; a run that went on later than that may have made one.
 
@@ -272,7 +273,7 @@ fn a_report_as_json() {
           "rule": "gateway timeouts",
           "to": "orders",
           "reason": null,
-          "doubts": 1,
+          "doubts": 2,
           "sent_as": "bbbb-1",
           "note": null,
           "at": "2026-11-20T10:00:30Z"

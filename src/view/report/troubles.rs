@@ -32,8 +32,8 @@ enum Doubt {
     Resend,
     Stays,
     Gone,
-    PerhapsTwice,
-    PerhapsTwiceHere,
+    PerhapsMore,
+    PerhapsMoreHere,
     Deduplicated,
     SamePlace,
     Dropped,
@@ -55,10 +55,10 @@ fn doubt(report: &Report, trouble: &Trouble) -> Doubt {
             Some((TargetKind::S3 | TargetKind::File, _)) => Doubt::SamePlace,
             // A second copy in the parking queue is deleted when the first is brought back.
             Some((TargetKind::Park, _)) if trouble.rule == RuleId::PARKED => Doubt::SamePlace,
-            Some((TargetKind::Park, _)) => Doubt::PerhapsTwiceHere,
+            Some((TargetKind::Park, _)) => Doubt::PerhapsMoreHere,
             Some((TargetKind::Drop, _)) => Doubt::Dropped,
             Some((TargetKind::Sqs, Some(queue))) if queue.fifo => Doubt::Deduplicated,
-            Some((TargetKind::Sqs, _)) | None => Doubt::PerhapsTwice,
+            Some((TargetKind::Sqs, _)) | None => Doubt::PerhapsMore,
         },
     }
 }
@@ -87,14 +87,16 @@ fn meaning(doubt: Doubt, to: &Line) -> Line {
         Doubt::Gone => to("Nobody can say whether these arrived at ").ours(
             ", and they are no longer in the source: they expired, or somebody else deleted them. Look for them there.",
         ),
-        Doubt::PerhapsTwice => to("Sent again after the answer was lost: these are surely at ").ours(
-            ", perhaps twice. Nothing is lost. If its consumer is not idempotent, look for a second copy of each.",
+        Doubt::PerhapsMore => to("Sent again after the answer was lost: these are surely at ").ours(
+            ", perhaps more than once: each lost answer can be one more copy. Nothing is lost. If its consumer is not \
+             idempotent, look for more copies of each.",
         ),
         Doubt::HeldParked => to("Held: nobody can say whether these came back from ").ours(
             ". They wait there. Look for them in the source; delete from the parking queue those that came back.",
         ),
-        Doubt::PerhapsTwiceHere => to("Sent again after the answer was lost: these are surely back from ").ours(
-            ", perhaps twice. Nothing is lost. If the source's consumer is not idempotent, look for a second copy of each.",
+        Doubt::PerhapsMoreHere => to("Sent again after the answer was lost: these are surely back from ").ours(
+            ", perhaps more than once: each lost answer can be one more copy. Nothing is lost. If the source's consumer is \
+             not idempotent, look for more copies of each.",
         ),
         Doubt::Deduplicated => to("Sent again under the same deduplication ID: these are surely at ").ours(
             ". SQS drops a second copy that comes within five minutes; a run that went on later than that may have made one.",
@@ -208,6 +210,9 @@ fn item(trouble: &Trouble) -> Line {
     let mut line = theirs(trouble.id.as_str());
     if let Some(sent_as) = &trouble.sent_as {
         line = line.ours(", there as ").theirs(sent_as.as_str());
+    }
+    if trouble.doubts > 1 {
+        line = line.ours(", ").number(trouble.doubts.into()).ours(" answers lost");
     }
     if let Some(note) = trouble.note.as_deref().filter(|note| !note.is_empty()) {
         line = line.ours(": ").theirs(note);

@@ -12,9 +12,6 @@ use super::troubles::{ACTS, Act, SILENCES, TROUBLES, Trouble, Way};
 use super::{Archive, HANDS, InDoubt, Scene, Setting, tell};
 use crate::support::stage::each_of;
 
-const HANDLE_REFUSED: &str = "a handle refused";
-const DELETES_NOTHING: &str = "stale handles that delete nothing";
-
 const MESSAGES: usize = 36;
 
 /// More requests than an untroubled run makes before it waits for the source to be dry.
@@ -75,11 +72,6 @@ async fn every_two_faults_together_lose_nothing_and_repeat_nothing_that_is_not_l
     let mut cases = Vec::new();
     for (position, one) in TROUBLES.into_iter().enumerate() {
         for two in TROUBLES.into_iter().skip(position) {
-            // Where one delete lies and the next is refused, the journal may take the message for gone; it is still there,
-            // and sent once. An open fault: docs/design/reliability.md.
-            if matches!((one.name, two.name), (HANDLE_REFUSED, DELETES_NOTHING) | (DELETES_NOTHING, HANDLE_REFUSED)) {
-                continue;
-            }
             let rounds = if all() { 8 } else { 1 };
             for _ in 0..rounds {
                 let mut nth = || random.random_range(4..=REQUESTS);
