@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::json::plain;
 use super::path::Key;
 use super::query::position;
 
@@ -199,6 +200,7 @@ fn skip_string(bytes: &[u8], open: usize) -> Option<usize> {
     }
     let mut at = open + 1;
     loop {
+        at += plain(bytes.get(at..)?);
         match bytes.get(at)? {
             b'"' => return Some(at + 1),
             b'\\' => at += 2,

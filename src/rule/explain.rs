@@ -6,7 +6,8 @@ use serde_json::Value;
 use super::context::Context;
 use super::filter::{Condition, Subject, Test};
 use super::jq::Trouble;
-use super::{Rules, Setting, Verdict, json, transform};
+use super::json::{self, Node};
+use super::{Rules, Setting, Verdict, transform};
 use crate::job::{self, Job, MessageFact};
 use crate::message::{Attributes, Message};
 
@@ -114,7 +115,8 @@ impl Rules {
                         nodes += 1;
                         fits |= test.fits(node);
                     });
-                    let shown = json::parse(&veil.body(message.shown())).unwrap_or_default();
+                    let shown = veil.body(message.shown());
+                    let shown = json::parse(&shown).unwrap_or(Node::Null);
                     let mut values = Vec::new();
                     path.each(&shown, |node| values.push(short(&node.to_string())));
                     found_in_body(nodes, &values, fits, test)

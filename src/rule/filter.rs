@@ -5,10 +5,9 @@ use std::cell::{Cell, OnceCell};
 
 use jiff::Timestamp;
 use regex::Regex;
-use serde_json::{Number, Value};
 
 use super::jq::{Bound, Program, Trouble};
-use super::json;
+use super::json::{self, Node};
 use super::number::Decimal;
 use super::path::Path;
 use crate::job::{Age, MessageFact};
@@ -34,9 +33,9 @@ pub(super) enum Condition {
 #[derive(Debug)]
 pub(super) enum Test {
     Exists(bool),
-    Equals(Value),
-    AnyOf(Vec<Value>),
-    AnythingBut(Vec<Value>),
+    Equals(Node<'static>),
+    AnyOf(Vec<Node<'static>>),
+    AnythingBut(Vec<Node<'static>>),
     Prefix(String),
     Suffix(String),
     Contains(String),
@@ -48,7 +47,8 @@ pub(super) enum Test {
 /// One end of a range.
 #[derive(Debug)]
 pub(super) struct Limit {
-    pub(super) number: Number,
+    /// As it is written.
+    pub(super) number: String,
     /// Whether the number itself is in.
     pub(super) inclusive: bool,
 }
@@ -59,7 +59,7 @@ pub(super) struct Subject<'m> {
     now: Timestamp,
     /// The source queue's name.
     queue: &'m str,
-    json: OnceCell<Option<Value>>,
+    json: OnceCell<Option<Node<'m>>>,
     blind: Cell<bool>,
     gave_up: Cell<bool>,
 }
@@ -69,7 +69,7 @@ impl<'m> Subject<'m> {
         Self { message, now, queue, json: OnceCell::new(), blind: Cell::new(false), gave_up: Cell::new(false) }
     }
 
-    pub(super) fn json(&self) -> Option<&Value> {
+    pub(super) fn json(&self) -> Option<&Node<'m>> {
         self.json.get_or_init(|| json::parse(self.body()?)).as_ref()
     }
 
@@ -107,7 +107,7 @@ impl<'m> Subject<'m> {
 /// Something found in a message that a test can look at.
 #[derive(Clone, Copy)]
 enum Seen<'v> {
-    Node(&'v Value),
+    Node(&'v Node<'v>),
     Text(&'v str),
     /// Text that SQS carries for a number: both tests of text and of numbers apply.
     NumberText(&'v str),
@@ -174,7 +174,7 @@ impl Test {
     }
 
     /// Whether a value of the body is of a type that the test can hold for.
-    pub(super) fn fits(&self, node: &Value) -> bool {
+    pub(super) fn fits(&self, node: &Node<'_>) -> bool {
         let seen = Seen::Node(node);
         match self {
             Self::Prefix(_) | Self::Suffix(_) | Self::Contains(_) | Self::Regex(_) => seen.text().is_some(),
@@ -227,7 +227,7 @@ impl Test {
 impl Limit {
     /// How the number stands to the limit.
     fn order(&self, number: &Decimal<'_>) -> Option<std::cmp::Ordering> {
-        Some(number.compare(&Decimal::parse(self.number.as_str())?))
+        Some(number.compare(&Decimal::parse(&self.number)?))
     }
 }
 
@@ -246,7 +246,7 @@ impl<'v> Seen<'v> {
 
     fn text(self) -> Option<&'v str> {
         match self {
-            Self::Node(Value::String(text)) => Some(text),
+            Self::Node(Node::Text(text)) => Some(text),
             Self::Text(text) | Self::NumberText(text) => Some(text),
             _ => None,
         }
@@ -254,7 +254,7 @@ impl<'v> Seen<'v> {
 
     fn number(self) -> Option<Decimal<'v>> {
         match self {
-            Self::Node(Value::Number(number)) => Decimal::parse(number.as_str()),
+            Self::Node(Node::Number(number)) => Decimal::parse(number),
             Self::NumberText(text) | Self::Number(text) => Decimal::parse(text),
             _ => None,
         }
@@ -268,12 +268,12 @@ impl<'v> Seen<'v> {
         }
     }
 
-    fn equals(self, wanted: &Value) -> bool {
+    fn equals(self, wanted: &Node<'_>) -> bool {
         match (self, wanted) {
             (Self::Node(node), _) => json::equal(node, wanted),
-            (Self::Bool(value), Value::Bool(wanted)) => value == *wanted,
-            (_, Value::String(wanted)) => self.text() == Some(wanted),
-            (_, Value::Number(wanted)) => match (self.number(), Decimal::parse(wanted.as_str())) {
+            (Self::Bool(value), Node::Bool(wanted)) => value == *wanted,
+            (_, Node::Text(wanted)) => self.text() == Some(wanted),
+            (_, Node::Number(wanted)) => match (self.number(), Decimal::parse(wanted)) {
                 (Some(number), Some(wanted)) => number.compare(&wanted).is_eq(),
                 _ => false,
             },

@@ -2,11 +2,9 @@
 //! shape, who must read the object, and what a pointer to a changed body looks like; fetches and writes nothing.
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-s3-messages.html>
 
-use serde_json::Value;
-
 use super::context::Context;
 use super::edit;
-use super::json;
+use super::json::{self, Node};
 use super::path::Key;
 use super::{Blocked, Rules};
 use crate::message::{Attribute, Attributes, Body, Message, NewPayload};
@@ -42,10 +40,10 @@ pub struct Pointer {
 /// The pointer in a message, where it is one: both the mark and the shape must be there, as for the client itself.
 pub(super) fn pointer(message: &Message) -> Option<Pointer> {
     let size = SIZES.iter().find_map(|name| message.attributes.get(*name))?;
-    let Value::Array(parts) = json::parse(&message.body)? else { return None };
-    let [Value::String(class), Value::Object(place)] = &parts[..] else { return None };
-    let text = |key: &str| place.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
-    if !CLASSES.contains(&class.as_str()) {
+    let Node::Array(parts) = json::parse(&message.body)? else { return None };
+    let [Node::Text(class), place] = &parts[..] else { return None };
+    let text = |key: &str| place.get(key).and_then(Node::text).filter(|text| !text.is_empty()).map(str::to_owned);
+    if !CLASSES.contains(&&**class) {
         return None;
     }
     let size = size.text().and_then(|text| text.parse().ok()).unwrap_or(MAX_PAYLOAD);
@@ -94,8 +92,8 @@ pub(super) fn offload(
         return Err(Blocked::new(Reason::TransformFailed, detail));
     }
     let place = [Key::Index(1), Key::Name("s3Key".to_owned())];
-    let body = edit::set(old, &place, &Value::from(key.as_str()).to_string())
-        .map_err(|_| Blocked::new(Reason::DuplicateKeys, "$[1].s3Key"))?;
+    let body =
+        edit::set(old, &place, &json::quoted(&key)).map_err(|_| Blocked::new(Reason::DuplicateKeys, "$[1].s3Key"))?;
     let name = SIZES.iter().find(|name| attributes.contains_key(**name)).unwrap_or(&SIZES[0]);
     attributes.insert((*name).to_owned(), Attribute::number(text.len()));
     Ok((Body::Changed(body), NewPayload { bucket: pointer.bucket.clone(), key, text }))

@@ -4,23 +4,21 @@
 use std::cmp::Ordering;
 use std::ops::ControlFlow::{self, Break, Continue};
 
-use serde_json::Value;
-
-use super::json::equal;
+use super::json::{Node, equal};
 use super::number::Decimal;
 use super::path::{Op, Operand, Path, Query, Selector, Step, Test};
 
-type Seen<'f, 'v> = &'f mut dyn FnMut(&'v Value) -> ControlFlow<()>;
+type Seen<'f, 'v> = &'f mut dyn FnMut(&'v Node<'v>) -> ControlFlow<()>;
 
 impl Path {
     /// Whether some node holds.
-    pub(super) fn any(&self, root: &Value, mut holds: impl FnMut(&Value) -> bool) -> bool {
-        let mut visit = |node: &Value| if holds(node) { Break(()) } else { Continue(()) };
+    pub(super) fn any(&self, root: &Node<'_>, mut holds: impl FnMut(&Node<'_>) -> bool) -> bool {
+        let mut visit = |node: &Node<'_>| if holds(node) { Break(()) } else { Continue(()) };
         walk(&self.steps, root, root, &mut visit).is_break()
     }
 
     /// Calls `found` with every node.
-    pub(super) fn each<'v>(&self, root: &'v Value, mut found: impl FnMut(&'v Value)) {
+    pub(super) fn each<'v>(&self, root: &'v Node<'v>, mut found: impl FnMut(&'v Node<'v>)) {
         let mut visit = |node| {
             found(node);
             Continue(())
@@ -30,7 +28,7 @@ impl Path {
     }
 }
 
-fn walk<'v>(steps: &[Step], root: &'v Value, node: &'v Value, found: Seen<'_, 'v>) -> ControlFlow<()> {
+fn walk<'v>(steps: &[Step], root: &'v Node<'v>, node: &'v Node<'v>, found: Seen<'_, 'v>) -> ControlFlow<()> {
     let Some((step, rest)) = steps.split_first() else {
         return found(node);
     };
@@ -44,25 +42,25 @@ fn walk<'v>(steps: &[Step], root: &'v Value, node: &'v Value, found: Seen<'_, 'v
     Continue(())
 }
 
-fn children<'v>(node: &'v Value, found: Seen<'_, 'v>) -> ControlFlow<()> {
+fn children<'v>(node: &'v Node<'v>, found: Seen<'_, 'v>) -> ControlFlow<()> {
     match node {
-        Value::Array(elements) => elements.iter().try_for_each(found),
-        Value::Object(members) => members.values().try_for_each(found),
+        Node::Array(elements) => elements.iter().try_for_each(found),
+        Node::Object(members) => members.iter().map(|(_, member)| member).try_for_each(found),
         _ => Continue(()),
     }
 }
 
-fn select<'v>(selector: &Selector, root: &'v Value, node: &'v Value, found: Seen<'_, 'v>) -> ControlFlow<()> {
+fn select<'v>(selector: &Selector, root: &'v Node<'v>, node: &'v Node<'v>, found: Seen<'_, 'v>) -> ControlFlow<()> {
     match (selector, node) {
-        (Selector::Name(name), Value::Object(members)) => members.get(name).map_or(Continue(()), found),
-        (Selector::Index(index), Value::Array(elements)) => {
+        (Selector::Name(name), Node::Object(_)) => node.get(name).map_or(Continue(()), found),
+        (Selector::Index(index), Node::Array(elements)) => {
             position(*index, elements.len()).map_or(Continue(()), |at| found(&elements[at]))
         }
         (Selector::Wildcard, _) => children(node, found),
         (Selector::Filter(test), _) => {
             children(node, &mut |child| if holds(test, root, child) { found(child) } else { Continue(()) })
         }
-        (Selector::Slice { start, end, step }, Value::Array(elements)) => {
+        (Selector::Slice { start, end, step }, Node::Array(elements)) => {
             slice(*start, *end, *step, elements.len()).try_for_each(|at| found(&elements[at]))
         }
         _ => Continue(()),
@@ -95,7 +93,7 @@ fn slice(start: Option<i64>, end: Option<i64>, step: i64, length: usize) -> impl
         .filter_map(|at| usize::try_from(at).ok())
 }
 
-fn holds(test: &Test, root: &Value, node: &Value) -> bool {
+fn holds(test: &Test, root: &Node<'_>, node: &Node<'_>) -> bool {
     match test {
         Test::Any(tests) => tests.iter().any(|test| holds(test, root, node)),
         Test::All(tests) => tests.iter().all(|test| holds(test, root, node)),
@@ -103,24 +101,24 @@ fn holds(test: &Test, root: &Value, node: &Value) -> bool {
         Test::Exists(query) => walk_query(query, root, node, &mut |_| Break(())).is_break(),
         Test::Compare { left, op, right } => compare(&value(left, root, node), *op, &value(right, root, node)),
         Test::Matches(subject, regex) => {
-            value(subject, root, node).get().and_then(Value::as_str).is_some_and(|text| regex.is_match(text))
+            value(subject, root, node).get().and_then(Node::text).is_some_and(|text| regex.is_match(text))
         }
     }
 }
 
-fn walk_query<'v>(query: &Query, root: &'v Value, node: &'v Value, found: Seen<'_, 'v>) -> ControlFlow<()> {
+fn walk_query<'v>(query: &Query, root: &'v Node<'v>, node: &'v Node<'v>, found: Seen<'_, 'v>) -> ControlFlow<()> {
     walk(&query.steps, root, if query.absolute { root } else { node }, found)
 }
 
 /// What an operand stands for: nothing, a node of the body or a literal, or a computed number.
 enum Found<'v> {
     Nothing,
-    Node(&'v Value),
-    Computed(Value),
+    Node(&'v Node<'v>),
+    Computed(Node<'static>),
 }
 
-impl Found<'_> {
-    fn get(&self) -> Option<&Value> {
+impl<'v> Found<'v> {
+    fn get(&self) -> Option<&Node<'v>> {
         match self {
             Self::Nothing => None,
             Self::Node(value) => Some(value),
@@ -129,7 +127,11 @@ impl Found<'_> {
     }
 }
 
-fn value<'v>(operand: &'v Operand, root: &'v Value, node: &'v Value) -> Found<'v> {
+fn number(number: usize) -> Found<'static> {
+    Found::Computed(Node::Number(number.to_string().into()))
+}
+
+fn value<'v>(operand: &'v Operand, root: &'v Node<'v>, node: &'v Node<'v>) -> Found<'v> {
     match operand {
         Operand::Literal(value) => Found::Node(value),
         Operand::Single(query) | Operand::Only(query) => {
@@ -142,18 +144,18 @@ fn value<'v>(operand: &'v Operand, root: &'v Value, node: &'v Value) -> Found<'v
             if nodes == 1 { first } else { Found::Nothing }
         }
         Operand::Length(operand) => match value(operand, root, node).get() {
-            Some(Value::String(text)) => Found::Computed(text.chars().count().into()),
-            Some(Value::Array(elements)) => Found::Computed(elements.len().into()),
-            Some(Value::Object(members)) => Found::Computed(members.len().into()),
+            Some(Node::Text(text)) => number(text.chars().count()),
+            Some(Node::Array(elements)) => number(elements.len()),
+            Some(Node::Object(members)) => number(members.len()),
             _ => Found::Nothing,
         },
         Operand::Count(query) => {
-            let mut nodes = 0_u64;
+            let mut nodes = 0;
             let _ = walk_query(query, root, node, &mut |_| {
                 nodes += 1;
                 Continue(())
             });
-            Found::Computed(nodes.into())
+            number(nodes)
         }
     }
 }
@@ -165,10 +167,8 @@ fn compare(left: &Found<'_>, op: Op, right: &Found<'_>) -> bool {
         _ => false,
     };
     let order = || match (left.get()?, right.get()?) {
-        (Value::Number(left), Value::Number(right)) => {
-            Some(Decimal::parse(left.as_str())?.compare(&Decimal::parse(right.as_str())?))
-        }
-        (Value::String(left), Value::String(right)) => Some(left.cmp(right)),
+        (Node::Number(left), Node::Number(right)) => Some(Decimal::parse(left)?.compare(&Decimal::parse(right)?)),
+        (Node::Text(left), Node::Text(right)) => Some(left.cmp(right)),
         _ => None,
     };
     match op {

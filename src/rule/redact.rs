@@ -8,9 +8,8 @@ use std::collections::{BTreeSet, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
 
-use super::json;
+use super::json::{self, Node};
 use super::path::Path;
 use crate::message::{AttributeValue, Attributes};
 
@@ -66,13 +65,12 @@ impl Redaction {
 }
 
 /// Every text and number in a hidden value.
-fn learn(node: &Value, secrets: &mut BTreeSet<String>) {
+fn learn(node: &Node<'_>, secrets: &mut BTreeSet<String>) {
     match node {
-        Value::String(text) => drop(secrets.insert(text.clone())),
-        Value::Number(number) => drop(secrets.insert(number.to_string())),
-        Value::Array(elements) => elements.iter().for_each(|element| learn(element, secrets)),
-        Value::Object(members) => members.values().for_each(|member| learn(member, secrets)),
-        Value::Null | Value::Bool(_) => {}
+        Node::Text(text) | Node::Number(text) => drop(secrets.insert(text.clone().into_owned())),
+        Node::Array(elements) => elements.iter().for_each(|element| learn(element, secrets)),
+        Node::Object(members) => members.iter().for_each(|(_, member)| learn(member, secrets)),
+        Node::Null | Node::Bool(_) => {}
     }
 }
 
@@ -92,7 +90,7 @@ impl Veil<'_> {
         if paths.is_empty() && self.secrets.is_empty() {
             return body.to_owned();
         }
-        let Some(value) = json::parse(body) else {
+        let Some(root) = json::parse(body) else {
             return if paths.is_empty() {
                 self.text(body)
             } else {
@@ -101,12 +99,12 @@ impl Veil<'_> {
         };
         let mut hidden = HashSet::new();
         for path in paths {
-            path.each(&value, |node| {
+            path.each(&root, |node| {
                 hidden.insert(std::ptr::from_ref(node));
             });
         }
         // Always written anew: of two members of one name, a path sees only the last.
-        self.without(&value, &hidden).to_string()
+        self.without(&root, &hidden).to_string()
     }
 
     /// An attribute's value as it may be shown; binary in Base64.
@@ -128,18 +126,20 @@ impl Veil<'_> {
 
     /// A copy without the hidden nodes and the secrets. Hidden nodes are told by where they are, since a value may be secret in
     /// one place only. A text that holds a secret goes whole: what stands around it may be a part of it.
-    fn without(&self, value: &Value, hidden: &HashSet<*const Value>) -> Value {
-        if hidden.contains(&std::ptr::from_ref(value)) {
-            return REDACTED.into();
+    fn without<'b>(&self, node: &Node<'b>, hidden: &HashSet<*const Node<'b>>) -> Node<'b> {
+        if hidden.contains(&std::ptr::from_ref(node)) {
+            return Node::Text(REDACTED.into());
         }
-        match value {
-            Value::Array(elements) => elements.iter().map(|element| self.without(element, hidden)).collect(),
-            Value::Object(members) => {
-                let shown = members.iter().map(|(key, member)| (self.text(key), self.without(member, hidden)));
-                Value::Object(shown.collect())
+        match node {
+            Node::Array(elements) => {
+                Node::Array(elements.iter().map(|element| self.without(element, hidden)).collect())
             }
-            Value::String(text) if self.holds_secret(text) => REDACTED.into(),
-            Value::Number(number) if self.secrets.contains(&number.to_string()) => REDACTED.into(),
+            Node::Object(members) => {
+                let shown = members.iter().map(|(key, member)| (self.text(key).into(), self.without(member, hidden)));
+                Node::Object(shown.collect())
+            }
+            Node::Text(text) if self.holds_secret(text) => Node::Text(REDACTED.into()),
+            Node::Number(number) if self.secrets.contains(&**number) => Node::Text(REDACTED.into()),
             other => other.clone(),
         }
     }

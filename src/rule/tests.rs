@@ -2,7 +2,7 @@
 
 mod conditions;
 mod decisions;
-mod fidelity;
+pub(super) mod fidelity;
 mod jq;
 mod pointers;
 mod problems;

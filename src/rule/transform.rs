@@ -8,7 +8,7 @@ use super::Blocked;
 use super::context::Context;
 use super::edit::{self, Fault};
 use super::jq::{Bound, Program, Trouble};
-use super::json;
+use super::json::{self, Document};
 use super::number::Decimal;
 use super::path::Place;
 use super::wrapping::{Unwrapping, Wrapping};
@@ -151,8 +151,9 @@ pub(super) fn apply(
 
 /// What the program makes of the body; `None` where that has the same value, number for number, as the body.
 fn jq(program: &Program, allow_duplicate_keys: bool, text: &str, bound: Bound<'_>) -> Result<Option<String>, Blocked> {
-    let body = json::parse(text).ok_or_else(|| Blocked::new(Reason::NotJson, "jq"))?;
-    if !allow_duplicate_keys && json::has_duplicate_keys(text, &body) {
+    let Document { root: body, duplicate_keys } =
+        json::read(text).ok_or_else(|| Blocked::new(Reason::NotJson, "jq"))?;
+    if duplicate_keys && !allow_duplicate_keys {
         return Err(Blocked::new(Reason::DuplicateKeys, "jq writes the whole body anew"));
     }
     let value = program.run(&body, text.len(), bound).map_err(|trouble| match trouble {

@@ -1,14 +1,12 @@
 //! Envelopes that AWS puts around a body on its way to a queue, and taking them off: what was wrapped becomes the body. Knows
 //! the three shapes and nothing of rules; a body of another shape is refused, never guessed at.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use serde_json::Value;
-
 use super::edit::{self, Fault};
-use super::json;
+use super::json::{self, Node};
 use super::path::Key;
 use crate::message::{Attribute, AttributeValue, Attributes};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 
 /// An envelope by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +65,7 @@ impl Wrapping {
             return Ok((value, Attributes::new()));
         }
         // What SNS asks a subscriber to confirm has a Message as well.
-        if json::parse(member(body, "Type")?) != Some(Value::from("Notification")) {
+        if json::parse(member(body, "Type")?).as_ref().and_then(Node::text) != Some("Notification") {
             return Err(Unwrapping::NotWrapped("Type is not Notification".to_owned()));
         }
         if !value.starts_with('"') {
@@ -91,11 +89,11 @@ fn member<'t>(body: &'t str, name: &'static str) -> Result<&'t str, Unwrapping> 
 
 /// The message attributes that a notification carries: `{"name": {"Type": "Number", "Value": "1"}}`.
 fn restored(text: &str) -> Result<Attributes, Unwrapping> {
-    let Some(Value::Object(members)) = json::parse(text) else {
+    let Some(Node::Object(members)) = json::parse(text) else {
         return Err(Unwrapping::NotWrapped("MessageAttributes is no object".to_owned()));
     };
-    let attribute = |member: &Value| {
-        let text = |key: &str| member.get(key).and_then(Value::as_str);
+    let attribute = |member: &Node<'_>| {
+        let text = |key: &str| member.get(key).and_then(Node::text);
         let (data_type, value) = text("Type").zip(text("Value"))?;
         let value = match data_type.split('.').next() {
             Some("String" | "Number") => AttributeValue::Text(value.to_owned()),
@@ -105,8 +103,8 @@ fn restored(text: &str) -> Result<Attributes, Unwrapping> {
         Some(Attribute { data_type: data_type.to_owned(), value })
     };
     let restored = members.into_iter().map(|(name, member)| match attribute(&member) {
-        Some(attribute) => Ok((name, attribute)),
-        None => Err(Unwrapping::Attribute(name)),
+        Some(attribute) => Ok((name.into_owned(), attribute)),
+        None => Err(Unwrapping::Attribute(name.into_owned())),
     });
     restored.collect()
 }

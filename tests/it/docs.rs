@@ -354,7 +354,7 @@ fn every_promise_names_tests_that_are_there() {
 fn tests() -> BTreeSet<String> {
     let attribute = r"#\[(?:tokio::)?test(?:\([^\]]*\))?\]\s*(?:#\[[^\]]*\]\s*)*(?:async )?fn (\w+)";
     let attribute = Regex::new(attribute).expect("a pattern");
-    let judged = Regex::new(r"(?s)on_every_judge!\(\n(.*?)\);").expect("a pattern");
+    let judged = Regex::new(r"(?s)on_every_(?:judge|server)!\(\n(.*?)\);").expect("a pattern");
     let mut found = BTreeSet::new();
     let sources = files_below("src", "rs").into_iter().chain(files_below("tests/it", "rs"));
     for path in sources {

@@ -49,14 +49,8 @@ fn exact(count: u64) -> Estimate {
 fn rule(rule: RuleId, outcomes: &[(Outcome, Estimate)]) -> RuleFigures {
     let outcomes: Vec<_> =
         outcomes.iter().map(|&(outcome, estimate)| OutcomeFigures { outcome, estimate, bytes: 0 }).collect();
-    RuleFigures {
-        rule,
-        name: "all".to_owned(),
-        estimate: sum(outcomes.iter().map(|of| of.estimate)),
-        bound: 0,
-        bound_staying: None,
-        outcomes,
-    }
+    let estimate = sum(outcomes.iter().map(|of| of.estimate));
+    RuleFigures { rule, name: "all".to_owned(), estimate, bound: 0, bound_staying: None, outcomes }
 }
 
 const TO: Outcome = Outcome::To(TargetId(0));

@@ -4,6 +4,7 @@ use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::super::filter::{Condition, Limit, MAX_REGEX, Test};
+use super::super::json::Node;
 use super::super::path::Path;
 use super::{At, Problems, literal};
 use crate::job;
@@ -120,7 +121,7 @@ fn tests(condition: &job::Condition, at: &At, problems: &mut Problems) -> Vec<Te
     if let Some(value) = &condition.equals
         && literal(value, &at.key("equals"), problems)
     {
-        tests.push(Test::Equals(value.clone()));
+        tests.push(Test::Equals(value.into()));
     }
     tests.extend(list(condition.any_of.as_ref(), &at.key("any_of"), problems).map(Test::AnyOf));
     tests.extend(list(condition.anything_but.as_ref(), &at.key("anything_but"), problems).map(Test::AnythingBut));
@@ -141,7 +142,7 @@ fn tests(condition: &job::Condition, at: &At, problems: &mut Problems) -> Vec<Te
     tests
 }
 
-fn list(values: Option<&Vec<Value>>, at: &At, problems: &mut Problems) -> Option<Vec<Value>> {
+fn list(values: Option<&Vec<Value>>, at: &At, problems: &mut Problems) -> Option<Vec<Node<'static>>> {
     let values = values?;
     if values.is_empty() {
         problems.add(at, "expected at least one value", None);
@@ -149,12 +150,12 @@ fn list(values: Option<&Vec<Value>>, at: &At, problems: &mut Problems) -> Option
     }
     let sound: Vec<bool> =
         values.iter().enumerate().map(|(index, value)| literal(value, &at.index(index), problems)).collect();
-    sound.iter().all(|sound| *sound).then(|| values.clone())
+    sound.iter().all(|sound| *sound).then(|| values.iter().map(Node::from).collect())
 }
 
 fn limit(value: Option<&Value>, inclusive: bool, at: &At, problems: &mut Problems) -> Option<Limit> {
     match value? {
-        Value::Number(number) => Some(Limit { number: number.clone(), inclusive }),
+        Value::Number(number) => Some(Limit { number: number.to_string(), inclusive }),
         Value::Null => {
             problems.add(at, "nan and inf are nothing to compare with", None);
             None

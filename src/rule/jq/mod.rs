@@ -12,8 +12,8 @@ use std::ops::Range;
 
 use jaq_core::{DataT, Error, Filter, Lut, Vars, data::HasLut};
 use jaq_json::Val;
-use serde_json::Value;
 
+use super::json::Node;
 use crate::message::{Attributes, SystemAttributes};
 
 /// A compiled program.
@@ -76,14 +76,14 @@ impl Program {
     }
 
     /// The one value that it makes of a body of `size` bytes, as a JSON text.
-    pub(super) fn run(&self, body: &Value, size: usize, bound: Bound<'_>) -> Result<String, Trouble> {
+    pub(super) fn run(&self, body: &Node<'_>, size: usize, bound: Bound<'_>) -> Result<String, Trouble> {
         let steps = u64::try_from(size).unwrap_or(u64::MAX).saturating_mul(STEPS_A_BYTE).saturating_add(STEPS);
         on_own_stack(STACK, || self.evaluate(body, steps, bound)).unwrap_or_else(|gave_up| {
             Err(if gave_up { Trouble::GaveUp } else { Trouble::Failed("a defect of the jq interpreter".to_owned()) })
         })
     }
 
-    fn evaluate(&self, body: &Value, steps: u64, bound: Bound<'_>) -> Result<String, Trouble> {
+    fn evaluate(&self, body: &Node<'_>, steps: u64, bound: Bound<'_>) -> Result<String, Trouble> {
         let base = 0_u8;
         let left = Cell::new(steps);
         let meter = Meter { lut: &self.filter.lut, left: &left, base: std::ptr::from_ref(&base).addr() };
@@ -110,8 +110,8 @@ impl Bound<'_> {
     const NAMES: [&'static str; 4] = ["$attributes", "$system", "$message_id", "$queue"];
 
     fn values(&self) -> [Val; 4] {
-        let attributes = self.attributes.iter().map(|(name, attribute)| (name, value::attribute(attribute)));
-        let system = self.system.0.iter().map(|(name, text)| (name, value::system(name, text)));
+        let attributes = self.attributes.iter().map(|(name, attribute)| (name.as_str(), value::attribute(attribute)));
+        let system = self.system.0.iter().map(|(name, text)| (name.as_str(), value::system(name, text)));
         [value::object(attributes), value::object(system), value::text(self.message_id), value::text(self.queue)]
     }
 }

@@ -1,9 +1,10 @@
 //! JSON to jaq's values and back, with every number's text. What jaq has and JSON has not is refused on the way back.
 
 use jaq_json::{Num, Rc, Val};
-use serde_json::{Number, Value};
+use serde_json::Number;
 
 use super::super::filter::is_numeric;
+use super::super::json::{Node, quoted};
 use crate::message::{Attribute, AttributeValue};
 
 /// Integers up to this many digits are integers in jq. Longer ones keep their text too, and are floats in arithmetic.
@@ -13,14 +14,14 @@ const LONGEST_INTEGER: usize = 1000;
 const DEEPEST: usize = 127;
 
 /// A JSON value for jaq.
-pub(super) fn read(value: &Value) -> Val {
-    match value {
-        Value::Null => Val::Null,
-        Value::Bool(value) => Val::Bool(*value),
-        Value::Number(number) => Val::Num(number_of(number.as_str())),
-        Value::String(value) => text(value),
-        Value::Array(elements) => elements.iter().map(read).collect(),
-        Value::Object(members) => object(members.iter().map(|(key, member)| (key, read(member)))),
+pub(super) fn read(node: &Node<'_>) -> Val {
+    match node {
+        Node::Null => Val::Null,
+        Node::Bool(value) => Val::Bool(*value),
+        Node::Number(number) => Val::Num(number_of(number)),
+        Node::Text(value) => text(value),
+        Node::Array(elements) => elements.iter().map(read).collect(),
+        Node::Object(members) => object(members.iter().map(|(key, member)| (&**key, read(member)))),
     }
 }
 
@@ -37,7 +38,7 @@ pub(super) fn text(text: &str) -> Val {
     Val::utf8_str(text.to_owned())
 }
 
-pub(super) fn object<'k>(members: impl Iterator<Item = (&'k String, Val)>) -> Val {
+pub(super) fn object<'k>(members: impl Iterator<Item = (&'k str, Val)>) -> Val {
     Val::obj(members.map(|(key, value)| (text(key), value)).collect())
 }
 
@@ -77,7 +78,7 @@ fn append(value: &Val, depth: usize, json: &mut String) -> Result<(), &'static s
         Val::Num(number) => json.push_str(&number.to_string()),
         Val::TStr(bytes) => {
             let text = std::str::from_utf8(bytes).map_err(|_| "its value holds a text that is not UTF-8")?;
-            json.push_str(&Value::from(text).to_string());
+            json.push_str(&quoted(text));
         }
         Val::BStr(_) => return Err("its value holds bytes"),
         Val::Arr(elements) => {

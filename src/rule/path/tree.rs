@@ -6,9 +6,9 @@ use jsonpath_rust::parser::model::{
     SingularQuerySegment, Test as ReadTest, TestFunction,
 };
 use regex::{Regex, RegexBuilder};
-use serde_json::Value;
 
 use super::super::filter::MAX_REGEX;
+use super::super::json::Node;
 use super::PathError;
 
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(in crate::rule) struct Query {
 
 #[derive(Debug)]
 pub(in crate::rule) enum Operand {
-    Literal(Value),
+    Literal(Node<'static>),
     /// A query of at most one node.
     Single(Query),
     Length(Box<Operand>),
@@ -162,13 +162,13 @@ fn comparable(read: &Comparable) -> Result<Operand, PathError> {
 
 fn literal(read: &Literal) -> Result<Operand, PathError> {
     Ok(Operand::Literal(match read {
-        Literal::Int(number) => (*number).into(),
+        Literal::Int(number) => Node::Number(number.to_string().into()),
         Literal::Float(number) => serde_json::Number::from_f64(*number)
-            .map(Value::Number)
+            .map(|number| Node::Number(number.to_string().into()))
             .ok_or_else(|| PathError::whole("a number in the path is too large to compare with"))?,
-        Literal::String(text) => text.as_str().into(),
-        Literal::Bool(value) => (*value).into(),
-        Literal::Null => Value::Null,
+        Literal::String(text) => Node::Text(text.clone().into()),
+        Literal::Bool(value) => Node::Bool(*value),
+        Literal::Null => Node::Null,
     }))
 }
 
