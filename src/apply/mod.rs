@@ -91,7 +91,7 @@ pub async fn run(apply: Apply) -> Result<Summary> {
     let shared = Arc::new(Shared::new(&plan, rules, source, outlets, journal, options, stop, events, effort, &begun));
 
     let ticker = tokio::spawn(events::tick(Arc::clone(&shared)));
-    let drained = begun.drained;
+    let (drained, given_up) = (begun.drained, begun.given_up);
     let mut not_released = pass(&shared, begun, drained).await;
     let (mut halt, mut orphans_until) = (shared.take_halt(), shared.orphans_until());
     if let Some((back, begun)) = park::way_back(&shared, &mut halt, drained).await {
@@ -107,6 +107,8 @@ pub async fn run(apply: Apply) -> Result<Summary> {
         Some(Halt::Drift(words)) => Outcome::Drifted(words),
         Some(Halt::InFlight(words)) => Outcome::Guarded(words),
         Some(Halt::Failed(error)) => Outcome::Failed(error),
+        // What else it left on its way is every later run's.
+        None if given_up && tally.away() == 0 => Outcome::Abandoned,
         None if unfinished > 0 => Outcome::Unfinished,
         None => Outcome::Finished,
     };
@@ -118,7 +120,7 @@ pub async fn run(apply: Apply) -> Result<Summary> {
         in_flight_elsewhere: shared.in_flight_elsewhere.load(Ordering::Relaxed),
     };
     let end = SessionEnd {
-        finished: matches!(outcome, Outcome::Finished),
+        finished: matches!(outcome, Outcome::Finished | Outcome::Abandoned),
         has_orphans: shared.journal.now() < orphans_until,
         outcome: outcome.code().to_owned(),
         requests: totals.requests,

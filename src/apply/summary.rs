@@ -15,6 +15,8 @@ pub enum Outcome {
     Finished,
     /// The source is dry, but some messages are still on their way; the same command finishes them.
     Unfinished,
+    /// It was given up, and what it had parked is back.
+    Abandoned,
     /// Somebody stopped it.
     Interrupted,
     /// What it met is not what was planned, in words.
@@ -31,6 +33,7 @@ impl Outcome {
         match self {
             Self::Finished => "finished",
             Self::Unfinished => "unfinished",
+            Self::Abandoned => "abandoned",
             Self::Interrupted => "interrupted",
             Self::Drifted(_) => "drifted",
             Self::Guarded(_) => "guarded",
@@ -228,8 +231,10 @@ impl Summary {
     pub fn exit(&self) -> Exit {
         let figures = &self.figures;
         match &self.outcome {
-            Outcome::Finished if figures.blocked + figures.held + figures.failed > 0 => Exit::Partial,
-            Outcome::Finished => Exit::Done,
+            Outcome::Finished | Outcome::Abandoned if figures.blocked + figures.held + figures.failed > 0 => {
+                Exit::Partial
+            }
+            Outcome::Finished | Outcome::Abandoned => Exit::Done,
             Outcome::Drifted(_) => Exit::PlanRefused,
             Outcome::Guarded(_) => Exit::Guarded,
             Outcome::Failed(error) if error.kind() == Kind::Guarded => Exit::Guarded,

@@ -134,20 +134,25 @@ async fn carry_out(
     }
     let attributes =
         source.attributes().await.map_err(|error| Error::from(error).and_hint("nothing was received or sent"))?;
+    let stage = match earlier {
+        Earlier::Begun { given_up: true, .. } => wiring::Stage::GivenUp,
+        Earlier::Begun { .. } => wiring::Stage::Begun,
+        _ => wiring::Stage::New,
+    };
     // A run that was begun can neither go on then nor be planned anew, as long as it is not given up.
     let give_up = |error: Error| {
-        if matches!(earlier, Earlier::Begun(_)) && error.kind() == Kind::PlanRefused {
+        if stage == wiring::Stage::Begun && error.kind() == Kind::PlanRefused {
             let run = plan.id();
             return error.and_hint(&format!("to plan anew, give up the run first: `redrive resolve {run} --abandon`"));
         }
         error
     };
-    plan::check_fingerprint(&plan.source, &attributes).map_err(give_up)?;
+    wiring::check(stage, &plan.source, &attributes).map_err(give_up)?;
     // A run that was begun in time may be finished; what is new must be in time.
     if let Earlier::None = earlier {
         plan::check_time(&plan, aws.server_time(source.url()).unwrap_or_else(jiff::Timestamp::now))?;
     }
-    let opened = wiring::open(aws, &job, &rules, &plan, matches!(earlier, Earlier::None)).await.map_err(give_up)?;
+    let opened = wiring::open(aws, &job, &rules, &plan, stage).await.map_err(give_up)?;
     let (meter, url) = (Arc::clone(aws), source.url().to_owned());
     let journal = Journal::open(journal_path, system_clock(move || meter.server_time(&url)))?;
     // Only now is it sure that nobody else is at work on it, or was until a moment ago.
@@ -214,8 +219,11 @@ async fn carry_out(
 #[derive(Debug)]
 enum Earlier {
     None,
-    /// With those who had approved it by then.
-    Begun(Vec<Approver>),
+    /// With those who had approved it by then. One that was given up has messages parked, which are to be brought back.
+    Begun {
+        approvers: Vec<Approver>,
+        given_up: bool,
+    },
     Finished,
 }
 
@@ -223,12 +231,12 @@ fn earlier(journal: &Path, plan: &Plan) -> Result<Earlier> {
     let runs = Reader::open(journal)?.map(|reader| reader.runs_like(plan.id())).transpose()?.unwrap_or_default();
     Ok(match runs.iter().find(|run| run.name == plan.id()) {
         None => Earlier::None,
-        Some(run) if run.given_up.is_some() => {
+        Some(run) if run.given_up.is_some() && run.ended.is_some() => {
             return Err(Error::plan_refused(format!("run {} was given up, and its plan with it", run.name))
                 .hint("nothing was touched; make a new plan. What the run had sent is known, and is not sent again"));
         }
         Some(run) if run.ended.is_some() => Earlier::Finished,
-        Some(run) => Earlier::Begun(super::runs::approvers(run)?),
+        Some(run) => Earlier::Begun { approvers: super::runs::approvers(run)?, given_up: run.given_up.is_some() },
     })
 }
 
@@ -236,7 +244,7 @@ fn earlier(journal: &Path, plan: &Plan) -> Result<Earlier> {
 /// that goes on may no longer be at hand. Fails where they are fewer than asked for.
 fn approvers(args: &ApplyArgs, plan: &Plan, earlier: &Earlier) -> Result<Vec<Approver>> {
     let approve::Found { mut approvers, others } = approve::found(&args.file, plan, args.allowed_signers.as_deref())?;
-    if let Earlier::Begun(noted) = earlier {
+    if let Earlier::Begun { approvers: noted, .. } = earlier {
         // What was not verified then does not become so by having been noted.
         let counts = |noted: &&Approver| args.allowed_signers.is_none() || noted.key.is_some();
         let is_new = |noted: &&Approver| approvers.iter().all(|found| found.by != noted.by);

@@ -41,10 +41,11 @@ pub(super) async fn resolve(args: ResolveArgs, journal: &Path) -> Result<Exit> {
         reason: args.reason,
     };
     let messages = Journal::open(journal, system_clock(|| None))?.resolve(resolve).await?;
-    if let Some(marks) = Marks::of_user().filter(|_| !about_messages) {
+    let record = runs::find(Some(&run), journal)?.1;
+    if let Some(marks) = Marks::of_user().filter(|_| !about_messages && record.ended.is_some()) {
         marks.forget_run(&run);
     }
-    let report = runs::load(&reader, runs::find(Some(&run), journal)?.1, 0)?;
+    let report = runs::load(&reader, record, 0)?;
     output::out(&match args.format {
         Format::Text => view::decided_text(&report, resolution, messages),
         Format::Json => view::decided_json(&report, resolution, messages),

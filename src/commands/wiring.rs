@@ -134,6 +134,23 @@ fn about(destination: &str, error: Error) -> Error {
     error.and_hint("nothing was received or sent").about(&format!("destination {destination:?}"))
 }
 
+/// How far a run has come whose plan is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    New,
+    Begun,
+    /// All that is left to do is to bring back what is parked.
+    GivenUp,
+}
+
+/// Refuses a queue that is not as it was when the plan was made. To bring messages back it only has to be the same one.
+pub(super) fn check(stage: Stage, planned: &QueueAttributes, now: &QueueAttributes) -> Result<()> {
+    if stage == Stage::GivenUp && planned.arn == now.arn {
+        return Ok(());
+    }
+    plan::check_fingerprint(planned, now)
+}
+
 /// What is behind a target, found to be there and as it was planned.
 pub(super) enum Opened {
     Ready(Outlet),
@@ -143,13 +160,15 @@ pub(super) enum Opened {
 
 /// Opens what is behind a plan's targets, and compares each queue with what the plan knows of it. To be called before a run
 /// begins: a run that is in the journal is one that may be gone on with.
-pub(super) async fn open(aws: &Aws, job: &Job, rules: &Rules, plan: &Plan, is_new: bool) -> Result<Vec<Opened>> {
+pub(super) async fn open(aws: &Aws, job: &Job, rules: &Rules, plan: &Plan, stage: Stage) -> Result<Vec<Opened>> {
     let mut opened = Vec::with_capacity(plan.targets.len());
     for target in &plan.targets {
         let destination = job.destination.get(&target.destination);
         // What a reviewer was shown is what is written to.
         let is_shown = |location: &str| target.location.as_deref() == Some(location);
         let outlet = match (target.kind, destination) {
+            // Nothing goes there any more, and what is there may be why it was given up.
+            (kind, _) if stage == Stage::GivenUp && kind != TargetKind::Park => Outlet::Drop,
             (TargetKind::Drop, _) if target.destination == DROP => Outlet::Drop,
             (TargetKind::Sqs, Some(Destination::Sqs(sqs))) => {
                 queue_outlet(aws.queue(&sqs.queue, &access(sqs.access())).await, target).await?
@@ -159,7 +178,7 @@ pub(super) async fn open(aws: &Aws, job: &Job, rules: &Rules, plan: &Plan, is_ne
                 let arn = target.queue.as_ref().map(|queue| queue.arn.as_str()).unwrap_or_default();
                 queue_outlet(aws.queue_by_arn(arn, &access(job.source.access())).await, target).await?
             }
-            (TargetKind::Park, None) => parking_outlet(aws, job, plan, target, is_new).await?,
+            (TargetKind::Park, None) => parking_outlet(aws, job, plan, target, stage).await?,
             (TargetKind::S3, Some(Destination::S3(s3))) if is_shown(&format!("s3://{}", s3.bucket)) => {
                 let bucket = aws.bucket(&s3.bucket, &access(s3.access())).await;
                 let bucket: Arc<dyn Bucket> = bucket.map_err(|error| about(&target.destination, error))?;
@@ -207,14 +226,14 @@ async fn queue_outlet(queue: Result<Arc<dyn Queue>>, target: &Target) -> Result<
 }
 
 /// The parking queue. What is in it when a run begins is nobody's to touch, so it must be empty; later it holds the run's own.
-async fn parking_outlet(aws: &Aws, job: &Job, plan: &Plan, target: &Target, is_new: bool) -> Result<Outlet> {
+async fn parking_outlet(aws: &Aws, job: &Job, plan: &Plan, target: &Target, stage: Stage) -> Result<Outlet> {
     let park = job.unmatched.park.as_ref().ok_or_else(|| not_of_the_job(target))?;
     let queue = aws.queue(&park.queue, &access(park.access())).await.map_err(|error| about(PARKING, error))?;
     let now = queue.attributes().await.map_err(|error| about(PARKING, error.into()))?;
     if let Some(planned) = &target.queue {
-        plan::check_fingerprint(planned, &now)?;
+        check(stage, planned, &now)?;
     }
-    if let Some(refusal) = plan::parking_in_use(&now).filter(|_| is_new) {
+    if let Some(refusal) = plan::parking_in_use(&now).filter(|_| stage == Stage::New) {
         return Err(Error::guarded(refusal.text).hint("nothing was received or sent"));
     }
     Ok(Outlet::Park { queue, batch_bytes: batch_bytes(&now), source_batch_bytes: batch_bytes(&plan.source) })

@@ -81,7 +81,8 @@ const RUN: &str = "SELECT decision, at, who, reason, run.name, queue.arn, run.jo
 const TROUBLE: &str = "SELECT decision, resolution.at, who, resolution.reason, message.id, state, rule, target,
     message.reason, message.doubts, sent_as, note.text, message.at FROM message JOIN run ON run.id = message.run
     LEFT JOIN note ON note.source = message.source AND note.id = message.id AND note.run = message.run
-    LEFT JOIN resolution ON resolution.run = message.run AND resolution.id = message.id WHERE run.name = ?1";
+    LEFT JOIN resolution ON resolution.run = message.run AND resolution.id = message.id
+    AND resolution.source = message.source WHERE run.name = ?1";
 
 impl Reader {
     /// Opens an existing journal; `None` where there is none yet.

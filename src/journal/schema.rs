@@ -124,6 +124,10 @@ CREATE INDEX message_open ON message (run) WHERE state IN (1, 2, 4, 5, 6, 10);
 ", "
 -- Where a run parks messages: it has gone through its source, and what is left is to bring them back.
 ALTER TABLE run ADD COLUMN drained INTEGER NOT NULL DEFAULT 0;
+", "
+-- Which queue the message was in: one that was parked can be in doubt on its way out and on its way back.
+ALTER TABLE resolution ADD COLUMN source INTEGER NOT NULL DEFAULT 0;
+UPDATE resolution SET source = (SELECT source FROM run WHERE run.id = resolution.run);
 "];
 
 /// Opens the journal for writing, creating it and its directory where there is none.

@@ -40,6 +40,7 @@ impl Writer {
         })?;
         let in_doubt = self.recover()?;
         let doubtful = self.table.doubtful()?;
+        let given_up = self.is_given_up()?;
         let (to_delete, to_release) = self.left_behind()?;
         Ok(Begun {
             resumed: !fresh,
@@ -49,7 +50,8 @@ impl Writer {
             to_delete,
             to_release,
             // Where nothing is parked any more, what else is unfinished is in the source.
-            drained: drained && self.tally.folded().away() > 0,
+            drained: (drained || given_up) && self.tally.folded().away() > 0,
+            given_up,
             requests,
             elapsed_ms,
         })
@@ -63,36 +65,39 @@ impl Writer {
         self.load_figures()
     }
 
-    /// Turns to the parking queue, and settles what an earlier session left of the way back.
+    /// Turns to the parking queue, and settles what an earlier session left there.
     pub(super) fn turn(&mut self, parking_arn: &str, drained: bool) -> Result<Begun> {
         let parking = self.table.queue(parking_arn)?;
         self.table.home = Some(std::mem::replace(&mut self.table.source, parking));
         // They were about messages of the source, whose IDs the parked ones go by.
         self.claimed = Claims::default();
         self.table.sql(|c| c.execute("UPDATE run SET drained = ?2 WHERE id = ?1", params![self.table.run, drained]))?;
-        let in_doubt = self.recover()?;
         self.fifo = false;
         let (to_delete, to_release) = self.left_behind()?;
         Ok(Begun {
             resumed: false,
             interrupted: self.interrupted,
-            in_doubt,
+            in_doubt: 0,
             doubtful: Vec::new(),
             to_delete,
             to_release,
             drained: false,
+            given_up: false,
             requests: 0,
             elapsed_ms: 0,
         })
     }
 
-    /// What was on its way when the process ended has lost its answer.
+    /// What was on its way when the process ended, out or back, has lost its answer.
     pub(super) fn recover(&mut self) -> Result<u64> {
-        let ids = self.table.in_states([State::Sending, State::Resending])?;
-        for id in &ids {
+        let under_way = self.table.in_states([State::Sending, State::Resending])?;
+        let source = self.table.source;
+        for (queue, id) in &under_way {
+            self.table.source = *queue;
             self.change(id, Event::LoseAnswer, None, |_| {})?;
         }
-        Ok(ids.len() as u64)
+        self.table.source = source;
+        Ok(under_way.len() as u64)
     }
 
     /// Leases of an earlier session, of this run or another over the same source: what is safely elsewhere is to be

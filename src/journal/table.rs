@@ -90,7 +90,7 @@ impl Table {
                 "SELECT min(coalesce(since, at)), min(run = ?3) FROM message WHERE source = ?1 AND id = ?2
                  AND (state IN (?4, ?5) OR (state NOT IN (?6, ?7) AND (reason = ?8 OR (doubts > 0 AND NOT EXISTS (
                      SELECT 1 FROM resolution WHERE resolution.run = message.run AND resolution.id = message.id
-                     AND decision = ?9 AND resolution.doubts >= message.doubts)))))",
+                     AND resolution.source = message.source AND decision = ?9 AND resolution.doubts >= message.doubts)))))",
             )?
             .query_row(
                 params![
@@ -338,12 +338,12 @@ impl Table {
         Ok(())
     }
 
-    /// Messages of this run in one of these states, of those that are neither done nor settled.
-    pub(super) fn in_states(&self, states: [State; 2]) -> Result<Vec<MessageId>> {
+    /// Messages of this run in one of these states, of those that are neither done nor settled, each with the queue it is in.
+    pub(super) fn in_states(&self, states: [State; 2]) -> Result<Vec<(i64, MessageId)>> {
         self.sql(|c| {
-            let mut rows = c.prepare(&format!("SELECT id FROM {OPEN} AND state IN (?2, ?3) AND source = ?4"))?;
-            rows.query_map(params![self.run, states[0] as u8, states[1] as u8, self.source], |row| {
-                Ok(unpack(&row.get::<_, Vec<u8>>(0)?))
+            let mut rows = c.prepare(&format!("SELECT source, id FROM {OPEN} AND state IN (?2, ?3)"))?;
+            rows.query_map(params![self.run, states[0] as u8, states[1] as u8], |row| {
+                Ok((row.get(0)?, unpack(&row.get::<_, Vec<u8>>(1)?)))
             })?
             .collect()
         })

@@ -270,6 +270,7 @@ pub struct RunSpec {
 
 /// A run that was begun, with what an earlier session left behind.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about what was found")]
 pub struct Begun {
     /// Whether it had been begun before.
     pub resumed: bool,
@@ -285,6 +286,8 @@ pub struct Begun {
     pub to_release: Vec<Lease>,
     /// Whether an earlier session has gone through the source, so that what is left is to bring back what is parked.
     pub drained: bool,
+    /// Whether somebody gave the run up: all that is left to do is to bring back what is parked.
+    pub given_up: bool,
     /// SQS requests of earlier sessions.
     pub requests: u64,
     /// Milliseconds of earlier sessions.

@@ -49,6 +49,10 @@ pub fn decided_text(report: &Report, resolution: Resolution, number: u64) -> Str
         Resolution::Resend => messages.ours(" to be judged and sent again by the next apply."),
         Resolution::Discard => messages.ours(" to be deleted from the source by the next apply, and not to be sent."),
         Resolution::Release => messages.ours(" left in the source; this run does nothing more with them."),
+        Resolution::Abandon if report.record.ended.is_none() => ours(
+            "The run is given up. What it had sent is not sent again. The next apply brings back what it had parked, and does \
+             nothing else; after that a new plan of the job goes on.",
+        ),
         Resolution::Abandon => {
             ours("The run is given up. What it had sent is not sent again: a new plan of the job goes on.")
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_sqs::types::QueueAttributeName;
 use redrive::sandbox::{Fault, MessageAttribute, Options, Rule, Seed, Signal, When};
 use serde_json::Value;
 
@@ -190,13 +191,7 @@ async fn killed_at_every_request_of_a_parking_run_it_loses_nothing_and_repeats_o
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_stops_says_what_is_parked_and_the_next_apply_brings_it_back() {
     let stage = planned(240, Options { signals: true, ..Options::default() }).await;
-    let child = stage.spawn(&["apply", "plan.json", "--format", "json"]);
-    let pid = child.id().expect("running");
-    // While messages are parked.
-    let stop = Fault::Kill { pid, signal: Signal::Term, when: When::After };
-    stage.sandbox.faults().add(Rule::new(stop).action("SendMessageBatch").resource("orders-parking").nth(3));
-    let ran = Ran::of(child.wait_with_output().await.expect("ended")).expect(3);
-    let summary = ran.summary();
+    let summary = stopped_while_parking(&stage).await;
     assert_adds_up(&summary);
     let [parked, unfinished] = figures(&summary, ["parked", "unfinished"]);
     let (there, visible) = stage.counts("orders-parking");
@@ -210,7 +205,7 @@ async fn a_run_that_stops_says_what_is_parked_and_the_next_apply_brings_it_back(
     stage.sandbox.faults().add(Rule::new(stop).action("ReceiveMessage").resource("orders-parking").nth(4));
     let summary = Ran::of(child.wait_with_output().await.expect("ended")).expect(3).summary();
     assert_adds_up(&summary);
-    assert_eq!(figures(&summary, ["moved", "unfinished"]), [40, 0], "{unfinished} before: {summary}");
+    assert_eq!(summary["moved"], 40, "{unfinished} unfinished before: {summary}");
     stage.sandbox.faults().clear();
     stage.sandbox.clear_log();
     let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(0).summary();
@@ -325,4 +320,74 @@ async fn where_a_parked_message_came_from_is_known_to_later_runs_with_the_same_j
     let summary = stage.redrive(&here).await.expect(0).summary();
     assert_eq!(figures(&summary, ["moved", "blocked"]), [45, 0], "{summary}");
     assert_eq!(stage.inventory("orders"), kept(60));
+}
+
+/// Stops a run at its third batch to the parking queue.
+async fn stopped_while_parking(stage: &Stage) -> Value {
+    let child = stage.spawn(&["apply", "plan.json", "--format", "json"]);
+    let stop = Fault::Kill { pid: child.id().expect("running"), signal: Signal::Term, when: When::After };
+    stage.sandbox.faults().add(Rule::new(stop).action("SendMessageBatch").resource("orders-parking").nth(3));
+    let summary = Ran::of(child.wait_with_output().await.expect("ended")).expect(3).summary();
+    stage.sandbox.faults().clear();
+    summary
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_given_up_brings_back_what_it_parked_and_does_nothing_else() {
+    let stage = planned(240, Options { signals: true, ..Options::default() }).await;
+    let [parked, moved] = figures(&stopped_while_parking(&stage).await, ["parked", "moved"]);
+    assert!(parked >= 30, "{parked}");
+    // The plan no longer fits: the run could not go on.
+    let sqs = Admin::at(&stage.sandbox.endpoint_url()).sqs;
+    let url = sqs.get_queue_url().queue_name("audit").send().await.unwrap().queue_url.unwrap();
+    let policy = r#"{"redrivePermission":"denyAll"}"#;
+    let change = sqs.set_queue_attributes().queue_url(url).attributes(QueueAttributeName::RedriveAllowPolicy, policy);
+    change.send().await.unwrap();
+    let refused = stage.redrive(&["apply", "plan.json"]).await.expect(4).stderr;
+    assert!(refused.contains("--abandon"), "{refused}");
+    let runs = stage.redrive(&["runs", "--format", "json"]).await.expect(0).stdout;
+    let run: Value = serde_json::from_str(&runs).expect("one run");
+    let run = run["run"].as_str().expect("a run");
+    let given_up = stage.redrive(&["resolve", run, "--abandon"]).await.expect(0).stdout;
+    assert!(given_up.contains("The next apply brings back what it had"), "{given_up}");
+
+    let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(0).summary();
+    assert_adds_up(&summary);
+    assert_eq!(summary["outcome"], "abandoned", "{summary}");
+    assert_eq!(figures(&summary, ["parked", "moved", "returned"]), [0, moved, parked], "{summary}");
+    let left = 240 - usize::try_from(moved).expect("few");
+    assert_eq!((stage.counts("orders-dlq"), stage.counts("orders-parking")), ((left, left), (0, 0)));
+    let refused = stage.redrive(&["apply", "plan.json"]).await.expect(4).stderr;
+    assert!(refused.contains("was given up"), "{refused}");
+
+    let arguments = ["apply", "job.toml", "--auto-approve", "--allow-drift", "--format", "json"];
+    let summary = stage.redrive(&arguments).await.expect(0).summary();
+    assert_eq!(figures(&summary, ["moved", "kept"]), [40 - moved, 200], "planned anew: {summary}");
+    assert_eq!((stage.inventory("orders-dlq"), stage.counts("audit").0), (kept(240), 40));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_on_its_way_back_can_be_decided() {
+    for (when, decision) in [(When::After, "--discard"), (When::Before, "--resend")] {
+        let stage = stage(60, Options::default()).await;
+        stage.file("job.toml", &JOB.replace("\"resend\"", "\"hold\""));
+        stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+        let lost = Rule::new(Fault::Cut { when }).action("SendMessageBatch").resource("orders-dlq").nth(1);
+        stage.sandbox.faults().add(lost);
+        let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(6).summary();
+        let [held] = figures(&summary, ["held"]);
+        assert!(held > 0 && stage.counts("orders-parking").0 as u64 == held, "{summary}");
+        let run = summary["run"].as_str().expect("a run");
+
+        let refused = stage.redrive(&["resolve", run, "--all", "--release"]).await.expect(2).stderr;
+        assert!(refused.contains("in the parking queue") && refused.contains("nothing was changed"), "{refused}");
+        let decided = stage.redrive(&["resolve", run, "--all", decision, "--format", "json"]).await.expect(0).stdout;
+        let decided: Value = serde_json::from_str(&decided).expect("JSON");
+        assert_eq!(decided["messages"], held, "{decision}");
+        let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(0).summary();
+        assert_adds_up(&summary);
+        assert_eq!(figures(&summary, ["kept", "held", "parked"]), [50, 0, 0], "{decision}: {summary}");
+        assert_eq!(stage.inventory("orders-dlq"), kept(60), "{decision}");
+        assert_eq!(stage.counts("orders-parking"), (0, 0), "{decision}");
+    }
 }

@@ -108,3 +108,43 @@ async fn a_copy_of_a_parked_message_is_deleted_when_the_message_is_back() {
     bring_back(&journal, claim, "a again").await;
     assert!(matches!(met(&journal, "second", Some("a")).await, Admitted::Sent(_)), "to be deleted, not sent");
 }
+
+#[tokio::test]
+async fn a_decision_about_the_way_out_settles_no_doubt_about_the_way_back() {
+    let lose = async |journal: &Journal, claim: Claim, rule: RuleId| {
+        let decision = Decided::Send(TARGET);
+        let judged = journal.judge(vec![Judgement { claim, rule, exhausted: false, decision }]).await.expect("judge");
+        let Some(Judged::Intended(intended)) = judged.into_iter().next() else { panic!("not intended") };
+        let lost = Settlement { intended, end: SendEnd::AnswerLost };
+        journal.settle(vec![lost]).await.expect("settle");
+    };
+    let decide = async |place: &Place, resolution: Resolution| {
+        let journal = Journal::open(&place.path(), system_clock(|| None)).expect("open");
+        let (run, messages, who) = ("run".to_owned(), None, "ada".to_owned());
+        journal.resolve(Resolve { run, messages, resolution, who, reason: None }).await
+    };
+    let place = Place::new();
+    let (journal, _) = place.begin("run").await;
+    lose(&journal, claim(&journal, "a").await, RuleId::PARKED).await;
+    drop(journal);
+    assert_eq!(decide(&place, Resolution::Resend).await.expect("decided"), 1);
+    let (journal, _) = place.begin("run").await;
+    park(&journal, "a", "a parked").await;
+    journal.turn(PARKING.to_owned(), true).await.expect("turn");
+    let Admitted::New(claim) = met(&journal, "a parked", Some("a")).await else { panic!("it is parked") };
+    lose(&journal, claim, RuleId::RETURNED).await;
+    drop(journal);
+
+    let (journal, _) = place.begin("run").await;
+    journal.turn(PARKING.to_owned(), true).await.expect("turn");
+    let again = met(&journal, "a parked", Some("a")).await;
+    assert!(matches!(again, Admitted::Doubtful(_)), "nothing was decided about that");
+    drop((again, journal));
+    let refused = decide(&place, Resolution::Release).await.expect_err("nobody would look for it there");
+    assert!(refused.message().contains("in the parking queue"), "{refused}");
+    assert_eq!(decide(&place, Resolution::Discard).await.expect("decided"), 1);
+    let (journal, begun) = place.begin("run").await;
+    assert!(begun.drained, "it is to be deleted");
+    let to_delete = journal.turn(PARKING.to_owned(), true).await.expect("turn").to_delete;
+    assert_eq!(to_delete.len(), 1, "from the parking queue");
+}

@@ -253,11 +253,7 @@ fn each_hazard_appears_where_it_applies() {
             "many_may_stay",
             "Up to 130,000 messages may stay",
         ),
-        (
-            |w| parks(w, |_| {}),
-            "parked",
-            "About 130,000 messages that no rule takes are moved to parking and, at the end, back",
-        ),
+        (|w| parks(w, |_| {}), "parked", "About 130,000 messages that no rule takes are moved to parking and"),
         (|w| w.seen.extended_client = 1, "extended_client", "1 of 100"),
         (|w| w.seen.lambda_envelopes = 2, "lambda_envelope", "$.requestPayload"),
         (|w| w.seen.lambda_errors = 3, "lambda_error", "asynchronous invocation"),

@@ -10,7 +10,7 @@ use crate::error::Kind;
 pub fn summary_json(summary: &Summary) -> String {
     let object = RunObject::new("summary", summary.outcome.code(), &summary.figures);
     let object = match &summary.outcome {
-        Outcome::Finished | Outcome::Unfinished | Outcome::Interrupted => object,
+        Outcome::Finished | Outcome::Abandoned | Outcome::Unfinished | Outcome::Interrupted => object,
         Outcome::Drifted(words) | Outcome::Guarded(words) => object.with_error(words, None),
         Outcome::Failed(error) => object.with_error(error.message(), error.hint_text()),
     };
@@ -52,7 +52,7 @@ pub fn summary_text(summary: &Summary, how_to_resume: &str) -> String {
 fn words(summary: &Summary) -> Line {
     let code = summary.outcome.code();
     match &summary.outcome {
-        Outcome::Finished | Outcome::Interrupted => glance(code, &summary.figures),
+        Outcome::Finished | Outcome::Abandoned | Outcome::Interrupted => glance(code, &summary.figures),
         // At the end of a session it is known which of the three possibilities it is.
         Outcome::Unfinished => ours("The source is dry, but some messages are still on their way. ").ours(SAFE),
         Outcome::Drifted(what) => ours("Stopped as drifted: ").theirs(what).ours(". ").ours(SAFE),
