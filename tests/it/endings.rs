@@ -1,10 +1,12 @@
 //! How a run ends: not before its work is done, not long after it was asked to, and finished where nothing more can be done.
 
+use std::time::Duration;
+
 use redrive::sandbox::{Fault, Options, Rule, Seed, When};
 
 use crate::end_to_end::{JOB, assert_adds_up, assert_all_in_place, message};
 use crate::support::admin::Admin;
-use crate::support::stage::{Stage, each};
+use crate::support::stage::{Ran, Stage, each};
 
 const FIFO_JOB: &str = r#"
 version = 1
@@ -166,6 +168,40 @@ async fn a_message_whose_handle_is_refused_while_it_is_given_back_is_waited_for(
         (vec![denied("SendMessageBatch"), denied("ChangeMessageVisibilityBatch")], vec![refused().nth(1)]),
     ];
     each(cases.into(), |(stopping, resuming)| finishes_with_all(stopping, resuming)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_flight_stays_so_for_as_long_as_the_run_takes() {
+    let stage = Stage::with_queues().await;
+    stage.sandbox.seed("orders-dlq", (0..24).map(message)).expect("seeded");
+    // Slow enough that it lasts until the clocks were turned twice, to beyond the first visibility timeout.
+    stage.file("job.toml", &format!("{}\n[limits]\nrate = \"1/s\"\n", JOB.replace("10s", "60s")));
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    stage.sandbox.clear_log();
+    let child = stage.spawn(&["apply", "plan.json", "--format", "json"]);
+    stage.until_requested("SendMessageBatch").await;
+    let touched = |action: &str| -> Vec<String> {
+        let log = stage.sandbox.log().into_iter().filter(|entry| entry.action == action);
+        log.flat_map(|entry| entry.messages).map(|message| message.id).collect()
+    };
+    let received = touched("ReceiveMessage");
+    stage.sandbox.advance(Duration::from_secs(45));
+    let extended = async {
+        let ended = |id: &String| {
+            [touched("ChangeMessageVisibilityBatch"), touched("DeleteMessageBatch")].concat().contains(id)
+        };
+        while !received.iter().all(ended) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), extended).await.expect("each is extended or deleted");
+    stage.sandbox.advance(Duration::from_secs(30));
+    Ran::of(child.wait_with_output().await.expect("ended")).expect(0);
+    let mut twice = touched("ReceiveMessage");
+    twice.sort();
+    twice.dedup();
+    assert_eq!(twice.len(), touched("ReceiveMessage").len(), "none was visible again in the midst");
+    assert_all_in_place(&stage, 24);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@
 mod faults;
 mod model;
 mod schedules;
+mod storm;
 mod troubles;
 mod window;
 
