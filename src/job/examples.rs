@@ -60,4 +60,5 @@ pub(crate) const TRANSFORMS: &[(&str, &str, &str)] = &[
     ("jq", r#"{ jq = "{id, kind: .error.type}" }"#, r#"{"id":"A-17","kind":"Timeout"}"#),
     ("set_attribute", r#"{ set_attribute = "from", value = "{source_queue}" }"#, "from (String) = orders-dlq"),
     ("remove_attribute", r#"{ remove_attribute = "tenant" }"#, "no attribute tenant"),
+    ("remove_trace_header", "{ remove_trace_header = true }", "no AWSTraceHeader"),
 ];

@@ -19,12 +19,22 @@ pub enum TransformKind {
     SetAttribute,
     /// Removes a message attribute.
     RemoveAttribute,
+    /// Sends the message without its `AWSTraceHeader`.
+    RemoveTraceHeader,
 }
 
 impl TransformKind {
     /// All of them, in the order of the reference.
-    pub const ALL: &[Self] =
-        &[Self::Set, Self::Remove, Self::Rename, Self::Unwrap, Self::Jq, Self::SetAttribute, Self::RemoveAttribute];
+    pub const ALL: &[Self] = &[
+        Self::Set,
+        Self::Remove,
+        Self::Rename,
+        Self::Unwrap,
+        Self::Jq,
+        Self::SetAttribute,
+        Self::RemoveAttribute,
+        Self::RemoveTraceHeader,
+    ];
 
     /// Its key in the job file.
     pub fn key(self) -> &'static str {
@@ -36,6 +46,7 @@ impl TransformKind {
             Self::Jq => "jq",
             Self::SetAttribute => "set_attribute",
             Self::RemoveAttribute => "remove_attribute",
+            Self::RemoveTraceHeader => "remove_trace_header",
         }
     }
 }
@@ -44,14 +55,15 @@ impl Transform {
     /// The kinds that are written here, each with its path, name or program; a valid transform has one.
     pub fn kinds(&self) -> Vec<(TransformKind, &str)> {
         let subject = |kind| match kind {
-            TransformKind::Set => &self.set,
-            TransformKind::Remove => &self.remove,
-            TransformKind::Rename => &self.rename,
-            TransformKind::Unwrap => &self.unwrap,
-            TransformKind::Jq => &self.jq,
-            TransformKind::SetAttribute => &self.set_attribute,
-            TransformKind::RemoveAttribute => &self.remove_attribute,
+            TransformKind::Set => self.set.as_deref(),
+            TransformKind::Remove => self.remove.as_deref(),
+            TransformKind::Rename => self.rename.as_deref(),
+            TransformKind::Unwrap => self.unwrap.as_deref(),
+            TransformKind::Jq => self.jq.as_deref(),
+            TransformKind::SetAttribute => self.set_attribute.as_deref(),
+            TransformKind::RemoveAttribute => self.remove_attribute.as_deref(),
+            TransformKind::RemoveTraceHeader => self.remove_trace_header.map(|_| "AWSTraceHeader"),
         };
-        TransformKind::ALL.iter().filter_map(|kind| Some((*kind, subject(*kind).as_deref()?))).collect()
+        TransformKind::ALL.iter().filter_map(|kind| Some((*kind, subject(*kind)?))).collect()
     }
 }

@@ -175,8 +175,8 @@ The system attributes are `SentTimestamp`, `ApproximateReceiveCount`, `Approxima
     (
         "Transforms",
         "Transform",
-        r#"A transform has exactly one of `set`, `remove`, `rename`, `unwrap`, `jq`, `set_attribute` and `remove_attribute`. Transforms
-are carried out in order, each on what the one before left. One that cannot be carried out makes the message **blocked**: it
+        r#"A transform has exactly one of `set`, `remove`, `rename`, `unwrap`, `jq`, `set_attribute`, `remove_attribute` and
+`remove_trace_header`. Transforms are carried out in order, each on what the one before left. One that cannot be carried out makes the message **blocked**: it
 stays, is counted and is reported; it is never sent half-changed. All but `jq` leave every byte that they do not name.
 
 ```toml

@@ -284,6 +284,8 @@ pub struct Transform {
     pub set_attribute: Option<String>,
     /// Name of a message attribute that is removed.
     pub remove_attribute: Option<String>,
+    /// `true`: the message is sent without its `AWSTraceHeader`, so that Lambda counts its rounds anew.
+    pub remove_trace_header: Option<bool>,
     /// The value of `set` or `set_attribute`.
     pub value: Option<Value>,
     /// The new place of `rename`, a JSONPath that ends in a new name.

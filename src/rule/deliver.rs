@@ -135,12 +135,14 @@ pub(super) fn carry_out(
     attributes.extend(changes.counter.map(|(name, counter)| (name.to_owned(), counter)));
 
     if let Chosen::Queue { queue, group, deduplication, .. } = chosen {
+        let removes = |transform: &Transform| matches!(transform, Transform::RemoveTraceHeader);
+        let trace_header = system.trace_header().filter(|_| !changes.transforms.iter().any(removes));
         let outgoing = Outgoing {
             body,
             attributes,
             message_group_id: group_id(*group, queue, &system, context)?,
             message_deduplication_id: deduplication_id(*deduplication, queue, context)?,
-            trace_header: system.trace_header().map(str::to_owned),
+            trace_header: trace_header.map(str::to_owned),
             payload,
         };
         sendable(&outgoing, queue)?;

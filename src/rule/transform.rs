@@ -54,12 +54,14 @@ pub(super) enum Transform {
     RemoveAttribute {
         name: String,
     },
+    /// No change to body or attributes: the message is sent without the header.
+    RemoveTraceHeader,
 }
 
 impl Transform {
     /// Whether it looks into the body.
     pub(super) fn needs_json(&self) -> bool {
-        !matches!(self, Self::SetAttribute { .. } | Self::RemoveAttribute { .. })
+        !matches!(self, Self::SetAttribute { .. } | Self::RemoveAttribute { .. } | Self::RemoveTraceHeader)
     }
 
     /// Which path or attribute it is about.
@@ -72,6 +74,7 @@ impl Transform {
             Self::TakeOff(wrapping) => wrapping.name(),
             Self::SetAttribute { name, .. } | Self::RemoveAttribute { name } => name,
             Self::Jq { .. } => "jq",
+            Self::RemoveTraceHeader => "AWSTraceHeader",
         }
     }
 }
@@ -140,6 +143,7 @@ pub(super) fn apply(
             Transform::RemoveAttribute { name } => {
                 attributes.remove(name);
             }
+            Transform::RemoveTraceHeader => {}
         }
     }
     let body = match changed {

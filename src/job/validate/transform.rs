@@ -48,6 +48,9 @@ pub(super) fn check(transform: &Transform, counter: Option<&str>, place: &Place,
     match kind {
         TransformKind::Jq => drop(findings.check(text::program(subject), &at)),
         TransformKind::SetAttribute | TransformKind::RemoveAttribute => attribute_name(subject, counter, &at, findings),
+        TransformKind::RemoveTraceHeader if transform.remove_trace_header == Some(false) => {
+            findings.add(Finding::new(&at, "it can only be `true`").help("leave it out: trace headers are passed on"));
+        }
         _ => drop(findings.check(text::not_empty(subject, "a JSONPath"), &at)),
     }
     if let (true, Some(to)) = (is_rename, &transform.to) {
@@ -124,6 +127,7 @@ mod tests {
             "set_attribute = 'a'\nvalue = '{sent_timestamp}'\ntype = 'Number.millis'",
             "set_attribute = 'a'\nvalue = '-1.50e3'\ntype = 'Number'",
             "remove_attribute = 'a'",
+            "remove_trace_header = true",
         ] {
             assert_eq!(messages(toml), "", "{toml}");
         }
@@ -150,6 +154,7 @@ mod tests {
             ("set_attribute = 'AWS.a'\nvalue = 1", "AWS's own"),
             ("set_attribute = 'retryCount'\nvalue = 0", "the retry counter"),
             ("remove_attribute = 'retryCount'", "the retry counter"),
+            ("remove_trace_header = false", "can only be `true`"),
             ("set_attribute = 'a'\nvalue = true", "text or a number"),
             ("set_attribute = 'a'\nvalue = ''", "empty value"),
             ("set_attribute = 'a'\nvalue = '{who}'", "no placeholder"),

@@ -133,7 +133,8 @@ pub(super) fn trace_header(facts: &Facts) -> Option<Hazard> {
     hazard(
         "trace_header",
         format!(
-            "{} carry AWSTraceHeader, which is passed on: Lambda counts rounds by it and stops a loop at about 16.",
+            "{} carry AWSTraceHeader, which is passed on where no rule removes it (`remove_trace_header`): Lambda counts \
+             rounds by it and stops a loop at about 16.",
             facts.of_sample(seen)
         ),
     )

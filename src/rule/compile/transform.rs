@@ -31,6 +31,7 @@ fn single(transform: &job::Transform, job: &Job, at: &At, problems: &mut Problem
         }
         TransformKind::SetAttribute => set_attribute(subject, transform, at, problems),
         TransformKind::RemoveAttribute => Some(Transform::RemoveAttribute { name: subject.to_owned() }),
+        TransformKind::RemoveTraceHeader => Some(Transform::RemoveTraceHeader),
     }
 }
 
