@@ -147,10 +147,14 @@ fn fill(path: &Path, messages: usize) -> rusqlite::Result<()> {
     let connection = Connection::open(path)?;
     connection.execute_batch(&format!(
         "PRAGMA synchronous = OFF; PRAGMA cache_size = -500000; BEGIN;
-         INSERT INTO message (source, id, run, state, rule, target, exhausted, doubts, since, sent_as, receive_count, origin, at)
-         WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {messages})
-         SELECT 1, randomblob(16), 1, iif(n <= 4000, 1, 3), 0, 0, 0, 0, 1795000000000 + n, randomblob(16), 4, 2,
-         1795000000000 + n FROM number;
+         INSERT INTO rested (source, id, run, state, rule, target, exhausted, doubts, since, sent_as, receive_count, origin, at)
+         WITH RECURSIVE number (n) AS (SELECT 4001 UNION ALL SELECT n + 1 FROM number WHERE n < {messages})
+         SELECT 1, randomblob(16), 1, 3, 0, 0, 0, 0, 1795000000000 + n, randomblob(16), 4, 2, 1795000000000 + n FROM number;
+         INSERT INTO front (source, id, run, state, rule, target, exhausted, doubts, since, receive_count, origin, at, handle,
+         received, until)
+         WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 4000)
+         SELECT 1, randomblob(16), 1, 1, 0, 0, 0, 0, 1795000000000 + n, 4, 2, 1795000000000 + n, hex(randomblob(100)),
+         1795000000000 + n, 1795000300000 + n FROM number;
          DELETE FROM tally; INSERT INTO tally SELECT run, state, rule, target, exhausted, 0, count(*) FROM message
          GROUP BY 1, 2, 3, 4, 5; UPDATE run SET in_session = 1; COMMIT; PRAGMA wal_checkpoint(TRUNCATE)"
     ))

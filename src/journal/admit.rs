@@ -1,5 +1,6 @@
 //! Admission: a delivery is noted, and what is known of its message decides what may be done with it. Part of the writer.
 
+use super::leases::Met;
 use super::parked::{Parked, SentAs};
 use super::types::Delivered;
 use super::writer::Writer;
@@ -42,7 +43,7 @@ impl Writer {
 
     fn admit_from(&mut self, delivery: Delivery, origin: Option<i64>, came_from: Option<String>) -> Result<Admitted> {
         // The newest handle is the one that is sure, for a message that is already being handled too.
-        let is_only = self.table.lease(&delivery)?;
+        let Met { is_only, is_known } = self.table.lease(&delivery)?;
         let Delivery { id, receipt, receive_count, .. } = delivery;
         if self.claimed.contains(&id) {
             self.claimed.note_only_delivery(&id, false);
@@ -52,7 +53,6 @@ impl Writer {
         self.claimed.note_only_delivery(&id, is_only);
         let delivered = Delivered { id, receipt, receive_count, origin, came_from };
         let id = &delivered.id;
-        let is_known = self.table.is_known(id)?;
         if !is_known {
             self.claimed.note_row(id, None);
         }

@@ -46,7 +46,7 @@ impl Claims {
         look_up: impl FnOnce(&MessageId) -> Result<Option<Row>>,
     ) -> Result<Option<Row>> {
         match self.0.get(id) {
-            Some(claimed) if claimed.is_row_known => Ok(claimed.row),
+            Some(claimed) if claimed.is_row_known => Ok(claimed.row.clone()),
             _ => look_up(id),
         }
     }

@@ -10,7 +10,7 @@ use crate::message::MessageId;
 const UUID_LENGTH: usize = 16;
 
 /// The bytes of an ID on disk. They are asked for a dozen times a message, so a UUID's are not on the heap.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Packed {
     Uuid([u8; UUID_LENGTH]),
     Text(Vec<u8>),
@@ -24,6 +24,12 @@ impl Deref for Packed {
             Self::Uuid(bytes) => bytes,
             Self::Text(bytes) => bytes,
         }
+    }
+}
+
+impl From<Vec<u8>> for Packed {
+    fn from(bytes: Vec<u8>) -> Self {
+        bytes.try_into().map_or_else(Self::Text, Self::Uuid)
     }
 }
 

@@ -28,9 +28,12 @@ pub(super) struct Parked {
 impl Table {
     /// The send that returned this ID, where one did.
     pub(super) fn sent_as(&self, id: &MessageId) -> Result<Option<SentAs>> {
-        self.sql(|c| {
+        if self.front.borrow().knows_sent_as(&pack(id)) {
+            self.clear_front()?;
+        }
+        self.direct(|c| {
             c.prepare_cached(
-                "SELECT run = ?2, rule = ?3, origin FROM message WHERE sent_as = ?1 ORDER BY run = ?2 DESC LIMIT 1",
+                "SELECT run = ?2, rule = ?3, origin FROM rested WHERE sent_as = ?1 ORDER BY run = ?2 DESC LIMIT 1",
             )?
             .query_row(params![pack(id), self.run, RuleId::RETURNED.0], |row| {
                 Ok(SentAs { by_this_run: row.get(0)?, brought_back: row.get(1)?, origin: row.get(2)? })
@@ -44,7 +47,7 @@ impl Table {
     pub(super) fn parked(&self, id: &MessageId, parked_as: &MessageId) -> Result<Option<Parked>> {
         self.sql(|c| {
             c.prepare_cached(
-                "SELECT origin FROM message WHERE source = ?1 AND id = ?2 AND run = ?3 AND rule = ?4 AND state = ?5
+                "SELECT origin FROM rested WHERE source = ?1 AND id = ?2 AND run = ?3 AND rule = ?4 AND state = ?5
                  AND (sent_as = ?6 OR doubts > 0)",
             )?
             .query_row(
@@ -59,9 +62,9 @@ impl Table {
     pub(super) fn parked_and_not_met(&self) -> Result<Vec<MessageId>> {
         self.sql(|c| {
             let mut rows = c.prepare(
-                "SELECT id FROM message WHERE source = ?1 AND run = ?2 AND rule = ?3 AND state = ?4
-                 AND NOT EXISTS (SELECT 1 FROM message AS back WHERE back.source = ?5 AND back.id = message.id
-                     AND back.run = message.run)",
+                "SELECT id FROM rested WHERE source = ?1 AND run = ?2 AND rule = ?3 AND state = ?4
+                 AND NOT EXISTS (SELECT 1 FROM rested AS back WHERE back.source = ?5 AND back.id = rested.id
+                     AND back.run = rested.run)",
             )?;
             rows.query_map(params![self.home, self.run, RuleId::PARKED.0, State::Done as u8, self.source], |row| {
                 Ok(unpack(&row.get::<_, Vec<u8>>(0)?))
@@ -72,6 +75,6 @@ impl Table {
 
     /// The ARN of a queue by its number.
     pub(super) fn arn(&self, queue: i64) -> Result<String> {
-        self.sql(|c| c.prepare_cached("SELECT arn FROM queue WHERE id = ?1")?.query_row([queue], |row| row.get(0)))
+        self.direct(|c| c.prepare_cached("SELECT arn FROM queue WHERE id = ?1")?.query_row([queue], |row| row.get(0)))
     }
 }

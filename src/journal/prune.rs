@@ -34,9 +34,9 @@ pub fn prune(path: &Path, runs: &[String]) -> Result<Pruned> {
         transaction.execute("INSERT INTO pruned SELECT id FROM run WHERE name = ?1", params![run]).map_err(sql)?;
     }
     let mut messages = 0;
-    for table in ["message", "note", "lease", "resolution", "tally"] {
+    for table in ["rested", "note", "lease", "resolution", "tally"] {
         let gone = transaction.execute(&format!("DELETE FROM {table} WHERE run IN (SELECT run FROM pruned)"), []);
-        messages += if table == "message" { gone.map_err(sql)? } else { gone.map(|_| 0).map_err(sql)? };
+        messages += if table == "rested" { gone.map_err(sql)? } else { gone.map(|_| 0).map_err(sql)? };
     }
     transaction.execute("DELETE FROM run WHERE id IN (SELECT run FROM pruned)", []).map_err(sql)?;
     transaction.commit().map_err(sql)?;

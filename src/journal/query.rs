@@ -113,7 +113,7 @@ impl Reader {
     pub fn came_from(&self, id: &MessageId) -> Result<Option<String>> {
         self.sql(|c| {
             c.prepare_cached(
-                "SELECT queue.arn FROM message JOIN queue ON queue.id = message.origin WHERE sent_as = ?1 AND rule = ?2",
+                "SELECT queue.arn FROM rested JOIN queue ON queue.id = rested.origin WHERE sent_as = ?1 AND rule = ?2",
             )?
             .query_row(params![pack(id), RuleId::RETURNED.0], |row| row.get(0))
             .optional()

@@ -37,7 +37,7 @@ impl Writer {
             if self.table.resolution(id)? == Some((resolve.resolution, row.as_ref().map_or(0, |row| row.doubts))) {
                 continue;
             }
-            if !row.is_some_and(|row| matches!(row.state, State::InDoubt | State::Held)) {
+            if !row.as_ref().is_some_and(|row| matches!(row.state, State::InDoubt | State::Held)) {
                 others.push(id.as_str());
                 continue;
             }

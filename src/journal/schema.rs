@@ -128,6 +128,34 @@ ALTER TABLE run ADD COLUMN drained INTEGER NOT NULL DEFAULT 0;
 -- Which queue the message was in: one that was parked can be in doubt on its way out and on its way back.
 ALTER TABLE resolution ADD COLUMN source INTEGER NOT NULL DEFAULT 0;
 UPDATE resolution SET source = (SELECT source FROM run WHERE run.id = resolution.run);
+", "
+-- Messages at rest, and those on their way: see front.rs. Whoever reads sees both as one.
+ALTER TABLE message RENAME TO rested;
+CREATE TABLE front (
+    seq INTEGER PRIMARY KEY,        -- in the order in which they were delivered
+    source INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    run INTEGER NOT NULL,
+    state INTEGER,                  -- null: delivered, and not judged yet
+    rule INTEGER,
+    target INTEGER,
+    exhausted INTEGER,
+    reason INTEGER,
+    doubts INTEGER,
+    since INTEGER,
+    sent_as BLOB,
+    receive_count INTEGER,
+    origin INTEGER,
+    at INTEGER,
+    handle TEXT,                    -- of its only delivery; null: not in flight with us any more
+    received INTEGER NOT NULL,
+    until INTEGER NOT NULL
+);
+CREATE VIEW message AS
+    SELECT source, id, run, state, rule, target, exhausted, reason, doubts, since, sent_as, receive_count, origin, at
+    FROM rested UNION ALL
+    SELECT source, id, run, state, rule, target, exhausted, reason, doubts, since, sent_as, receive_count, origin, at
+    FROM front WHERE state IS NOT NULL;
 "];
 
 /// Opens the journal for writing, creating it and its directory where there is none.
@@ -146,6 +174,7 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     let mut connection = Connection::open_with_flags(path, flags).map_err(|e| broken(path, &e))?;
     prepare(&mut connection, path)?;
     check(&connection, path)?;
+    super::front::clear_left_over(&mut connection).map_err(|error| broken(path, &error))?;
     Ok(connection)
 }
 

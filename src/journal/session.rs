@@ -160,7 +160,7 @@ impl Writer {
     }
 
     pub(super) fn effort(&mut self, requests: u64, elapsed_ms: u64) -> Result<()> {
-        self.table.sql(|c| {
+        self.table.direct(|c| {
             c.execute(
                 "UPDATE run SET requests = ?2, elapsed_ms = ?3 WHERE id = ?1",
                 params![self.table.run, requests, elapsed_ms],

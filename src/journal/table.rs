@@ -1,25 +1,27 @@
 //! The journal's rows: each look-up and each change as one statement. No logic: what may become what is the writer's
 //! business, through the transition function.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::key::{pack, unpack};
+use super::Resolution;
+use super::front::Front;
+use super::key::{Packed, pack, unpack};
 use super::schema::broken;
 use super::state::State;
 use super::tally::TallyKey;
-use super::{Delivery, Lease, Resolution};
 use crate::error::Result;
-use crate::message::{MessageId, ReceiptHandle};
+use crate::message::MessageId;
 use crate::target::{Reason, RuleId, TargetId};
 
 /// The messages of a run (`?1`) that are neither done nor settled, by their index: without it all of them could be read.
-const OPEN: &str = "message INDEXED BY message_open WHERE run = ?1 AND state IN (1, 2, 4, 5, 6, 10)";
+const OPEN: &str = "rested INDEXED BY message_open WHERE run = ?1 AND state IN (1, 2, 4, 5, 6, 10)";
 
 /// The row of a message in this run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Row {
     pub(super) state: State,
     pub(super) rule: RuleId,
@@ -28,6 +30,8 @@ pub(super) struct Row {
     pub(super) reason: Option<Reason>,
     pub(super) doubts: u32,
     pub(super) since: Option<i64>,
+    /// The ID that its send returned.
+    pub(super) sent_as: Option<Packed>,
     pub(super) receive_count: Option<u32>,
     pub(super) origin: Option<i64>,
 }
@@ -54,27 +58,26 @@ pub(super) struct Table {
     pub(super) source: i64,
     /// The run's source, where it has turned to its parking queue.
     pub(super) home: Option<i64>,
+    /// Of the source that is taken from now.
+    pub(super) front: RefCell<Front>,
 }
 
 impl Table {
+    /// Looks up or changes whatever it likes: everything is moved on from the front before.
     pub(super) fn sql<T>(&self, action: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        action(&self.connection).map_err(|error| broken(&self.path, &error))
+        self.clear_front()?;
+        self.direct(action)
     }
 
-    /// Whether any run knows this message of the source.
-    pub(super) fn is_known(&self, id: &MessageId) -> Result<bool> {
-        let found = self.sql(|c| {
-            c.prepare_cached("SELECT 1 FROM message WHERE source = ?1 AND id = ?2 LIMIT 1")?
-                .query_row(params![self.source, pack(id)], |_| Ok(()))
-                .optional()
-        })?;
-        Ok(found.is_some())
+    /// Looks up or changes what has nothing to do with messages that are in the front.
+    pub(super) fn direct<T>(&self, action: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        action(&self.connection).map_err(|error| broken(&self.path, &error))
     }
 
     /// The run that sent this message of the source, if one did.
     pub(super) fn sent_by(&self, id: &MessageId) -> Result<Option<i64>> {
         self.sql(|c| {
-            c.prepare_cached("SELECT run FROM message WHERE source = ?1 AND id = ?2 AND state IN (?3, ?4) LIMIT 1")?
+            c.prepare_cached("SELECT run FROM rested WHERE source = ?1 AND id = ?2 AND state IN (?3, ?4) LIMIT 1")?
                 .query_row(params![self.source, pack(id), State::Sent as u8, State::Done as u8], |row| row.get(0))
                 .optional()
         })
@@ -87,10 +90,10 @@ impl Table {
     pub(super) fn doubted_since(&self, id: &MessageId) -> Result<Option<(Timestamp, bool)>> {
         let found: (Option<i64>, Option<bool>) = self.sql(|c| {
             c.prepare_cached(
-                "SELECT min(coalesce(since, at)), min(run = ?3) FROM message WHERE source = ?1 AND id = ?2
+                "SELECT min(coalesce(since, at)), min(run = ?3) FROM rested WHERE source = ?1 AND id = ?2
                  AND (state IN (?4, ?5) OR (state NOT IN (?6, ?7) AND (reason = ?8 OR (doubts > 0 AND NOT EXISTS (
-                     SELECT 1 FROM resolution WHERE resolution.run = message.run AND resolution.id = message.id
-                     AND resolution.source = message.source AND decision = ?9 AND resolution.doubts >= message.doubts)))))",
+                     SELECT 1 FROM resolution WHERE resolution.run = rested.run AND resolution.id = rested.id
+                     AND resolution.source = rested.source AND decision = ?9 AND resolution.doubts >= rested.doubts)))))",
             )?
             .query_row(
                 params![
@@ -111,104 +114,10 @@ impl Table {
         Ok(Some((Timestamp::from_millisecond(since).unwrap_or(Timestamp::UNIX_EPOCH), this_run)))
     }
 
-    /// The handle of what seems the newest delivery, while its lease lasts.
-    pub(super) fn newest_receipt(&self, id: &MessageId) -> Result<Option<ReceiptHandle>> {
-        let handle: Option<String> = self.sql(|c| {
-            c.prepare_cached(
-                "SELECT handle FROM lease WHERE source = ?1 AND id = ?2 ORDER BY received DESC, rowid DESC LIMIT 1",
-            )?
-            .query_row(params![self.source, pack(id)], |row| row.get(0))
-            .optional()
-        })?;
-        Ok(handle.map(ReceiptHandle::new))
-    }
-
-    /// Leases that end before this, the earliest first; `releasable`: without those of messages that are to be deleted.
-    pub(super) fn leases(&self, before: Timestamp, most: usize, releasable: bool) -> Result<Vec<Lease>> {
-        let rows: Vec<(Vec<u8>, String, i64, i64)> = self.sql(|c| {
-            let mut statement = c.prepare_cached(
-                "SELECT id, handle, received, until FROM lease
-                 WHERE source = ?1 AND until < ?2 AND NOT (?4 AND EXISTS (
-                     SELECT 1 FROM message WHERE source = lease.source AND id = lease.id AND state = ?5))
-                 ORDER BY until LIMIT ?3",
-            )?;
-            let most = i64::try_from(most).unwrap_or(i64::MAX);
-            statement
-                .query_map(params![self.source, before.as_millisecond(), most, releasable, State::Sent as u8], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-                })?
-                .collect()
-        })?;
-        let time = |millis| Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH);
-        let lease = |(id, handle, received, until): (Vec<u8>, String, i64, i64)| Lease {
-            id: unpack(&id),
-            receipt: ReceiptHandle::new(handle),
-            received: time(received),
-            until: time(until),
-        };
-        Ok(rows.into_iter().map(lease).collect())
-    }
-
-    /// Notes the new end of the lease with this handle; `None` ends it.
-    pub(super) fn leased(&self, id: &MessageId, receipt: &ReceiptHandle, until: Option<Timestamp>) -> Result<()> {
-        self.sql(|c| match until {
-            Some(until) => c
-                .prepare_cached("UPDATE lease SET until = ?4 WHERE source = ?1 AND id = ?2 AND handle = ?3")?
-                .execute(params![self.source, pack(id), receipt.as_str(), until.as_millisecond()]),
-            None => c
-                .prepare_cached("DELETE FROM lease WHERE source = ?1 AND id = ?2 AND handle = ?3")?
-                .execute(params![self.source, pack(id), receipt.as_str()]),
-        })?;
-        Ok(())
-    }
-
-    /// Ends all leases of a message.
-    pub(super) fn end_leases(&self, id: &MessageId) -> Result<()> {
-        self.sql(|c| {
-            c.prepare_cached("DELETE FROM lease WHERE source = ?1 AND id = ?2")?.execute(params![self.source, pack(id)])
-        })?;
-        Ok(())
-    }
-
-    /// Notes a delivery's handle. Earlier ones whose time was over when it was asked for are of no use any more. Says whether
-    /// there was none, so that this one is the only one.
-    pub(super) fn lease(&self, delivery: &Delivery) -> Result<bool> {
-        let id = pack(&delivery.id);
-        let (received, until) = (delivery.received.as_millisecond(), delivery.until.as_millisecond());
-        self.sql(|c| {
-            let earlier = c
-                .prepare_cached("SELECT 1 FROM lease WHERE source = ?1 AND id = ?2 LIMIT 1")?
-                .query_row(params![self.source, id], |_| Ok(()))
-                .optional()?;
-            if earlier.is_some() {
-                c.prepare_cached("DELETE FROM lease WHERE source = ?1 AND id = ?2 AND (until <= ?3 OR handle = ?4)")?
-                    .execute(params![self.source, id, received, delivery.receipt.as_str()])?;
-            }
-            c.prepare_cached(
-                "INSERT INTO lease (source, id, run, handle, received, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute(params![self.source, id, self.run, delivery.receipt.as_str(), received, until])?;
-            Ok(earlier.is_none())
-        })
-    }
-
-    /// How many messages are in flight with us for sure: of one whose delete was not answered nobody knows.
-    pub(super) fn lease_count(&self) -> Result<u64> {
-        let states = (State::Sent as u8, State::Done as u8);
-        self.sql(|c| {
-            c.query_row(
-                "SELECT count(DISTINCT id) FROM lease WHERE source = ?1 AND NOT EXISTS (
-                 SELECT 1 FROM message WHERE source = lease.source AND id = lease.id AND state IN (?2, ?3))",
-                params![self.source, states.0, states.1],
-                |row| row.get(0),
-            )
-        })
-    }
-
     /// Notes details in words; without any there is nothing to note.
     pub(super) fn note(&self, id: &MessageId, text: Option<&str>) -> Result<()> {
         let Some(text) = text else { return Ok(()) };
-        self.sql(|c| {
+        self.direct(|c| {
             c.prepare_cached(
                 "INSERT INTO note (source, id, run, text) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT DO UPDATE SET text = excluded.text",
@@ -226,7 +135,7 @@ impl Table {
     pub(super) fn row_of(&self, run: i64, id: &MessageId) -> Result<Option<Row>> {
         self.sql(|c| {
             c.prepare_cached(
-                "SELECT state, rule, target, exhausted, reason, doubts, since, receive_count, origin FROM message
+                "SELECT state, rule, target, exhausted, reason, doubts, since, receive_count, origin, sent_as FROM rested
                  WHERE source = ?1 AND id = ?2 AND run = ?3",
             )?
             .query_row(params![self.source, pack(id), run], |row| {
@@ -240,6 +149,7 @@ impl Table {
                     since: row.get(6)?,
                     receive_count: row.get(7)?,
                     origin: row.get(8)?,
+                    sent_as: row.get::<_, Option<Vec<u8>>>(9)?.map(Packed::from),
                 })
             })
             .optional()
@@ -248,7 +158,7 @@ impl Table {
 
     /// The number of the queue with this ARN.
     pub(super) fn queue(&self, arn: &str) -> Result<i64> {
-        self.sql(|c| {
+        self.direct(|c| {
             c.prepare_cached("INSERT OR IGNORE INTO queue (arn) VALUES (?1)")?.execute([arn])?;
             c.prepare_cached("SELECT id FROM queue WHERE arn = ?1")?.query_row([arn], |row| row.get(0))
         })
@@ -256,17 +166,22 @@ impl Table {
 
     /// Writes a message's row.
     pub(super) fn put(&self, id: &MessageId, row: &Row, at: i64) -> Result<()> {
-        self.sql(|c| {
+        let id = pack(id);
+        if self.put_in_front(&id, row, at)? {
+            return Ok(());
+        }
+        self.direct(|c| {
             c.prepare_cached(
-                "INSERT INTO message (source, id, run, state, rule, target, exhausted, reason, doubts, since,
-                 receive_count, origin, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                "INSERT INTO rested (source, id, run, state, rule, target, exhausted, reason, doubts, since, sent_as,
+                 receive_count, origin, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
                  ON CONFLICT DO UPDATE SET state = excluded.state, rule = excluded.rule, target = excluded.target,
                  exhausted = excluded.exhausted, reason = excluded.reason, doubts = excluded.doubts,
-                 since = excluded.since, receive_count = excluded.receive_count, origin = excluded.origin, at = excluded.at",
+                 since = excluded.since, sent_as = excluded.sent_as, receive_count = excluded.receive_count,
+                 origin = excluded.origin, at = excluded.at",
             )?
             .execute(params![
                 self.source,
-                pack(id),
+                id,
                 self.run,
                 row.state as u8,
                 row.rule.0,
@@ -275,19 +190,11 @@ impl Table {
                 row.reason.map(|reason| reason as u8),
                 row.doubts,
                 row.since,
+                row.sent_as,
                 row.receive_count,
                 row.origin,
                 at
             ])
-        })?;
-        Ok(())
-    }
-
-    /// Notes the ID that its send returned.
-    pub(super) fn set_sent_as(&self, id: &MessageId, sent_as: &MessageId) -> Result<()> {
-        self.sql(|c| {
-            c.prepare_cached("UPDATE message SET sent_as = ?4 WHERE source = ?1 AND id = ?2 AND run = ?3")?
-                .execute(params![self.source, pack(id), self.run, pack(sent_as)])
         })?;
         Ok(())
     }
@@ -301,7 +208,7 @@ impl Table {
     pub(super) fn move_of_other_run(&self, id: &MessageId, run: i64, row: &Row, state: State, at: i64) -> Result<()> {
         self.sql(|c| {
             c.execute(
-                "UPDATE message SET state = ?4, at = ?5 WHERE source = ?1 AND id = ?2 AND run = ?3",
+                "UPDATE rested SET state = ?4, at = ?5 WHERE source = ?1 AND id = ?2 AND run = ?3",
                 params![self.source, pack(id), run, state as u8, at],
             )
         })?;
@@ -311,7 +218,7 @@ impl Table {
 
     /// Changes a figure of a run.
     pub(super) fn recount(&self, run: i64, key: &TallyKey, by: i64) -> Result<()> {
-        self.sql(|c| {
+        self.direct(|c| {
             c.prepare_cached(
                 "INSERT INTO tally (run, state, rule, target, exhausted, reason, messages)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET messages = messages + excluded.messages",
@@ -331,7 +238,7 @@ impl Table {
 
     /// Counts deletions for other runs.
     pub(super) fn add_deleted_for_others(&self, more: u64) -> Result<()> {
-        self.sql(|c| {
+        self.direct(|c| {
             c.prepare_cached("UPDATE run SET deleted_for_others = deleted_for_others + ?2 WHERE id = ?1")?
                 .execute(params![self.run, more])
         })?;
@@ -354,7 +261,7 @@ impl Table {
         self.sql(|c| {
             let mut rows = c.prepare(&format!(
                 "SELECT id FROM {OPEN} AND state IN (?2, ?3, ?4) AND source = ?5
-                 AND NOT EXISTS (SELECT 1 FROM lease WHERE source = message.source AND id = message.id)",
+                 AND NOT EXISTS (SELECT 1 FROM lease WHERE source = rested.source AND id = rested.id)",
             ))?;
             let states = (State::InDoubt as u8, State::Returned as u8, State::Sent as u8);
             rows.query_map(params![self.run, states.0, states.1, states.2, self.source], |row| {
@@ -368,7 +275,7 @@ impl Table {
     pub(super) fn doubtful(&self) -> Result<Vec<(MessageId, Option<TargetId>)>> {
         self.sql(|c| {
             let mut rows = c.prepare(
-                "SELECT id, target FROM message INDEXED BY message_doubts
+                "SELECT id, target FROM rested INDEXED BY message_doubts
                  WHERE run = ?1 AND doubts > 0 AND state NOT IN (?2, ?3)",
             )?;
             let states = (State::Sent as u8, State::Done as u8);

@@ -2,6 +2,7 @@
 
 mod doubts;
 mod fire;
+mod front;
 mod parking;
 mod resolve;
 

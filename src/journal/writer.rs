@@ -3,6 +3,7 @@
 //! Nothing is answered before the commit of what it saw. After a failure of the database the writer refuses everything: the
 //! run stops, and what was committed is where it goes on.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::claims::Claims;
 use super::crash_point::CrashPoint;
+use super::key::pack;
 use super::schema::broken;
 use super::state::{Event, State, next};
 use super::table::{Row, Table};
@@ -66,7 +68,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(path: PathBuf, connection: Connection, clock: Clock, published: Arc<Mutex<Tally>>) -> Self {
         Self {
-            table: Table { path, connection, run: 0, source: 0, home: None },
+            table: Table { path, connection, run: 0, source: 0, home: None, front: RefCell::default() },
             fifo: false,
             clock,
             claimed: Claims::default(),
@@ -82,7 +84,7 @@ impl Writer {
     pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
         let mut answers: Vec<Box<dyn FnOnce(Result<()>)>> = Vec::new();
         while let Some(first) = inbox.blocking_recv() {
-            let begun = self.table.sql(|connection| connection.execute_batch("BEGIN IMMEDIATE"));
+            let begun = self.table.direct(|connection| connection.execute_batch("BEGIN IMMEDIATE"));
             let mut failure = begun.err();
             let mut command = Some(first);
             let mut gathered = 0;
@@ -129,7 +131,7 @@ impl Writer {
         }
         let by = self.tally.doubted - noted.doubted;
         if by > 0 {
-            self.table.sql(|c| {
+            self.table.direct(|c| {
                 c.execute("UPDATE run SET doubted = doubted + ?2 WHERE id = ?1", [self.table.run, by.cast_signed()])
             })?;
         }
@@ -145,9 +147,10 @@ impl Writer {
     }
 
     fn commit(&mut self) -> Result<()> {
+        self.table.move_on()?;
         self.note_figures()?;
         self.crash_point.before_commit();
-        let committed = self.table.sql(|connection| connection.execute_batch("COMMIT"));
+        let committed = self.table.direct(|connection| connection.execute_batch("COMMIT"));
         self.crash_point.after_commit();
         committed
     }
@@ -267,14 +270,14 @@ impl Writer {
             SendEnd::AnswerLost => (Event::LoseAnswer, None, None, None),
             SendEnd::Withdrawn | SendEnd::Behind => (Event::Withdraw, None, None, None),
         };
-        let mut state = self.change(id, event, None, |row| row.reason = reason)?;
+        let mut state = self.change(id, event, None, |row| {
+            row.reason = reason;
+            row.sent_as = sent_as.as_ref().map(pack).or_else(|| row.sent_as.take());
+        })?;
         if behind {
             state = self.change(id, Event::Keep, None, |row| row.reason = Some(Reason::GroupStopped))?;
         }
         self.table.note(id, note.as_deref())?;
-        if let Some(sent_as) = sent_as {
-            self.table.set_sent_as(id, &sent_as)?;
-        }
         Ok(match state {
             State::Sent => Settled::Sent(self.proof(delivered)?),
             State::InDoubt if let Some((since, this_run)) = self.table.doubted_since(id)? => {
@@ -318,6 +321,7 @@ impl Writer {
             reason: None,
             doubts: 0,
             since: None,
+            sent_as: None,
             receive_count: None,
             origin: None,
         });
@@ -330,9 +334,9 @@ impl Writer {
         edit(&mut row);
         row.doubts = row.doubts.max(u32::from(doubted.is_some())) + u32::from(event == Event::LoseAnswer);
         self.table.put(id, &row, now)?;
-        self.claimed.note_row(id, Some(row));
         self.tally.doubted += u64::from(old_doubts == 0 && row.doubts > 0);
         self.tally.shift(from, row.key());
+        self.claimed.note_row(id, Some(row));
         Ok(after)
     }
 }

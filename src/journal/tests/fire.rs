@@ -17,7 +17,9 @@ fn scratch() -> tempfile::TempDir {
 fn dump(connection: &Connection) -> String {
     let tables = "SELECT group_concat(line, char(10)) FROM (
         SELECT printf('%s %d %d %s', CAST(id AS TEXT), state, doubts, hex(sent_as)) AS line FROM message UNION ALL
-        SELECT printf('%s %s', hex(id), handle) FROM lease UNION ALL SELECT name FROM run)";
+        SELECT printf('%s %s', hex(id), handle) FROM lease UNION ALL
+        SELECT printf('%s %s', hex(id), handle) FROM front WHERE handle IS NOT NULL UNION ALL
+        SELECT name FROM run ORDER BY 1)";
     let text = connection.query_row(tables, [], |row| row.get::<_, Option<String>>(0));
     text.ok().flatten().unwrap_or_default()
 }
