@@ -58,8 +58,8 @@ pub(super) async fn put_one(shared: &Shared, bucket: &dyn Bucket, hands: &Hands,
             },
             Err(error) => Some(error),
         };
-        if matches!(&result, Some(error) if error.fault == Fault::Throttled) {
-            hands.throttled();
+        if let Some(error) = &result {
+            hands.heed(error.fault);
         }
         maybe_there |= matches!(&result, Some(error) if error.fault == Fault::NoAnswer);
         let unsettled = if maybe_there { SendEnd::AnswerLost } else { SendEnd::Withdrawn };

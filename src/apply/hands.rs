@@ -1,13 +1,15 @@
 //! How many requests of one kind are under way at once. Begins modestly, grows while that makes more of them end in a
 //! second, and shrinks where the service asks to slow down. What is set by hand stays.
 //!
-//! Decides about numbers only: it makes no calls, and knows none.
+//! Decides about numbers only: it makes no calls.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+
+use crate::sqs::Fault;
 
 /// Under way at once in the beginning.
 const FIRST: usize = 8;
@@ -73,9 +75,11 @@ impl Hands {
         Hand { hands: Arc::clone(self), permit }
     }
 
-    /// The service asked to slow down.
-    pub(super) fn throttled(&self) {
-        self.change(Course::throttled);
+    /// Slows down where that is what the service asks for by this fault.
+    pub(super) fn heed(&self, fault: Fault) {
+        if fault == Fault::Throttled {
+            self.change(Course::throttled);
+        }
     }
 
     /// Changes the course, and the number of hands to what it then is. Those that are busy and too many go when they are done.
@@ -278,7 +282,7 @@ mod tests {
         for _ in 0..4 {
             busy.push(hands.take().await);
         }
-        hands.throttled();
+        hands.heed(Fault::Throttled);
         busy.truncate(2);
         assert_eq!(hands.free.available_permits(), 0, "two of four have gone for good");
         busy.clear();
@@ -293,7 +297,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_set_by_hand_stays() {
         let hands = Hands::new(Some(3));
-        hands.throttled();
+        hands.heed(Fault::Throttled);
         let mut course = hands.course.lock().unwrap();
         let mut now = Instant::now();
         work(&mut course, &mut now, Duration::from_millis(20), f64::INFINITY, 10);

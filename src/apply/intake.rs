@@ -87,9 +87,7 @@ async fn receive_once(shared: &Shared) -> Option<Vec<Received>> {
         match shared.source.receive(MAX_BATCH, WAIT, shared.options.visibility).await {
             Ok(messages) => return Some(messages),
             Err(error) if error.fault.is_transient() && tries < retry::MAX_TRIES => {
-                if error.fault == Fault::Throttled {
-                    shared.hands.receives.throttled();
-                }
+                shared.hands.receives.heed(error.fault);
                 if error.fault == Fault::NoAnswer {
                     shared.expect_orphans();
                 }

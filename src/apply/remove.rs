@@ -73,9 +73,7 @@ async fn delete(shared: &Shared, mut left: Vec<Sent>) -> Vec<(Sent, DeleteEnd)> 
             Err(error)
                 if (error.fault.is_transient() || error.fault == Fault::OverLimit) && tries < retry::MAX_TRIES =>
             {
-                if error.fault == Fault::Throttled {
-                    shared.hands.deletes.throttled();
-                }
+                shared.hands.deletes.heed(error.fault);
                 left = sent;
             }
             Err(error) => {

@@ -130,26 +130,13 @@ impl Table {
     /// Writes the row of a message that is here; `false` where it is not.
     pub(super) fn put_in_front(&self, id: &Packed, row: &Row, at: i64) -> Result<bool> {
         let Some(seq) = self.front.borrow().places.get(id).map(|place| place.seq) else { return Ok(false) };
-        self.direct(|c| {
-            c.prepare_cached(
-                "UPDATE front SET state = ?2, rule = ?3, target = ?4, exhausted = ?5, reason = ?6, doubts = ?7, since = ?8,
-                 sent_as = ?9, receive_count = ?10, origin = ?11, at = ?12 WHERE seq = ?1",
-            )?
-            .execute(params![
-                seq,
-                row.state as u8,
-                row.rule.0,
-                row.target.map(|target| target.0),
-                row.exhausted,
-                row.reason.map(|reason| reason as u8),
-                row.doubts,
-                row.since,
-                row.sent_as,
-                row.receive_count,
-                row.origin,
-                at
-            ])
-        })?;
+        self.write(
+            "UPDATE front SET state = ?1, rule = ?2, target = ?3, exhausted = ?4, reason = ?5, doubts = ?6, since = ?7,
+             sent_as = ?8, receive_count = ?9, origin = ?10, at = ?11 WHERE seq = ?12",
+            row,
+            at,
+            &[&seq],
+        )?;
         let mut front = self.front.borrow_mut();
         let Front { places, sent_as, done, .. } = &mut *front;
         if let Some(place) = places.get_mut(id) {

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params, params_from_iter};
 
 use super::Resolution;
 use super::front::Front;
@@ -170,33 +170,38 @@ impl Table {
         if self.put_in_front(&id, row, at)? {
             return Ok(());
         }
-        self.direct(|c| {
-            c.prepare_cached(
-                "INSERT INTO rested (source, id, run, state, rule, target, exhausted, reason, doubts, since, sent_as,
-                 receive_count, origin, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
-                 ON CONFLICT DO UPDATE SET state = excluded.state, rule = excluded.rule, target = excluded.target,
-                 exhausted = excluded.exhausted, reason = excluded.reason, doubts = excluded.doubts,
-                 since = excluded.since, sent_as = excluded.sent_as, receive_count = excluded.receive_count,
-                 origin = excluded.origin, at = excluded.at",
-            )?
-            .execute(params![
-                self.source,
-                id,
-                self.run,
-                row.state as u8,
-                row.rule.0,
-                row.target.map(|target| target.0),
-                row.exhausted,
-                row.reason.map(|reason| reason as u8),
-                row.doubts,
-                row.since,
-                row.sent_as,
-                row.receive_count,
-                row.origin,
-                at
-            ])
-        })?;
-        Ok(())
+        self.write(
+            "INSERT INTO rested (state, rule, target, exhausted, reason, doubts, since, sent_as, receive_count, origin, at,
+             source, id, run) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+             ON CONFLICT DO UPDATE SET state = excluded.state, rule = excluded.rule, target = excluded.target,
+             exhausted = excluded.exhausted, reason = excluded.reason, doubts = excluded.doubts,
+             since = excluded.since, sent_as = excluded.sent_as, receive_count = excluded.receive_count,
+             origin = excluded.origin, at = excluded.at",
+            row,
+            at,
+            &[&self.source, &id, &self.run],
+        )
+    }
+
+    /// Carries out a statement whose first eleven parameters are a row and its time, followed by its key.
+    pub(super) fn write(&self, sql: &str, row: &Row, at: i64, key: &[&dyn ToSql]) -> Result<()> {
+        let (state, target, reason) =
+            (row.state as u8, row.target.map(|target| target.0), row.reason.map(|reason| reason as u8));
+        let values: [&dyn ToSql; 11] = [
+            &state,
+            &row.rule.0,
+            &target,
+            &row.exhausted,
+            &reason,
+            &row.doubts,
+            &row.since,
+            &row.sent_as,
+            &row.receive_count,
+            &row.origin,
+            &at,
+        ];
+        let all = values.into_iter().chain(key.iter().copied());
+        self.direct(|c| c.prepare_cached(sql)?.execute(params_from_iter(all))).map(drop)
     }
 
     /// Whether a run has ended with nothing left to do.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::end_to_end::assert_adds_up;
 use crate::support::admin::Admin;
-use crate::support::stage::{Inventory, Ran, Stage, count, each, failed, shown};
+use crate::support::stage::{Inventory, Stage, count, each, failed, shown};
 
 const JOB: &str = r#"
 version = 1
@@ -123,11 +123,7 @@ async fn killed_at(nth: u64, when: When, policy: &str) -> bool {
     stage.file("job.toml", &JOB.replace("\"resend\"", &format!("\"{policy}\"")));
     stage.redrive(&["plan", "job.toml", "--out", "plan.json", "--sample", "12"]).await.expect(0);
 
-    let child = stage.spawn(&["apply", "plan.json"]);
-    let pid = child.id().expect("running");
-    stage.sandbox.faults().add(Rule::new(Fault::Kill { pid, signal: Signal::Kill, when }).nth(nth));
-    let killed = child.wait_with_output().await.expect("ended").status.code().is_none();
-    stage.sandbox.faults().clear();
+    let killed = stage.killed_at(when, |rule| rule.nth(nth)).await;
 
     let ran = stage.redrive(&["apply", "plan.json", "--format", "json"]).await;
     let at = format!("killed at {nth} {when:?} {policy}: {}\n{}", ran.stdout, ran.stderr);
@@ -191,7 +187,7 @@ async fn killed_at_every_request_of_a_parking_run_it_loses_nothing_and_repeats_o
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_stops_says_what_is_parked_and_the_next_apply_brings_it_back() {
     let stage = planned(240, Options { signals: true, ..Options::default() }).await;
-    let summary = stopped_while_parking(&stage).await;
+    let summary = stopped_at(&stage, "SendMessageBatch", 3).await;
     assert_adds_up(&summary);
     let [parked, unfinished] = figures(&summary, ["parked", "unfinished"]);
     let (there, visible) = stage.counts("orders-parking");
@@ -200,13 +196,9 @@ async fn a_run_that_stops_says_what_is_parked_and_the_next_apply_brings_it_back(
     assert!(report.contains("in the parking queue, until the same command brings them back"), "{report}");
 
     // Stopped once more on the way back, and once more begun: it does not go through the source again.
-    let child = stage.spawn(&["apply", "plan.json", "--format", "json"]);
-    let stop = Fault::Kill { pid: child.id().expect("running"), signal: Signal::Term, when: When::After };
-    stage.sandbox.faults().add(Rule::new(stop).action("ReceiveMessage").resource("orders-parking").nth(4));
-    let summary = Ran::of(child.wait_with_output().await.expect("ended")).expect(3).summary();
+    let summary = stopped_at(&stage, "ReceiveMessage", 4).await;
     assert_adds_up(&summary);
     assert_eq!(summary["moved"], 40, "{unfinished} unfinished before: {summary}");
-    stage.sandbox.faults().clear();
     stage.sandbox.clear_log();
     let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(0).summary();
     assert_adds_up(&summary);
@@ -250,10 +242,7 @@ async fn what_is_not_this_runs_in_the_parking_queue_is_never_touched() {
     };
     let plan: Value = serde_json::from_slice(&std::fs::read(stage.path("plan.json")).expect("the plan")).expect("JSON");
     let run = plan["digest"].as_str().expect("a digest")["sha256:".len()..][..12].to_owned();
-    let child = stage.spawn(&["apply", "plan.json"]);
-    let stop = Fault::Kill { pid: child.id().expect("running"), signal: Signal::Term, when: When::After };
-    stage.sandbox.faults().add(Rule::new(stop).action("SendMessageBatch").resource("orders-parking").nth(1));
-    Ran::of(child.wait_with_output().await.expect("ended")).expect(3);
+    stopped_at(&stage, "SendMessageBatch", 1).await;
     let seeds = [Seed::new("foreign"), forged("000000000000"), forged(&run)];
     let foreign: BTreeSet<String> = stage.sandbox.seed("orders-parking", seeds).expect("seeded").into_iter().collect();
     let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(0).summary();
@@ -279,10 +268,7 @@ async fn a_parking_queue_with_messages_in_it_is_refused_before_anything_moves() 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_gone_from_the_parking_queue_is_said_and_the_run_is_finished() {
     let stage = planned(60, Options { signals: true, ..Options::default() }).await;
-    let child = stage.spawn(&["apply", "plan.json"]);
-    let stop = Fault::Kill { pid: child.id().expect("running"), signal: Signal::Term, when: When::After };
-    stage.sandbox.faults().add(Rule::new(stop).action("SendMessageBatch").resource("orders-parking").nth(2));
-    Ran::of(child.wait_with_output().await.expect("ended")).expect(3);
+    stopped_at(&stage, "SendMessageBatch", 2).await;
     let gone = stage.counts("orders-parking").0 as u64;
     assert!(gone >= 20, "{gone}");
     let sqs = Admin::at(&stage.sandbox.endpoint_url()).sqs;
@@ -322,20 +308,16 @@ async fn where_a_parked_message_came_from_is_known_to_later_runs_with_the_same_j
     assert_eq!(stage.inventory("orders"), kept(60));
 }
 
-/// Stops a run at its third batch to the parking queue.
-async fn stopped_while_parking(stage: &Stage) -> Value {
-    let child = stage.spawn(&["apply", "plan.json", "--format", "json"]);
-    let stop = Fault::Kill { pid: child.id().expect("running"), signal: Signal::Term, when: When::After };
-    stage.sandbox.faults().add(Rule::new(stop).action("SendMessageBatch").resource("orders-parking").nth(3));
-    let summary = Ran::of(child.wait_with_output().await.expect("ended")).expect(3).summary();
-    stage.sandbox.faults().clear();
-    summary
+/// Applies the plan until SIGTERM comes with the `nth` request of this action to the parking queue.
+async fn stopped_at(stage: &Stage, action: &str, nth: u64) -> Value {
+    let at = |rule: Rule| rule.action(action).resource("orders-parking").nth(nth);
+    stage.signalled(Signal::Term, When::After, at).await.expect(3).summary()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_given_up_brings_back_what_it_parked_and_does_nothing_else() {
     let stage = planned(240, Options { signals: true, ..Options::default() }).await;
-    let [parked, moved] = figures(&stopped_while_parking(&stage).await, ["parked", "moved"]);
+    let [parked, moved] = figures(&stopped_at(&stage, "SendMessageBatch", 3).await, ["parked", "moved"]);
     assert!(parked >= 30, "{parked}");
     // The plan no longer fits: the run could not go on.
     let sqs = Admin::at(&stage.sandbox.endpoint_url()).sqs;

@@ -133,12 +133,17 @@ impl Stage {
     /// Applies the plan with its process killed at the request that `at` names, before or after its effect; gives whether
     /// it came that far.
     pub(crate) async fn killed_at(&self, when: When, at: impl FnOnce(Rule) -> Rule) -> bool {
-        let child = self.spawn(&["apply", "plan.json"]);
+        self.signalled(Signal::Kill, when, at).await.code.is_none()
+    }
+
+    /// Applies the plan with this signal to its process at the request that `at` names, before or after its effect.
+    pub(crate) async fn signalled(&self, signal: Signal, when: When, at: impl FnOnce(Rule) -> Rule) -> Ran {
+        let child = self.spawn(&["apply", "plan.json", "--format", "json"]);
         let pid = child.id().expect("running");
-        let rule = self.sandbox.faults().add(at(Rule::new(Fault::Kill { pid, signal: Signal::Kill, when })));
-        let is_killed = child.wait_with_output().await.expect("ended").status.code().is_none();
+        let rule = self.sandbox.faults().add(at(Rule::new(Fault::Kill { pid, signal, when })));
+        let ran = Ran::of(child.wait_with_output().await.expect("ended"));
         self.sandbox.faults().remove(rule);
-        is_killed
+        ran
     }
 
     pub(crate) async fn redrive(&self, arguments: &[&str]) -> Ran {
