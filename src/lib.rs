@@ -45,6 +45,7 @@ pub mod error;
 pub mod exit;
 pub mod job;
 pub mod journal;
+mod json;
 pub mod md5;
 pub mod message;
 pub mod payload;

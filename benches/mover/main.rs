@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the tables are what this program is for")]
 mod bare;
+mod client;
 mod movers;
 mod process;
 mod sections;
@@ -23,6 +24,7 @@ type Section = fn(&Extent);
 /// Names of sections, in their order, with what makes each.
 const SECTIONS: &[(&str, Section)] = &[
     ("speed", sections::speed),
+    ("client", sections::client),
     ("latency", sections::latency),
     ("requests", sections::requests),
     ("curve", sections::curve),
@@ -40,9 +42,12 @@ fn main() {
         let mut number = || rest.next().and_then(|text| text.parse().ok()).expect("a number");
         match argument {
             "--serve" => return server::serve(),
-            "--bare" => {
-                let [_, endpoint, from, to, messages] = &arguments[..] else { panic!("--bare takes four arguments") };
-                return bare::run(endpoint, from, to, messages.parse().expect("a number"), movers::WORKERS);
+            "--bare" | "--client" => {
+                let [_, endpoint, from, to, messages] = &arguments[..] else {
+                    panic!("{argument} takes four arguments")
+                };
+                let run = if argument == "--bare" { bare::run } else { client::run };
+                return run(endpoint, from, to, messages.parse().expect("a number"), movers::WORKERS);
             }
             "--messages" => extent.messages = number(),
             "--rounds" => extent.rounds = number(),

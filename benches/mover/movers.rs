@@ -16,6 +16,8 @@ pub(crate) const WORKERS: usize = 48;
 pub(crate) enum Mover {
     /// The SDK alone.
     Bare,
+    /// redrive's client, without journal and rules.
+    Client,
     /// redrive with one of its jobs.
     Redrive(Job),
     /// Receive ten, send one, delete one.
@@ -71,6 +73,7 @@ impl Mover {
     pub(crate) fn name(self) -> String {
         match self {
             Self::Bare => format!("a. the SDK alone, {WORKERS} workers"),
+            Self::Client => format!("redrive's client alone, {WORKERS} workers"),
             Self::Redrive(Job::Plain) => "b. redrive, plain move".to_owned(),
             Self::Redrive(Job::Rules) => "c. redrive, ten conditions, transform, cap, archive".to_owned(),
             Self::Redrive(Job::Three) => "redrive, three rules to three queues".to_owned(),
@@ -100,7 +103,11 @@ impl Mover {
         let server_cpu = server.cpu().saturating_sub(server_cpu);
         assert!(cost.status.success(), "{} ended with {}", self.name(), cost.status);
         let asked = server.asked();
-        let moving = Duration::from_millis(asked.last_delete_ms.saturating_sub(started_ms));
+        let moving = match asked.last_delete_ms {
+            // It deletes nothing.
+            0 => cost.took,
+            last => Duration::from_millis(last.saturating_sub(started_ms)),
+        };
         let requests = matches!(self, Self::Redrive(_)).then(|| requests(directory.path(), messages));
         Run {
             messages,
@@ -116,9 +123,15 @@ impl Mover {
     fn command(self, endpoint: &str, directory: &Path, from: &str, to: &str, messages: usize) -> Command {
         let url = |queue: &str| format!("{endpoint}/000000000000/{queue}");
         match self {
-            Self::Bare => {
+            Self::Bare | Self::Client => {
                 let mut command = Command::new(std::env::current_exe().expect("this program"));
-                command.args(["--bare", endpoint, from, to, &messages.to_string()]);
+                command.args([
+                    if self == Self::Bare { "--bare" } else { "--client" },
+                    endpoint,
+                    from,
+                    to,
+                    &messages.to_string(),
+                ]);
                 command
             }
             Self::Redrive(job) => {

@@ -90,6 +90,12 @@ fn compare(server: &mut Server, movers: &[(Mover, usize)], extent: &Extent) {
     }
 }
 
+/// What a call costs through our client, beside the SDK's defaults.
+pub(crate) fn client(extent: &Extent) {
+    println!("## The client alone\n\nBodies of {BODY} bytes, {} rounds.\n", extent.rounds);
+    compare(&mut Server::start(), &[(Mover::Bare, extent.messages), (Mover::Client, extent.messages)], extent);
+}
+
 /// The peers, where they can be installed.
 fn with_peers(movers: &[(Mover, usize)], peers: &[(Mover, usize)]) -> Vec<(Mover, usize)> {
     let mut all = movers.to_vec();

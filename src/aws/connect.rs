@@ -21,8 +21,10 @@ use tokio::sync::Mutex as AsyncMutex;
 use super::access::{self, Access, QueueArn, QueueUrl, Reference, Server};
 use super::bucket::S3Bucket;
 use super::fault::Site;
+use super::lean::Lean;
 use super::meter::{Clock, Counter, Meter, Requests};
 use super::queue::{ANSWER, SqsQueue, within};
+use super::wire::Wire;
 use crate::error::{Error, Result};
 use crate::sqs::Queue;
 use crate::store::Bucket;
@@ -206,7 +208,9 @@ impl Aws {
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .interceptor(Meter { requests: self.sqs.clone(), clock: clock.clone() });
+            .interceptor(Meter { requests: self.sqs.clone(), clock: clock.clone() })
+            .interceptor(Lean::default())
+            .interceptor(Wire::new());
         config.set_endpoint_url(endpoint.clone());
         let client = SqsClient { client: aws_sdk_sqs::Client::from_conf(config.build()), clock, region, endpoint };
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,6 +11,7 @@ use aws_sdk_sqs::config::interceptors::{
 };
 use aws_sdk_sqs::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_sqs::error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use jiff::{SignedDuration, Timestamp};
 
 /// How many requests were sent. Each is one that AWS bills.
@@ -65,6 +66,7 @@ pub(super) struct Meter {
     pub(super) clock: Clock,
 }
 
+#[dyn_dispatch_hint]
 impl Intercept for Meter {
     fn name(&self) -> &'static str {
         "redrive-meter"

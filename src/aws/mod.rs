@@ -2,7 +2,7 @@
 //!
 //! `access` understands how a job names a queue; `connect` turns that into clients; `queue` and `bucket` make the calls,
 //! `entries` and `attributes` translate them; `fault` says what is known when one fails; `meter` counts requests and reads
-//! the servers' clocks. Nothing here retries: a blind retry of a send whose answer was lost would send twice, so the SDK's
+//! the servers' clocks; `wire` and `lean` make a call cheaper than the SDK alone does. Nothing here retries: a blind retry of a send whose answer was lost would send twice, so the SDK's
 //! own retries are off and callers decide.
 
 mod access;
@@ -11,8 +11,10 @@ mod bucket;
 mod connect;
 mod entries;
 mod fault;
+mod lean;
 mod meter;
 mod queue;
+mod wire;
 
 #[cfg(test)]
 mod canned;

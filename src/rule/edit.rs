@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
-use super::json::plain;
 use super::path::Key;
 use super::query::position;
+use crate::json::plain;
 
 /// Why a change cannot be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,6 +8,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("exit", &[]),
     ("message", &[]),
     ("job", &[]),
+    ("json", &[]),
     ("queue", &[]),
     ("words", &[]),
     ("error", &["exit"]),
@@ -17,12 +18,12 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // The seams. A delete takes a proof, and only the journal makes one.
     ("sqs", &["error", "journal", "message", "queue"]),
     ("store", &["error", "sqs"]),
-    ("rule", &["job", "message", "sqs", "target"]),
+    ("rule", &["job", "json", "message", "sqs", "target"]),
     ("payload", &["error", "message", "rule", "sqs", "store"]),
     ("plan", &["error", "job", "journal", "message", "payload", "rule", "sqs", "store", "target", "words"]),
     ("apply", &["error", "exit", "job", "journal", "message", "payload", "plan", "rule", "sqs", "store", "target"]),
     // Behind the seams.
-    ("aws", &["error", "journal", "md5", "message", "sqs", "store"]),
+    ("aws", &["error", "journal", "json", "md5", "message", "sqs", "store"]),
     ("sandbox", &["error"]),
     // The types that plan and apply publish, and what the journal says of a run.
     ("view", &["apply", "error", "journal", "message", "plan", "sqs", "target", "words"]),
@@ -42,6 +43,7 @@ const KEPT_TO: &[(&str, &str)] = &[
     ("aws_credential_types", "aws"),
     ("aws_sdk_s3", "aws"),
     ("aws_sdk_sqs", "aws"),
+    ("aws_runtime", "aws"),
     ("aws_smithy_http_client", "aws"),
     ("aws_smithy_runtime_api", "aws"),
     ("aws_smithy_types", "aws"),

@@ -9,8 +9,9 @@ use std::fmt;
 
 use serde_json::Value;
 
-pub(super) use self::reader::{Document, plain, read};
+pub(super) use self::reader::{Document, read};
 use super::number::Decimal;
+use crate::json::write_text;
 
 /// A value of a body.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,7 +102,9 @@ impl fmt::Display for Node<'_> {
 
 /// A text as JSON.
 pub(super) fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
+    let mut quoted = String::with_capacity(text.len() + 2);
+    write_text(&mut quoted, text);
+    quoted
 }
 
 /// Objects up to this size are searched from end to end.

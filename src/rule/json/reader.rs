@@ -4,10 +4,10 @@
 //! It takes what `serde_json` takes, which a test holds. So lone surrogates are not JSON, nor is nesting deeper than 127, which
 //! bounds every recursion over a body. Where an object has two members of one name, the last one counts, as in most readers.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use super::{FEW, Member, Node};
+use crate::json::Scanner;
 
 /// A body that was read.
 #[derive(Debug)]
@@ -19,187 +19,47 @@ pub(in crate::rule) struct Document<'b> {
 
 /// Reads a body, and says what of it the tree does not show; `None` where it is not JSON.
 pub(in crate::rule) fn read(body: &str) -> Option<Document<'_>> {
-    let mut reader = Reader { text: body, at: 0, depth: 0, duplicate_keys: false };
-    let root = reader.value()?;
-    reader.skip_space();
-    (reader.at == body.len()).then_some(Document { root, duplicate_keys: reader.duplicate_keys })
+    let mut scanner = Scanner::new(body);
+    let mut duplicate_keys = false;
+    scanner.peek();
+    let root = value(&mut scanner, DEEPEST, &mut duplicate_keys)?;
+    scanner.peek().is_none().then_some(Document { root, duplicate_keys })
 }
 
 /// As deep as a body can be nested.
 const DEEPEST: usize = 127;
 
-struct Reader<'b> {
-    text: &'b str,
-    at: usize,
-    depth: usize,
-    duplicate_keys: bool,
-}
-
-impl<'b> Reader<'b> {
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn next(&mut self) -> Option<u8> {
-        let byte = self.peek()?;
-        self.at += 1;
-        Some(byte)
-    }
-
-    fn take(&mut self, wanted: u8) -> bool {
-        let is_it = self.peek() == Some(wanted);
-        self.at += usize::from(is_it);
-        is_it
-    }
-
-    fn skip_space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
-            self.at += 1;
-        }
-    }
-
-    fn value(&mut self) -> Option<Node<'b>> {
-        self.skip_space();
-        match self.peek()? {
-            b'"' => self.string().map(Node::Text),
-            b'{' => self.nested(Self::object),
-            b'[' => self.nested(Self::array),
-            b'n' => self.word("null", Node::Null),
-            b't' => self.word("true", Node::Bool(true)),
-            b'f' => self.word("false", Node::Bool(false)),
-            _ => self.number(),
-        }
-    }
-
-    fn word(&mut self, word: &str, node: Node<'b>) -> Option<Node<'b>> {
-        self.text.as_bytes().get(self.at..)?.starts_with(word.as_bytes()).then(|| {
-            self.at += word.len();
-            node
-        })
-    }
-
-    fn nested(&mut self, read: fn(&mut Self) -> Option<Node<'b>>) -> Option<Node<'b>> {
-        if self.depth == DEEPEST {
-            return None;
-        }
-        (self.at, self.depth) = (self.at + 1, self.depth + 1);
-        let node = read(self);
-        self.depth -= 1;
-        node
-    }
-
-    fn array(&mut self) -> Option<Node<'b>> {
-        let mut elements = Vec::new();
-        self.skip_space();
-        if self.take(b']') {
-            return Some(Node::Array(elements));
-        }
-        loop {
-            elements.push(self.value()?);
-            self.skip_space();
-            match self.next()? {
-                b',' => {}
-                b']' => return Some(Node::Array(elements)),
-                _ => return None,
+/// A value that may be nested so deep.
+fn value<'b>(scanner: &mut Scanner<'b>, deep: usize, duplicate_keys: &mut bool) -> Option<Node<'b>> {
+    Some(match scanner.peek()? {
+        b'"' => Node::Text(scanner.string()?),
+        b'{' => {
+            let deep = deep.checked_sub(1)?;
+            let mut members = Vec::new();
+            scanner.members(|scanner, name| {
+                members.push((name, value(scanner, deep, duplicate_keys)?));
+                Some(())
+            })?;
+            if has_twice(&members) {
+                *duplicate_keys = true;
+                members = last_of_each(members);
             }
+            Node::Object(members)
         }
-    }
-
-    fn object(&mut self) -> Option<Node<'b>> {
-        let mut members = Vec::new();
-        self.skip_space();
-        if self.take(b'}') {
-            return Some(Node::Object(members));
+        b'[' => {
+            let deep = deep.checked_sub(1)?;
+            let mut elements = Vec::new();
+            scanner.elements(|scanner| {
+                elements.push(value(scanner, deep, duplicate_keys)?);
+                Some(())
+            })?;
+            Node::Array(elements)
         }
-        loop {
-            self.skip_space();
-            let key = self.string()?;
-            self.skip_space();
-            if !self.take(b':') {
-                return None;
-            }
-            members.push((key, self.value()?));
-            self.skip_space();
-            match self.next()? {
-                b',' => {}
-                b'}' => break,
-                _ => return None,
-            }
-        }
-        if has_twice(&members) {
-            self.duplicate_keys = true;
-            members = last_of_each(members);
-        }
-        Some(Node::Object(members))
-    }
-
-    fn string(&mut self) -> Option<Cow<'b, str>> {
-        let open = self.at;
-        if !self.take(b'"') {
-            return None;
-        }
-        let mut escaped = false;
-        loop {
-            self.at += plain(self.text.as_bytes().get(self.at..)?);
-            match self.next()? {
-                b'"' => break,
-                b'\\' => {
-                    escaped = true;
-                    self.at += 1;
-                }
-                _ => return None,
-            }
-        }
-        if escaped {
-            serde_json::from_str(self.text.get(open..self.at)?).ok().map(Cow::Owned)
-        } else {
-            self.text.get(open + 1..self.at - 1).map(Cow::Borrowed)
-        }
-    }
-
-    fn number(&mut self) -> Option<Node<'b>> {
-        let start = self.at;
-        self.take(b'-');
-        if !self.take(b'0') {
-            self.digits()?;
-        }
-        if self.take(b'.') {
-            self.digits()?;
-        }
-        if self.take(b'e') || self.take(b'E') {
-            let _ = self.take(b'+') || self.take(b'-');
-            self.digits()?;
-        }
-        self.text.get(start..self.at).map(|text| Node::Number(text.into()))
-    }
-
-    /// One digit or more.
-    fn digits(&mut self) -> Option<()> {
-        let first = self.at;
-        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
-        }
-        (self.at > first).then_some(())
-    }
-}
-
-/// How many bytes come before the first that means something in a string: a quote, a backslash or a control character. Most
-/// of a body is looked at here, so eight bytes at a time: `found` has the highest bit of such a byte set, and of none before it.
-pub(in crate::rule) fn plain(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGHEST: u64 = ONES << 7;
-    let is_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHEST;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let is_control = word.wrapping_sub(ONES * 0x20) & !word & HIGHEST;
-        let found = is_zero(word ^ (ONES * u64::from(b'"'))) | is_zero(word ^ (ONES * u64::from(b'\\'))) | is_control;
-        if found != 0 {
-            return index * 8 + found.trailing_zeros() as usize / 8;
-        }
-    }
-    let means = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-    words.len() * 8 + rest.iter().position(means).unwrap_or(rest.len())
+        b'n' => scanner.word("null").map(|()| Node::Null)?,
+        b't' => scanner.word("true").map(|()| Node::Bool(true))?,
+        b'f' => scanner.word("false").map(|()| Node::Bool(false))?,
+        _ => Node::Number(scanner.number()?.into()),
+    })
 }
 
 /// Whether two members have one name.
@@ -320,14 +180,6 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(10_000))]
-
-        #[test]
-        fn eight_bytes_at_a_time_find_what_one_at_a_time_finds(
-            bytes in prop::collection::vec(prop_oneof![Just(b'"'), Just(b'\\'), any::<u8>(), 0x1e..0x24_u8, 0x20..0xff_u8, 0x80..0xff_u8], 0..40),
-        ) {
-            let means = |byte: &u8| *byte == b'"' || *byte == b'\\' || *byte < 0x20;
-            prop_assert_eq!(plain(&bytes), bytes.iter().position(means).unwrap_or(bytes.len()));
-        }
 
         #[test]
         fn agrees_with_serde(body in r#"[\[\]{}",:\\0-9a-ent\-+.E u]{0,24}"#, body_of_json in json_text()) {
