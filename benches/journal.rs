@@ -150,12 +150,14 @@ fn fill(path: &Path, messages: usize) -> rusqlite::Result<()> {
          INSERT INTO rested (source, id, run, state, rule, target, exhausted, doubts, since, sent_as, receive_count, origin, at)
          WITH RECURSIVE number (n) AS (SELECT 4001 UNION ALL SELECT n + 1 FROM number WHERE n < {messages})
          SELECT 1, randomblob(16), 1, 3, 0, 0, 0, 0, 1795000000000 + n, randomblob(16), 4, 2, 1795000000000 + n FROM number;
-         INSERT INTO front (source, id, run, state, rule, target, exhausted, doubts, since, receive_count, origin, at, handle,
-         received, until)
+         INSERT INTO rested (source, id, run, state, rule, target, exhausted, doubts, since, receive_count, origin, at)
          WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 4000)
-         SELECT 1, randomblob(16), 1, 1, 0, 0, 0, 0, 1795000000000 + n, 4, 2, 1795000000000 + n, hex(randomblob(100)),
-         1795000000000 + n, 1795000300000 + n FROM number;
-         DELETE FROM tally; INSERT INTO tally SELECT run, state, rule, target, exhausted, 0, count(*) FROM message
+         SELECT 1, randomblob(16), 1, 1, 0, 0, 0, 0, 1795000000000 + n, 4, 2, 1795000000000 + n FROM number;
+         INSERT INTO lease (source, id, run, handle, received, until)
+         SELECT 1, id, 1, hex(randomblob(100)), at, at + 300000 FROM rested WHERE state = 1;
+         INSERT OR IGNORE INTO by_id SELECT substr(id, 1, 8), seq FROM rested ORDER BY 1;
+         INSERT OR IGNORE INTO by_sent_as SELECT substr(sent_as, 1, 8), seq FROM rested WHERE state = 3 ORDER BY 1;
+         DELETE FROM tally; INSERT INTO tally SELECT run, state, rule, target, exhausted, 0, count(*) FROM rested
          GROUP BY 1, 2, 3, 4, 5; UPDATE run SET in_session = 1; COMMIT; PRAGMA wal_checkpoint(TRUNCATE)"
     ))
 }

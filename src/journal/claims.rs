@@ -26,6 +26,11 @@ impl Claims {
         self.0.contains_key(id)
     }
 
+    /// How many messages are being handled.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Claims a message; `false` where it is claimed already.
     pub(super) fn insert(&mut self, id: MessageId) -> bool {
         let is_new = !self.contains(&id);

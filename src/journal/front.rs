@@ -1,9 +1,9 @@
-//! The front: messages on their way, in the order in which they were met. Part of the table; no logic.
+//! The front: messages on their way, in memory, and as a log of changes on disk. Part of the table; no logic.
 //!
-//! A message is written four times within seconds: delivered, intended, sent, done. By the key of the big table, which is as good
-//! as random, each of these touches another page, and each page that was touched is written to the log and once more to the
-//! file. Met in order, they lie together. Only done ones move on, many at once and sorted; all of them do when anything but
-//! what concerns them alone is asked for, and when a journal is opened.
+//! A message changes four times within seconds: delivered, intended, sent, done. By the key of a table, which is as good as
+//! random, each change would touch a page of its own, and each page that was touched is written twice. Here the changes of a
+//! commit are one row, after the last one. Done messages go to `rested` by the thousand; all go there when anything but what
+//! concerns them alone is asked for, and when a journal is opened.
 //!
 //! A message that any run knew before, or that is delivered twice, is never here: what is here has one delivery and at most
 //! one row.
@@ -13,32 +13,56 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::Delivery;
+use super::changes::{Change, Changes, read};
 use super::key::{Packed, pack};
+use super::rested::{At, insert_into, rest};
 use super::state::State;
 use super::table::{Row, Table};
 use crate::error::Result;
 use crate::message::{MessageId, ReceiptHandle};
 
-/// How many done messages wait for being moved on together.
-const MOVED_AT_ONCE: usize = 4000;
+/// How many done messages wait for going to rest together: the more, the more of them share a page of the indexes there.
+const RESTED_AT_ONCE: usize = 16_384;
 
-/// What is known without a look at the disk: which messages are here.
+/// How many messages may be here, done or not. Each takes less than a kilobyte.
+const MOST: usize = RESTED_AT_ONCE + 8_192;
+
+/// What is here. What is written down of it, the open transaction's changes aside, is on disk, too.
 #[derive(Debug, Default)]
 pub(super) struct Front {
+    /// The source and the run of all of them.
+    of: (i64, i64),
     places: HashMap<Packed, Place>,
     /// The IDs that their sends returned.
     sent_as: HashSet<Packed>,
     /// How many are done.
     done: usize,
-    last: i64,
+    changes: Changes,
 }
 
 #[derive(Debug)]
 struct Place {
-    seq: i64,
-    sent_as: Option<Packed>,
-    is_leased: bool,
-    is_done: bool,
+    row: Option<(Row, i64)>,
+    lease: Option<Lease>,
+}
+
+/// The only delivery. Times in milliseconds since 1970.
+#[derive(Debug)]
+struct Lease {
+    handle: String,
+    received: i64,
+    until: i64,
+}
+
+impl Place {
+    /// Its row, where it has one, and what it is the row of.
+    fn rest<'a>(&'a self, (source, run): (i64, i64), id: &'a Packed) -> Option<(&'a Row, At<'a>)> {
+        self.row.as_ref().map(|(row, at)| (row, At { source, id, run, time: *at }))
+    }
+
+    fn is_done(&self) -> bool {
+        self.lease.is_none() && self.row.as_ref().is_some_and(|(row, _)| row.state == State::Done)
+    }
 }
 
 impl Front {
@@ -53,116 +77,179 @@ impl Front {
     pub(super) fn knows_sent_as(&self, id: &Packed) -> bool {
         self.sent_as.contains(id)
     }
+
+    /// Makes a change here; `false` where it is about a message that is not here.
+    fn make(&mut self, change: Change) -> bool {
+        let (id, row, at) = match change {
+            Change::Met { id, handle, received, until } => {
+                let lease = Some(Lease { handle, received, until });
+                self.places.insert(id, Place { row: None, lease });
+                return true;
+            }
+            Change::Row { id, row, at } => (id, Some(row), at),
+            Change::Released { id } => (id, None, 0),
+        };
+        let Some(place) = self.places.get_mut(&id) else { return false };
+        let was_done = place.is_done();
+        match row {
+            Some(row) => {
+                self.sent_as.extend(row.sent_as.clone());
+                place.row = Some((row, at));
+            }
+            None => place.lease = None,
+        }
+        self.done += usize::from(place.is_done());
+        self.done -= usize::from(was_done);
+        true
+    }
+
+    /// What is on disk; `None` where that is damaged.
+    fn load(connection: &Connection) -> rusqlite::Result<Option<Self>> {
+        let mut front = Self::default();
+        let mut statement = connection.prepare_cached("SELECT source, run, changes FROM front ORDER BY seq")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let of = (row.get(0)?, row.get(1)?);
+            let sound = front.is_empty() || of == front.of;
+            front.of = of;
+            if !sound || !read(row.get_ref(2)?.as_blob()?).all(|change| change.is_some_and(|it| front.make(it))) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(front))
+    }
+
+    /// Puts everything to rest: rows, and handles as leases.
+    fn clear(&self, connection: &Connection) -> rusqlite::Result<()> {
+        rest(connection, self.places.iter().filter_map(|(id, place)| place.rest(self.of, id)))?;
+        let mut lease = connection.prepare_cached(
+            "INSERT INTO lease (source, id, run, handle, received, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
+        for (id, place) in &self.places {
+            if let Some(Lease { handle, received, until }) = &place.lease {
+                lease.execute(params![self.of.0, id, self.of.1, handle, received, until])?;
+            }
+        }
+        connection.prepare_cached("DELETE FROM front")?.execute([]).map(drop)
+    }
 }
 
-/// Moves everything on: rows to `rested`, handles to `lease`.
-fn clear(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(&format!(
-        "INSERT INTO rested ({COLUMNS}) SELECT {COLUMNS} FROM front WHERE state IS NOT NULL ORDER BY source, id, run;
-         INSERT INTO lease (source, id, run, handle, received, until)
-             SELECT source, id, run, handle, received, until FROM front WHERE handle IS NOT NULL ORDER BY seq;
-         DELETE FROM front;"
-    ))
-}
-
-/// Moves on what was on its way when the last process ended.
-pub(super) fn clear_left_over(connection: &mut Connection) -> rusqlite::Result<()> {
+/// Puts to rest what was on its way when the last process ended; `false` where that is damaged.
+pub(super) fn clear_left_over(connection: &mut Connection) -> rusqlite::Result<bool> {
     if connection.query_row("SELECT EXISTS (SELECT 1 FROM front)", [], |row| row.get(0))? {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        clear(&transaction)?;
+        let Some(front) = Front::load(&transaction)? else { return Ok(false) };
+        front.clear(&transaction)?;
         transaction.commit()?;
     }
-    Ok(())
+    Ok(true)
 }
 
-const COLUMNS: &str =
-    "source, id, run, state, rule, target, exhausted, reason, doubts, since, sent_as, receive_count, origin, at";
+/// Has a connection that only reads see messages at rest and those that are on their way as one, in `message`; `false` where
+/// what is on its way is damaged.
+pub(super) fn show(connection: &Connection) -> rusqlite::Result<bool> {
+    let Some(front) = Front::load(connection)? else { return Ok(false) };
+    connection.execute_batch(
+        "CREATE TEMP TABLE IF NOT EXISTS on_the_way AS SELECT * FROM rested LIMIT 0;
+         CREATE TEMP VIEW IF NOT EXISTS message AS SELECT * FROM rested UNION ALL SELECT * FROM on_the_way;
+         DELETE FROM on_the_way;",
+    )?;
+    let mut insert = connection.prepare(&insert_into("on_the_way"))?;
+    for (row, at) in front.places.iter().filter_map(|(id, place)| place.rest(front.of, id)) {
+        row.insert(&mut insert, &at)?;
+    }
+    Ok(true)
+}
+
+/// The handles of what is on its way; `None` where that is damaged.
+#[cfg(test)]
+pub(super) fn handles(connection: &Connection) -> rusqlite::Result<Option<Vec<(Packed, String)>>> {
+    let handle = |(id, place): (Packed, Place)| place.lease.map(|lease| (id, lease.handle));
+    Ok(Front::load(connection)?.map(|front| front.places.into_iter().filter_map(handle).collect()))
+}
 
 impl Table {
-    /// Moves everything on.
+    /// Puts everything to rest.
     pub(super) fn clear_front(&self) -> Result<()> {
-        if !self.front.borrow().is_empty() {
-            self.direct(clear)?;
-            self.front.replace(Front::default());
-        }
-        Ok(())
+        let front = self.front.take();
+        if front.is_empty() { Ok(()) } else { self.direct(|c| front.clear(c)) }
     }
 
-    /// Moves done messages on, where there are many.
-    pub(super) fn move_on(&self) -> Result<()> {
-        if self.front.borrow().done < MOVED_AT_ONCE {
-            return Ok(());
+    /// Puts done messages to rest, where there are many, and writes down what changed in the open transaction.
+    pub(super) fn write_front(&self) -> Result<()> {
+        if self.front.borrow().places.len() > MOST {
+            return self.clear_front();
         }
-        self.direct(|c| {
-            c.prepare_cached(&format!(
-                "INSERT INTO rested ({COLUMNS}) SELECT {COLUMNS} FROM front WHERE state = ?1 AND handle IS NULL
-                 ORDER BY source, id, run"
-            ))?
-            .execute([State::Done as u8])?;
-            c.prepare_cached("DELETE FROM front WHERE state = ?1 AND handle IS NULL")?.execute([State::Done as u8])
-        })?;
         let mut front = self.front.borrow_mut();
-        let Front { places, sent_as, done, .. } = &mut *front;
-        for (_, place) in places.extract_if(|_, place| place.is_done) {
-            place.sent_as.map(|id| sent_as.remove(&id));
+        let front = &mut *front;
+        if front.done >= RESTED_AT_ONCE {
+            let done: Vec<_> = front.places.extract_if(|_, place| place.is_done()).collect();
+            self.direct(|c| {
+                rest(c, done.iter().filter_map(|(id, place)| place.rest(front.of, id)))?;
+                c.prepare_cached("DELETE FROM front")?.execute([])
+            })?;
+            front.done = 0;
+            front.sent_as.clear();
+            // The log begins anew, with what is still here.
+            front.changes = Changes::default();
+            for (id, place) in &front.places {
+                // Who is not in flight any more was, and is released after it.
+                let none = Lease { handle: String::new(), received: 0, until: 0 };
+                let Lease { handle, received, until } = place.lease.as_ref().unwrap_or(&none);
+                front.changes.met(id, handle, *received, *until);
+                if let Some((row, at)) = &place.row {
+                    front.sent_as.extend(row.sent_as.clone());
+                    front.changes.row(id, row, *at);
+                }
+                if place.lease.is_none() {
+                    front.changes.released(id);
+                }
+            }
         }
-        *done = 0;
-        Ok(())
+        let (source, run) = front.of;
+        let Some(changes) = front.changes.take() else { return Ok(()) };
+        self.direct(|c| {
+            c.prepare_cached("INSERT INTO front (source, run, changes) VALUES (?1, ?2, ?3)")?
+                .execute(params![source, run, changes])
+        })
+        .map(drop)
     }
 
     /// Takes in a delivered message that nothing is known of.
     pub(super) fn meet(&self, delivery: &Delivery) -> Result<()> {
-        let id = pack(&delivery.id);
+        let of = (self.source, self.run);
+        if self.front.borrow().of != of {
+            self.clear_front()?;
+        }
+        let (id, handle) = (pack(&delivery.id), delivery.receipt.as_str());
         let (received, until) = (delivery.received.as_millisecond(), delivery.until.as_millisecond());
-        let seq = self.front.borrow().last + 1;
-        self.direct(|c| {
-            c.prepare_cached(
-                "INSERT INTO front (seq, source, id, run, handle, received, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .execute(params![seq, self.source, id, self.run, delivery.receipt.as_str(), received, until])
-        })?;
         let mut front = self.front.borrow_mut();
-        front.last = seq;
-        front.places.insert(id, Place { seq, sent_as: None, is_leased: true, is_done: false });
+        front.of = of;
+        front.changes.met(&id, handle, received, until);
+        front.make(Change::Met { id, handle: handle.to_owned(), received, until });
         Ok(())
     }
 
     /// Writes the row of a message that is here; `false` where it is not.
-    pub(super) fn put_in_front(&self, id: &Packed, row: &Row, at: i64) -> Result<bool> {
-        let Some(seq) = self.front.borrow().places.get(id).map(|place| place.seq) else { return Ok(false) };
-        self.write(
-            "UPDATE front SET state = ?1, rule = ?2, target = ?3, exhausted = ?4, reason = ?5, doubts = ?6, since = ?7,
-             sent_as = ?8, receive_count = ?9, origin = ?10, at = ?11 WHERE seq = ?12",
-            row,
-            at,
-            &[&seq],
-        )?;
+    pub(super) fn put_in_front(&self, id: &Packed, row: &Row, at: i64) -> bool {
         let mut front = self.front.borrow_mut();
-        let Front { places, sent_as, done, .. } = &mut *front;
-        if let Some(place) = places.get_mut(id) {
-            if row.state == State::Done && !place.is_leased && !place.is_done {
-                place.is_done = true;
-                *done += 1;
-            }
-            if row.sent_as.is_some() && place.sent_as.is_none() {
-                place.sent_as.clone_from(&row.sent_as);
-                sent_as.extend(row.sent_as.clone());
-            }
+        let is_here = front.contains(id);
+        if is_here {
+            front.changes.row(id, row, at);
+            front.make(Change::Row { id: id.clone(), row: row.clone(), at });
         }
-        Ok(true)
+        is_here
     }
 
     /// Ends the lease of a message that is here; `false` where it is not.
-    pub(super) fn end_lease_in_front(&self, id: &MessageId, receipt: &ReceiptHandle) -> Result<bool> {
+    pub(super) fn end_lease_in_front(&self, id: &MessageId, receipt: &ReceiptHandle) -> bool {
         let id = pack(id);
-        let Some(seq) = self.front.borrow().places.get(&id).map(|place| place.seq) else { return Ok(false) };
-        let ended = self.direct(|c| {
-            c.prepare_cached("UPDATE front SET handle = NULL WHERE seq = ?1 AND handle = ?2")?
-                .execute(params![seq, receipt.as_str()])
-        })?;
-        if let Some(place) = self.front.borrow_mut().places.get_mut(&id) {
-            place.is_leased &= ended == 0;
+        let mut front = self.front.borrow_mut();
+        let Some(place) = front.places.get(&id) else { return false };
+        if place.lease.as_ref().is_some_and(|lease| lease.handle == receipt.as_str()) {
+            front.changes.released(&id);
+            front.make(Change::Released { id });
         }
-        Ok(true)
+        true
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Met {
 impl Table {
     /// The handle of what seems the newest delivery, while its lease lasts.
     pub(super) fn newest_receipt(&self, id: &MessageId) -> Result<Option<ReceiptHandle>> {
-        let handle: Option<String> = self.sql(|c| {
+        let handle: Option<String> = self.about(id, |c| {
             c.prepare_cached(
                 "SELECT handle FROM lease WHERE source = ?1 AND id = ?2 ORDER BY received DESC, rowid DESC LIMIT 1",
             )?
@@ -37,7 +37,8 @@ impl Table {
             let mut statement = c.prepare_cached(
                 "SELECT id, handle, received, until FROM lease
                  WHERE source = ?1 AND until < ?2 AND NOT (?4 AND EXISTS (
-                     SELECT 1 FROM rested WHERE source = lease.source AND id = lease.id AND state = ?5))
+                     SELECT 1 FROM known WHERE prefix = substr(lease.id, 1, 8) AND known.source = lease.source AND known.id = lease.id
+                     AND state = ?5))
                  ORDER BY until LIMIT ?3",
             )?;
             let most = i64::try_from(most).unwrap_or(i64::MAX);
@@ -59,10 +60,10 @@ impl Table {
 
     /// Notes the new end of the lease with this handle; `None` ends it.
     pub(super) fn leased(&self, id: &MessageId, receipt: &ReceiptHandle, until: Option<Timestamp>) -> Result<()> {
-        if until.is_none() && self.end_lease_in_front(id, receipt)? {
+        if until.is_none() && self.end_lease_in_front(id, receipt) {
             return Ok(());
         }
-        self.sql(|c| match until {
+        self.about(id, |c| match until {
             Some(until) => c
                 .prepare_cached("UPDATE lease SET until = ?4 WHERE source = ?1 AND id = ?2 AND handle = ?3")?
                 .execute(params![self.source, pack(id), receipt.as_str(), until.as_millisecond()]),
@@ -75,7 +76,7 @@ impl Table {
 
     /// Ends all leases of a message.
     pub(super) fn end_leases(&self, id: &MessageId) -> Result<()> {
-        self.sql(|c| {
+        self.about(id, |c| {
             c.prepare_cached("DELETE FROM lease WHERE source = ?1 AND id = ?2")?.execute(params![self.source, pack(id)])
         })?;
         Ok(())
@@ -89,7 +90,7 @@ impl Table {
             (is_leased, is_known) = self.direct(|c| {
                 c.prepare_cached(
                     "SELECT EXISTS (SELECT 1 FROM lease WHERE source = ?1 AND id = ?2),
-                     EXISTS (SELECT 1 FROM rested WHERE source = ?1 AND id = ?2)",
+                     EXISTS (SELECT 1 FROM known WHERE prefix = substr(?2, 1, 8) AND source = ?1 AND id = ?2)",
                 )?
                 .query_row(params![self.source, id], |row| Ok((row.get(0)?, row.get(1)?)))
             })?;
@@ -99,7 +100,7 @@ impl Table {
             return Ok(Met { is_only: true, is_known });
         }
         let (received, until) = (delivery.received.as_millisecond(), delivery.until.as_millisecond());
-        self.sql(|c| {
+        self.about(&delivery.id, |c| {
             c.prepare_cached("DELETE FROM lease WHERE source = ?1 AND id = ?2 AND (until <= ?3 OR handle = ?4)")?
                 .execute(params![self.source, id, received, delivery.receipt.as_str()])?;
             c.prepare_cached(
@@ -116,7 +117,8 @@ impl Table {
         self.sql(|c| {
             c.query_row(
                 "SELECT count(DISTINCT id) FROM lease WHERE source = ?1 AND NOT EXISTS (
-                 SELECT 1 FROM rested WHERE source = lease.source AND id = lease.id AND state IN (?2, ?3))",
+                 SELECT 1 FROM known WHERE prefix = substr(lease.id, 1, 8) AND known.source = lease.source AND known.id = lease.id
+                 AND state IN (?2, ?3))",
                 params![self.source, states.0, states.1],
                 |row| row.get(0),
             )

@@ -12,6 +12,7 @@
 //! `report`) need no lock. The journal must be on a local disk.
 
 mod admit;
+mod changes;
 mod claims;
 mod clock;
 mod crash_point;
@@ -25,6 +26,7 @@ mod prune;
 mod query;
 mod removal;
 mod resolve;
+mod rested;
 mod schema;
 mod session;
 mod state;
@@ -87,9 +89,10 @@ impl Journal {
         let (commands, inbox) = mpsc::channel(256);
         let tally = Arc::new(Mutex::new(Tally::default()));
         let writer = writer::Writer::new(path.to_owned(), connection, Arc::clone(&clock), Arc::clone(&tally));
-        let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(inbox));
-        let thread =
-            thread.map_err(|error| Error::failed(format!("the journal's thread cannot be started: {error}")))?;
+        let unstarted = |error| Error::failed(format!("the journal's thread cannot be started: {error}"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(unstarted)?;
+        let thread = std::thread::Builder::new().name("journal".to_owned());
+        let thread = thread.spawn(move || runtime.block_on(writer.run(inbox))).map_err(unstarted)?;
         let (path, mark) = (path.to_owned(), Mutex::new(None));
         Ok(Self { file: identity(&path)?, path, clock, commands, tally, thread: Some(thread), mark, _lock: lock })
     }
@@ -143,12 +146,12 @@ impl Journal {
 
     /// Notes deliveries and says what is known of each message. Answers by position.
     pub async fn admit(&self, deliveries: Vec<Delivery>) -> Result<Vec<Admitted>> {
-        self.ask(|reply| Command::Admit { deliveries, reply }).await
+        self.tell(deliveries, |deliveries, reply| Command::Admit { deliveries, reply }).await
     }
 
     /// The same for what is received from the parking queue, each with the ID of the message that its mark says it is.
     pub async fn admit_parked(&self, deliveries: Vec<(Delivery, Option<MessageId>)>) -> Result<Vec<Admitted>> {
-        self.ask(|reply| Command::AdmitParked { deliveries, reply }).await
+        self.tell(deliveries, |deliveries, reply| Command::AdmitParked { deliveries, reply }).await
     }
 
     /// Turns to the parking queue, by ARN: from here on it is what the run takes messages from, to bring them back.
@@ -159,19 +162,19 @@ impl Journal {
 
     /// Puts decisions on disk. Answers by position.
     pub async fn judge(&self, judgements: Vec<Judgement>) -> Result<Vec<Judged>> {
-        self.ask(|reply| Command::Judge { judgements, reply }).await
+        self.tell(judgements, |judgements, reply| Command::Judge { judgements, reply }).await
     }
 
     /// Puts the ends of sends on disk. Answers by position.
     pub async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>> {
-        self.ask(|reply| Command::Settle { settlements, reply }).await
+        self.tell(settlements, |settlements, reply| Command::Settle { settlements, reply }).await
     }
 
     /// Notes how deletes ended. What was not confirmed is deleted by the next session, or when it comes back. Gives what was
     /// delivered more than once and is to be deleted with another handle, too: only the newest is sure to delete, and which
     /// one that is cannot be known where two deliveries came at once.
     pub async fn deleted(&self, deletes: Vec<(Sent, DeleteEnd)>) -> Result<Vec<Sent>> {
-        self.ask(|reply| Command::Deleted { deletes, reply }).await
+        self.tell(deletes, |deletes, reply| Command::Deleted { deletes, reply }).await
     }
 
     /// Messages in flight with us that become visible before this, at most so many, the earliest first.
@@ -187,12 +190,12 @@ impl Journal {
     /// Notes new ends of leases; `None` ends a lease: the message is given back or lost to us. A lease whose message was
     /// delivered anew meanwhile is another one, and stays as it is.
     pub async fn leased(&self, changes: Vec<(Lease, Option<Timestamp>)>) -> Result<()> {
-        self.ask(|reply| Command::Leased { changes, reply }).await
+        self.tell(changes, |changes, reply| Command::Leased { changes, reply }).await
     }
 
     /// Gives up claims that were never judged; their leases stay until they are released.
     pub async fn unclaim(&self, claims: Vec<MessageId>) -> Result<()> {
-        self.ask(|reply| Command::Unclaim { claims, reply }).await
+        self.tell(claims, |claims, reply| Command::Unclaim { claims, reply }).await
     }
 
     /// The source is dry: what is not finished and not in flight with us is gone from it.
@@ -215,6 +218,15 @@ impl Journal {
     /// The figures of the run, as they are on disk.
     pub fn tally(&self) -> Tally {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).folded()
+    }
+
+    /// Asks about many; about none there is nothing to ask, nor to commit.
+    async fn tell<M, T: Default>(
+        &self,
+        many: Vec<M>,
+        command: impl FnOnce(Vec<M>, oneshot::Sender<Result<T>>) -> Command,
+    ) -> Result<T> {
+        if many.is_empty() { Ok(T::default()) } else { self.ask(|reply| command(many, reply)).await }
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T>>) -> Command) -> Result<T> {

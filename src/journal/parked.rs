@@ -33,7 +33,8 @@ impl Table {
         }
         self.direct(|c| {
             c.prepare_cached(
-                "SELECT run = ?2, rule = ?3, origin FROM rested WHERE sent_as = ?1 ORDER BY run = ?2 DESC LIMIT 1",
+                "SELECT run = ?2, rule = ?3, origin FROM known_as WHERE prefix = substr(?1, 1, 8) AND sent_as = ?1
+                 ORDER BY run = ?2 DESC LIMIT 1",
             )?
             .query_row(params![pack(id), self.run, RuleId::RETURNED.0], |row| {
                 Ok(SentAs { by_this_run: row.get(0)?, brought_back: row.get(1)?, origin: row.get(2)? })
@@ -45,10 +46,10 @@ impl Table {
     /// A message that this run parked, if it did and this is it: the one that the send returned, or a copy of one whose answer
     /// was lost.
     pub(super) fn parked(&self, id: &MessageId, parked_as: &MessageId) -> Result<Option<Parked>> {
-        self.sql(|c| {
+        self.about(id, |c| {
             c.prepare_cached(
-                "SELECT origin FROM rested WHERE source = ?1 AND id = ?2 AND run = ?3 AND rule = ?4 AND state = ?5
-                 AND (sent_as = ?6 OR doubts > 0)",
+                "SELECT origin FROM known WHERE prefix = substr(?2, 1, 8) AND source = ?1 AND id = ?2 AND run = ?3
+                 AND rule = ?4 AND state = ?5 AND (sent_as = ?6 OR doubts > 0)",
             )?
             .query_row(
                 params![self.home, pack(id), self.run, RuleId::PARKED.0, State::Done as u8, pack(parked_as)],
@@ -63,8 +64,8 @@ impl Table {
         self.sql(|c| {
             let mut rows = c.prepare(
                 "SELECT id FROM rested WHERE source = ?1 AND run = ?2 AND rule = ?3 AND state = ?4
-                 AND NOT EXISTS (SELECT 1 FROM rested AS back WHERE back.source = ?5 AND back.id = rested.id
-                     AND back.run = rested.run)",
+                 AND NOT EXISTS (SELECT 1 FROM known WHERE prefix = substr(rested.id, 1, 8) AND known.source = ?5
+                     AND known.id = rested.id AND known.run = rested.run)",
             )?;
             rows.query_map(params![self.home, self.run, RuleId::PARKED.0, State::Done as u8, self.source], |row| {
                 Ok(unpack(&row.get::<_, Vec<u8>>(0)?))

@@ -34,6 +34,10 @@ pub fn prune(path: &Path, runs: &[String]) -> Result<Pruned> {
         transaction.execute("INSERT INTO pruned SELECT id FROM run WHERE name = ?1", params![run]).map_err(sql)?;
     }
     let mut messages = 0;
+    for index in ["by_id", "by_sent_as"] {
+        let of_run = "SELECT seq FROM rested WHERE run IN (SELECT run FROM pruned)";
+        transaction.execute(&format!("DELETE FROM {index} WHERE seq IN ({of_run})"), []).map_err(sql)?;
+    }
     for table in ["rested", "note", "lease", "resolution", "tally"] {
         let gone = transaction.execute(&format!("DELETE FROM {table} WHERE run IN (SELECT run FROM pruned)"), []);
         messages += if table == "rested" { gone.map_err(sql)? } else { gone.map(|_| 0).map_err(sql)? };

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::front::show;
 use super::key::{pack, unpack};
-use super::schema::{broken, open_to_read};
+use super::schema::{broken, damaged, open_to_read};
 use super::state::State;
 use super::table::state_column;
 use super::tally::{Tally, TallyKey};
@@ -113,7 +114,8 @@ impl Reader {
     pub fn came_from(&self, id: &MessageId) -> Result<Option<String>> {
         self.sql(|c| {
             c.prepare_cached(
-                "SELECT queue.arn FROM rested JOIN queue ON queue.id = rested.origin WHERE sent_as = ?1 AND rule = ?2",
+                "SELECT queue.arn FROM known_as JOIN queue ON queue.id = known_as.origin
+                 WHERE prefix = substr(?1, 1, 8) AND sent_as = ?1 AND rule = ?2",
             )?
             .query_row(params![pack(id), RuleId::RETURNED.0], |row| row.get(0))
             .optional()
@@ -137,7 +139,7 @@ impl Reader {
 
     fn messages(&self, run: &str, such: &str, most: usize) -> Result<Vec<Trouble>> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        self.sql(|c| {
+        self.shown(|c| {
             c.prepare(&format!("{TROUBLE} AND ({such}) ORDER BY state, message.at LIMIT ?2"))?
                 .query_map(params![run, most], |row| {
                     Ok(Trouble {
@@ -155,6 +157,24 @@ impl Reader {
                 })?
                 .collect()
         })
+    }
+
+    /// Reads with `message` in view, all of it as of one moment.
+    fn shown<T>(&self, action: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let read = || {
+            let moment = self.connection.unchecked_transaction()?;
+            moment.pragma_update(None, "query_only", false)?;
+            let shown = show(&moment)?;
+            moment.pragma_update(None, "query_only", true)?;
+            let found = if shown { Some(action(&moment)?) } else { None };
+            moment.commit()?;
+            Ok(found)
+        };
+        match read() {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => Err(damaged(&self.path, "what was on its way cannot be read")),
+            Err(error) => Err(broken(&self.path, &error)),
+        }
     }
 
     fn sql<T>(&self, action: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {

@@ -156,6 +156,51 @@ CREATE VIEW message AS
     FROM rested UNION ALL
     SELECT source, id, run, state, rule, target, exhausted, reason, doubts, since, sent_as, receive_count, origin, at
     FROM front WHERE state IS NOT NULL;
+", "
+-- Rows in the order in which messages came to rest, two narrow indexes, and a log of what is on its way: see rested.rs, front.rs.
+INSERT INTO rested SELECT source, id, run, state, rule, target, exhausted, reason, doubts, since, sent_as, receive_count, origin,
+    at FROM front WHERE state IS NOT NULL;
+INSERT INTO lease (source, id, run, handle, received, until)
+    SELECT source, id, run, handle, received, until FROM front WHERE handle IS NOT NULL ORDER BY seq;
+DROP VIEW message;
+DROP TABLE front;
+ALTER TABLE rested RENAME TO before;
+CREATE TABLE rested (
+    seq INTEGER PRIMARY KEY,
+    source INTEGER NOT NULL,
+    id BLOB NOT NULL,               -- 16 bytes where it is a UUID, else its text
+    run INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    rule INTEGER NOT NULL,
+    target INTEGER,
+    exhausted INTEGER NOT NULL,
+    reason INTEGER,
+    doubts INTEGER NOT NULL,        -- how often the answer to a send never came
+    since INTEGER,                  -- when the first of those sends was intended, or the one under way
+    sent_as BLOB,                   -- the new message ID
+    receive_count INTEGER,
+    origin INTEGER,                 -- the queue of its DeadLetterQueueSourceArn, which no send can pass on
+    at INTEGER NOT NULL
+);
+INSERT INTO rested SELECT NULL, source, id, run, state, rule, target, exhausted, reason, doubts, since, sent_as, receive_count,
+    origin, at FROM before;
+DROP TABLE before;
+CREATE INDEX message_doubts ON rested (run) WHERE doubts > 0;
+CREATE INDEX message_open ON rested (run) WHERE state IN (1, 2, 4, 5, 6, 10);
+-- By the first eight bytes of an ID. Source, whole ID and run together are found once.
+CREATE TABLE by_id (prefix BLOB NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (prefix, seq)) WITHOUT ROWID;
+INSERT INTO by_id SELECT substr(id, 1, 8), seq FROM rested ORDER BY 1, 2;
+CREATE TABLE by_sent_as (prefix BLOB NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (prefix, seq)) WITHOUT ROWID;
+INSERT INTO by_sent_as SELECT substr(sent_as, 1, 8), seq FROM rested WHERE sent_as IS NOT NULL ORDER BY 1, 2;
+CREATE VIEW known AS SELECT by_id.prefix, rested.* FROM by_id CROSS JOIN rested ON rested.seq = by_id.seq;
+CREATE VIEW known_as AS SELECT by_sent_as.prefix, rested.* FROM by_sent_as CROSS JOIN rested ON rested.seq = by_sent_as.seq;
+-- Changes of messages that are on their way, a row a commit.
+CREATE TABLE front (
+    seq INTEGER PRIMARY KEY,
+    source INTEGER NOT NULL,
+    run INTEGER NOT NULL,
+    changes BLOB NOT NULL
+);
 "];
 
 /// Opens the journal for writing, creating it and its directory where there is none.
@@ -174,8 +219,11 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     let mut connection = Connection::open_with_flags(path, flags).map_err(|e| broken(path, &e))?;
     prepare(&mut connection, path)?;
     check(&connection, path)?;
-    super::front::clear_left_over(&mut connection).map_err(|error| broken(path, &error))?;
-    Ok(connection)
+    match super::front::clear_left_over(&mut connection) {
+        Ok(true) => Ok(connection),
+        Ok(false) => Err(damaged(path, "what was on its way cannot be read")),
+        Err(error) => Err(broken(path, &error)),
+    }
 }
 
 /// Reads a journal of moderate size whole, and compares tables with their indexes: what is damaged is found before anything is
@@ -242,9 +290,12 @@ fn migrate(connection: &mut Connection, version: usize) -> rusqlite::Result<()> 
 /// The schema version of the file: 0 where it is empty. Refuses what is not ours or newer.
 fn version(connection: &Connection, path: &Path) -> Result<usize> {
     let sql = |error: rusqlite::Error| broken(path, &error);
-    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(sql);
+    // All as of one moment: another process may be making the tables right now.
+    let moment = connection.unchecked_transaction().map_err(sql)?;
+    let number = |name: &str| moment.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(sql);
+    let tables: i64 = moment.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sql)?;
     let (application, version) = (number("application_id")?, number("user_version")?);
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sql)?;
+    drop(moment);
     if application == 0 && version == 0 && tables == 0 {
         // SQLite takes the first bytes of a database for an empty one, which has none.
         let length = fs::metadata(path).map_or(0, |file| file.len());
@@ -293,7 +344,7 @@ pub(super) fn broken(path: &Path, error: &rusqlite::Error) -> Error {
     }
 }
 
-fn damaged(path: &Path, why: &str) -> Error {
+pub(super) fn damaged(path: &Path, why: &str) -> Error {
     Error::failed(format!("the journal {} is damaged: {why}", path.display())).hint(
         "it is left as it is; restore it from a backup, or recover it with sqlite3's `.recover`. Without it, a run that was \
          interrupted would send again what it had sent but not yet deleted",
@@ -319,6 +370,7 @@ mod tests {
     #[test]
     fn an_older_journal_is_brought_up_to_date_and_loses_nothing() {
         for version in 1..MIGRATIONS.len() {
+            let table = if version < 7 { "message" } else { "rested" };
             let directory = tempfile::tempdir().expect("directory");
             let path = directory.path().join("journal.db");
             let old = Connection::open(&path).expect("open");
@@ -327,14 +379,14 @@ mod tests {
                 "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version};
                  INSERT INTO queue (arn) VALUES ('arn:aws:sqs:eu-west-1:000000000000:dlq');
                  INSERT INTO run (name, source, job_sha256, plan, started) VALUES ('run', 1, '', '{{}}', 5);
-                 INSERT INTO message (source, id, run, state, rule, exhausted, doubts, at) VALUES
+                 INSERT INTO {table} (source, id, run, state, rule, exhausted, doubts, at) VALUES
                  (1, 'done', 1, 3, 0, 0, 0, 7), (1, 'lost', 1, 4, 0, 0, 1, 7);"
             ))
             .expect("rows");
             if version >= 4 {
-                old.execute_batch(
-                    "INSERT INTO tally SELECT 1, state, 0, -1, 0, 0, 1 FROM message; UPDATE run SET doubted = 1",
-                )
+                old.execute_batch(&format!(
+                    "INSERT INTO tally SELECT 1, state, 0, -1, 0, 0, 1 FROM {table}; UPDATE run SET doubted = 1",
+                ))
                 .expect("figures");
             }
             drop(old);

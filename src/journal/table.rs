@@ -2,10 +2,11 @@
 //! business, through the transition function.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, ToSql, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Resolution;
 use super::front::Front;
@@ -60,12 +61,27 @@ pub(super) struct Table {
     pub(super) home: Option<i64>,
     /// Of the source that is taken from now.
     pub(super) front: RefCell<Front>,
+    /// The numbers of queues by ARN, those that were asked for.
+    pub(super) queues: RefCell<HashMap<String, i64>>,
 }
 
 impl Table {
     /// Looks up or changes whatever it likes: everything is moved on from the front before.
     pub(super) fn sql<T>(&self, action: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         self.clear_front()?;
+        self.direct(action)
+    }
+
+    /// Looks up or changes what is known of one message of the source that is taken from now, in whichever run: the front is
+    /// cleared where it is there, and stays as it is where it is not.
+    pub(super) fn about<T>(
+        &self,
+        id: &MessageId,
+        action: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        if self.front.borrow().contains(&pack(id)) {
+            self.clear_front()?;
+        }
         self.direct(action)
     }
 
@@ -76,8 +92,10 @@ impl Table {
 
     /// The run that sent this message of the source, if one did.
     pub(super) fn sent_by(&self, id: &MessageId) -> Result<Option<i64>> {
-        self.sql(|c| {
-            c.prepare_cached("SELECT run FROM rested WHERE source = ?1 AND id = ?2 AND state IN (?3, ?4) LIMIT 1")?
+        self.about(id, |c| {
+            c.prepare_cached(
+                "SELECT run FROM known WHERE prefix = substr(?2, 1, 8) AND source = ?1 AND id = ?2 AND state IN (?3, ?4) LIMIT 1",
+            )?
                 .query_row(params![self.source, pack(id), State::Sent as u8, State::Done as u8], |row| row.get(0))
                 .optional()
         })
@@ -88,12 +106,12 @@ impl Table {
     /// died with a send under way lost the answer too, so an abandoned run's intents count; and a wrong digest says that
     /// something arrived.
     pub(super) fn doubted_since(&self, id: &MessageId) -> Result<Option<(Timestamp, bool)>> {
-        let found: (Option<i64>, Option<bool>) = self.sql(|c| {
+        let found: (Option<i64>, Option<bool>) = self.about(id, |c| {
             c.prepare_cached(
-                "SELECT min(coalesce(since, at)), min(run = ?3) FROM rested WHERE source = ?1 AND id = ?2
-                 AND (state IN (?4, ?5) OR (state NOT IN (?6, ?7) AND (reason = ?8 OR (doubts > 0 AND NOT EXISTS (
-                     SELECT 1 FROM resolution WHERE resolution.run = rested.run AND resolution.id = rested.id
-                     AND resolution.source = rested.source AND decision = ?9 AND resolution.doubts >= rested.doubts)))))",
+                "SELECT min(coalesce(since, at)), min(run = ?3) FROM known WHERE prefix = substr(?2, 1, 8)
+                 AND source = ?1 AND id = ?2 AND (state IN (?4, ?5) OR (state NOT IN (?6, ?7) AND (reason = ?8 OR (doubts > 0 AND NOT EXISTS (
+                     SELECT 1 FROM resolution WHERE resolution.run = known.run AND resolution.id = known.id
+                     AND resolution.source = known.source AND decision = ?9 AND resolution.doubts >= known.doubts)))))",
             )?
             .query_row(
                 params![
@@ -127,93 +145,30 @@ impl Table {
         Ok(())
     }
 
-    /// A message's row in this run, where the run has met it.
-    pub(super) fn row(&self, id: &MessageId) -> Result<Option<Row>> {
-        self.row_of(self.run, id)
-    }
-
-    pub(super) fn row_of(&self, run: i64, id: &MessageId) -> Result<Option<Row>> {
-        self.sql(|c| {
-            c.prepare_cached(
-                "SELECT state, rule, target, exhausted, reason, doubts, since, receive_count, origin, sent_as FROM rested
-                 WHERE source = ?1 AND id = ?2 AND run = ?3",
-            )?
-            .query_row(params![self.source, pack(id), run], |row| {
-                Ok(Row {
-                    state: state_column(row, 0)?,
-                    rule: RuleId(row.get(1)?),
-                    target: row.get::<_, Option<u16>>(2)?.map(TargetId),
-                    exhausted: row.get(3)?,
-                    reason: row.get::<_, Option<u8>>(4)?.and_then(Reason::from_number),
-                    doubts: row.get(5)?,
-                    since: row.get(6)?,
-                    receive_count: row.get(7)?,
-                    origin: row.get(8)?,
-                    sent_as: row.get::<_, Option<Vec<u8>>>(9)?.map(Packed::from),
-                })
-            })
-            .optional()
-        })
-    }
-
     /// The number of the queue with this ARN.
     pub(super) fn queue(&self, arn: &str) -> Result<i64> {
-        self.direct(|c| {
+        if let Some(number) = self.queues.borrow().get(arn) {
+            return Ok(*number);
+        }
+        let number = self.direct(|c| {
             c.prepare_cached("INSERT OR IGNORE INTO queue (arn) VALUES (?1)")?.execute([arn])?;
             c.prepare_cached("SELECT id FROM queue WHERE arn = ?1")?.query_row([arn], |row| row.get(0))
-        })
-    }
-
-    /// Writes a message's row.
-    pub(super) fn put(&self, id: &MessageId, row: &Row, at: i64) -> Result<()> {
-        let id = pack(id);
-        if self.put_in_front(&id, row, at)? {
-            return Ok(());
-        }
-        self.write(
-            "INSERT INTO rested (state, rule, target, exhausted, reason, doubts, since, sent_as, receive_count, origin, at,
-             source, id, run) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
-             ON CONFLICT DO UPDATE SET state = excluded.state, rule = excluded.rule, target = excluded.target,
-             exhausted = excluded.exhausted, reason = excluded.reason, doubts = excluded.doubts,
-             since = excluded.since, sent_as = excluded.sent_as, receive_count = excluded.receive_count,
-             origin = excluded.origin, at = excluded.at",
-            row,
-            at,
-            &[&self.source, &id, &self.run],
-        )
-    }
-
-    /// Carries out a statement whose first eleven parameters are a row and its time, followed by its key.
-    pub(super) fn write(&self, sql: &str, row: &Row, at: i64, key: &[&dyn ToSql]) -> Result<()> {
-        let (state, target, reason) =
-            (row.state as u8, row.target.map(|target| target.0), row.reason.map(|reason| reason as u8));
-        let values: [&dyn ToSql; 11] = [
-            &state,
-            &row.rule.0,
-            &target,
-            &row.exhausted,
-            &reason,
-            &row.doubts,
-            &row.since,
-            &row.sent_as,
-            &row.receive_count,
-            &row.origin,
-            &at,
-        ];
-        let all = values.into_iter().chain(key.iter().copied());
-        self.direct(|c| c.prepare_cached(sql)?.execute(params_from_iter(all))).map(drop)
+        })?;
+        self.queues.borrow_mut().insert(arn.to_owned(), number);
+        Ok(number)
     }
 
     /// Whether a run has ended with nothing left to do.
     pub(super) fn is_finished(&self, run: i64) -> Result<bool> {
-        self.sql(|c| c.query_row("SELECT ended IS NOT NULL FROM run WHERE id = ?1", [run], |row| row.get(0)))
+        self.direct(|c| c.query_row("SELECT ended IS NOT NULL FROM run WHERE id = ?1", [run], |row| row.get(0)))
     }
 
     /// Moves a message of another run to this state, in its figures too.
     pub(super) fn move_of_other_run(&self, id: &MessageId, run: i64, row: &Row, state: State, at: i64) -> Result<()> {
-        self.sql(|c| {
+        self.about(id, |c| {
             c.execute(
-                "UPDATE rested SET state = ?4, at = ?5 WHERE source = ?1 AND id = ?2 AND run = ?3",
+                "UPDATE rested SET state = ?4, at = ?5 WHERE seq = (SELECT seq FROM known
+                 WHERE prefix = substr(?2, 1, 8) AND source = ?1 AND id = ?2 AND run = ?3)",
                 params![self.source, pack(id), run, state as u8, at],
             )
         })?;

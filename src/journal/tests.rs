@@ -235,6 +235,7 @@ async fn figures_follow_every_change_and_are_the_same_when_counted_anew() {
 /// Messages whose figures are those of the rows, by state, and messages once in doubt; fails where a figure is another.
 fn counted_anew(place: &Place) -> (u64, u64) {
     let connection = rusqlite::Connection::open(place.path()).expect("open");
+    assert!(super::front::show(&connection).expect("shown"));
     let pairs = |sql: &str| -> Vec<(i64, i64, u64)> {
         let mut statement = connection.prepare(sql).expect("SQL");
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).expect("rows");
@@ -245,6 +246,13 @@ fn counted_anew(place: &Place) -> (u64, u64) {
         rows,
         pairs("SELECT run, state, sum(messages) AS n FROM tally GROUP BY 1, 2 HAVING n > 0 ORDER BY 1, 2")
     );
+    for (index, column) in [("by_id", "id"), ("by_sent_as", "sent_as")] {
+        let missing = format!(
+            "SELECT (SELECT count(*) FROM {index}) - count({column}), count(*) FILTER (WHERE {column} IS NOT NULL AND NOT EXISTS
+                (SELECT 1 FROM {index} WHERE prefix = substr({column}, 1, 8) AND seq = rested.seq)), 0 FROM rested"
+        );
+        assert_eq!(pairs(&missing), [(0, 0, 0)], "{index} has all that is at rest, once");
+    }
     let doubted = "SELECT (SELECT count(*) FROM message WHERE doubts > 0), (SELECT sum(doubted) FROM run)";
     let doubted: (u64, u64) = connection.query_row(doubted, [], |row| Ok((row.get(0)?, row.get(1)?))).expect("a row");
     assert_eq!(doubted.0, doubted.1);

@@ -6,10 +6,12 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use super::claims::Claims;
 use super::crash_point::CrashPoint;
@@ -29,6 +31,13 @@ use crate::target::{Reason, RuleId};
 
 /// How many commands one transaction gathers at the most: enough to share a commit, few enough to answer soon.
 const MAX_GROUP: usize = 512;
+
+/// A commit costs the same for one change and for hundreds, so it waits for more of them while there is much under way: until
+/// there are so many, or half of the messages that are claimed; and not longer than [`LINGER`].
+const WORTH_A_COMMIT: usize = 256;
+
+/// How long a change waits for others at the most.
+const LINGER: Duration = Duration::from_millis(4);
 
 type Reply<T> = oneshot::Sender<Result<T>>;
 
@@ -50,6 +59,20 @@ pub(super) enum Command {
     Resolve { resolve: Resolve, reply: Reply<u64> },
 }
 
+impl Command {
+    /// How many messages it changes; more than any commit waits for where it is none of those that come by the thousand.
+    fn changes(&self) -> usize {
+        match self {
+            Self::Admit { deliveries, .. } => deliveries.len(),
+            Self::AdmitParked { deliveries, .. } => deliveries.len(),
+            Self::Judge { judgements, .. } => judgements.len(),
+            Self::Settle { settlements, .. } => settlements.len(),
+            Self::Deleted { deletes, .. } => deletes.len(),
+            _ => WORTH_A_COMMIT,
+        }
+    }
+}
+
 pub(super) struct Writer {
     pub(super) table: Table,
     /// Whether the source is a FIFO queue.
@@ -68,7 +91,15 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(path: PathBuf, connection: Connection, clock: Clock, published: Arc<Mutex<Tally>>) -> Self {
         Self {
-            table: Table { path, connection, run: 0, source: 0, home: None, front: RefCell::default() },
+            table: Table {
+                path,
+                connection,
+                run: 0,
+                source: 0,
+                home: None,
+                front: RefCell::default(),
+                queues: RefCell::default(),
+            },
             fifo: false,
             clock,
             claimed: Claims::default(),
@@ -81,17 +112,22 @@ impl Writer {
     }
 
     /// Works until the last sender is gone.
-    pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
         let mut answers: Vec<Box<dyn FnOnce(Result<()>)>> = Vec::new();
-        while let Some(first) = inbox.blocking_recv() {
+        while let Some(first) = inbox.recv().await {
             let begun = self.table.direct(|connection| connection.execute_batch("BEGIN IMMEDIATE"));
             let mut failure = begun.err();
-            let mut command = Some(first);
-            let mut gathered = 0;
+            let until = Instant::now() + LINGER;
+            let (mut command, mut changes) = (Some(first), 0);
             while let Some(next) = command {
+                changes += next.changes();
                 answers.push(self.handle(next, &mut failure));
-                gathered += 1;
-                command = if gathered < MAX_GROUP { inbox.try_recv().ok() } else { None };
+                let is_full = answers.len() == MAX_GROUP;
+                let is_worth_it = failure.is_some() || changes >= WORTH_A_COMMIT.min(self.claimed.len() / 2);
+                command = if is_full { None } else { inbox.try_recv().ok() };
+                if command.is_none() && !is_full && !is_worth_it {
+                    command = timeout_at(until, inbox.recv()).await.ok().flatten();
+                }
             }
             let outcome = self.finish(failure);
             for answer in answers.drain(..) {
@@ -147,7 +183,7 @@ impl Writer {
     }
 
     fn commit(&mut self) -> Result<()> {
-        self.table.move_on()?;
+        self.table.write_front()?;
         self.note_figures()?;
         self.crash_point.before_commit();
         let committed = self.table.direct(|connection| connection.execute_batch("COMMIT"));

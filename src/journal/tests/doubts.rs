@@ -241,6 +241,7 @@ async fn the_receive_count_and_the_origin_are_noted() {
     keep(&journal, claim).await;
     drop(journal);
     let connection = rusqlite::Connection::open(place.path()).expect("open");
+    assert!(super::super::front::show(&connection).expect("shown"));
     let noted: (u32, String) = connection
         .query_row("SELECT receive_count, arn FROM message JOIN queue ON queue.id = origin", [], |row| {
             Ok((row.get(0)?, row.get(1)?))

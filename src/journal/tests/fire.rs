@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use super::*;
+use crate::journal::front;
 use crate::journal::lock::Lock;
 
 /// Where files need no disk, since these tests make thousands of them.
@@ -13,15 +14,20 @@ fn scratch() -> tempfile::TempDir {
     scratch.expect("directory")
 }
 
-/// Everything that the journal knows, as text.
+/// Everything that the journal knows, as text, wherever it lies; nothing where there are no tables.
 fn dump(connection: &Connection) -> String {
-    let tables = "SELECT group_concat(line, char(10)) FROM (
-        SELECT printf('%s %d %d %s', CAST(id AS TEXT), state, doubts, hex(sent_as)) AS line FROM message UNION ALL
-        SELECT printf('%s %s', hex(id), handle) FROM lease UNION ALL
-        SELECT printf('%s %s', hex(id), handle) FROM front WHERE handle IS NOT NULL UNION ALL
-        SELECT name FROM run ORDER BY 1)";
-    let text = connection.query_row(tables, [], |row| row.get::<_, Option<String>>(0));
-    text.ok().flatten().unwrap_or_default()
+    let Ok(shown) = front::show(connection) else { return String::new() };
+    assert!(shown, "what is on its way can be read");
+    let lines = "SELECT printf('%s %d %d %s', CAST(id AS TEXT), state, doubts, hex(sent_as)) FROM message UNION ALL
+        SELECT printf('%s %s', CAST(id AS TEXT), handle) FROM lease UNION ALL SELECT name FROM run";
+    let mut lines: Vec<String> = connection
+        .prepare(lines)
+        .and_then(|mut lines| lines.query_map([], |row| row.get(0))?.collect())
+        .expect("all lines");
+    let handles = front::handles(connection).expect("handles").expect("sound");
+    lines.extend(handles.into_iter().map(|(id, handle)| format!("{} {handle}", String::from_utf8_lossy(&id))));
+    lines.sort();
+    lines.join("\n")
 }
 
 /// A journal at work, as a kill leaves it: its files' bytes, and what it knew after each commit by the length of its

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Enough for done ones to be moved on.
-const MANY: usize = 4_100;
+const MANY: usize = 16_400;
 
 async fn sent(journal: &Journal, ids: impl Iterator<Item = usize>) -> Vec<Sent> {
     let deliveries = ids.map(|number| delivery(&format!("m{number}"), &format!("h{number}"))).collect();
@@ -27,8 +27,10 @@ async fn sent(journal: &Journal, ids: impl Iterator<Item = usize>) -> Vec<Sent> 
     settled.collect()
 }
 
+/// Messages at rest, on their way, or both (`message`).
 fn rows(place: &Place, table: &str) -> usize {
     let connection = Connection::open(place.path()).expect("open");
+    assert!(crate::journal::front::show(&connection).expect("shown"));
     connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).expect("a count")
 }
 
@@ -41,7 +43,11 @@ async fn wherever_a_message_lies_it_is_known_for_what_it_is() {
     let last_done = all.pop().expect("one");
     let deletes = |sent: Vec<Sent>| sent.into_iter().map(|sent| (sent, DeleteEnd::Confirmed)).collect();
     journal.deleted(deletes(all)).await.expect("deleted");
-    assert_eq!((rows(&place, "rested"), rows(&place, "front")), (MANY - 3, 3), "the done ones moved on, and no other");
+    assert_eq!(
+        (rows(&place, "rested"), rows(&place, "on_the_way")),
+        (MANY - 3, 3),
+        "the done ones moved on, and no other"
+    );
     journal.deleted(deletes(vec![last_done])).await.expect("deleted");
     let one = claim(&journal, "intended").await;
     let _ = intend(&journal, one).await;
@@ -64,7 +70,7 @@ async fn wherever_a_message_lies_it_is_known_for_what_it_is() {
     }
     drop((journal, kept_back));
     let (journal, begun) = place.begin("run").await;
-    assert_eq!(rows(&place, "front"), 0, "what was on its way has moved on");
+    assert_eq!(rows(&place, "on_the_way"), 0, "what was on its way has moved on");
     let to_delete: Vec<String> = begun.to_delete.iter().map(|sent| sent.id().to_string()).collect();
     assert_eq!((begun.in_doubt, to_delete.len(), begun.to_release.len()), (1, 2, 3), "{to_delete:?}");
     for number in [0, MANY - 3] {
@@ -78,9 +84,71 @@ async fn what_is_done_in_front_and_delivered_again_is_deleted_again() {
     let (journal, _) = place.begin("run").await;
     let one = sent(&journal, 0..1).await.remove(0);
     journal.deleted(vec![(one, DeleteEnd::Confirmed)]).await.expect("deleted");
-    assert_eq!((rows(&place, "rested"), rows(&place, "front")), (0, 1));
+    assert_eq!((rows(&place, "rested"), rows(&place, "on_the_way")), (0, 1));
     let Admitted::Sent(again) = admit(&journal, "m0", "newer").await else { panic!("not recognised") };
-    assert_eq!((again.receipt().as_str(), rows(&place, "front")), ("newer", 0));
+    assert_eq!((again.receipt().as_str(), rows(&place, "on_the_way")), ("newer", 0));
     journal.deleted(vec![(again, DeleteEnd::Confirmed)]).await.expect("deleted");
     assert_eq!((journal.tally().received(), rows(&place, "lease")), (1, 0));
+}
+
+#[tokio::test]
+async fn what_was_put_to_rest_early_leaves_the_others_where_they_are() {
+    let place = Place::new();
+    let (journal, _) = place.begin("run").await;
+    let early = sent(&journal, 0..1).await;
+    // Looks at all leases, and so puts to rest what there is.
+    journal.leases(Timestamp::MIN, 1).await.expect("none");
+    let later = sent(&journal, 1..2).await;
+    journal.deleted(early.into_iter().map(|sent| (sent, DeleteEnd::Confirmed)).collect()).await.expect("deleted");
+    assert_eq!((rows(&place, "rested"), rows(&place, "on_the_way")), (1, 1), "the second is still on its way");
+    journal.deleted(later.into_iter().map(|sent| (sent, DeleteEnd::Confirmed)).collect()).await.expect("deleted");
+    drop(journal);
+    let _ = place.begin("run").await;
+    assert_eq!(counted_anew(&place), (2, 0));
+}
+
+#[tokio::test]
+async fn changes_that_come_together_share_a_commit() {
+    const WORKERS: usize = 40;
+    let place = Place::new();
+    let (journal, _) = place.begin("run").await;
+    let journal = Arc::new(journal);
+    let mut admissions = tokio::task::JoinSet::new();
+    for worker in 0..WORKERS {
+        let deliveries = (0..10).map(|number| delivery(&format!("m{worker}-{number}"), "h")).collect();
+        let journal = Arc::clone(&journal);
+        admissions.spawn(async move { journal.admit(deliveries).await.expect("admitted").len() });
+    }
+    assert_eq!(admissions.join_all().await, [10; WORKERS]);
+    let commits: usize = Connection::open(place.path())
+        .and_then(|c| c.query_row("SELECT count(*) FROM front", [], |row| row.get(0)))
+        .expect("a count");
+    assert!(commits < WORKERS / 2, "{commits} commits for {WORKERS}");
+}
+
+#[tokio::test]
+async fn a_damaged_log_of_what_was_on_its_way_is_refused_in_words_and_left_as_it_is() {
+    let place = Place::new();
+    let (journal, _) = place.begin("run").await;
+    let sent = sent(&journal, 0..2).await;
+    drop((journal, sent));
+    let connection = Connection::open(place.path()).expect("open");
+    let changes: Vec<u8> = connection
+        .query_row("SELECT changes FROM front ORDER BY seq DESC LIMIT 1", [], |row| row.get(0))
+        .expect("a row");
+    for damaged in [&changes[..changes.len() - 1], &changes[1..], b"\xff"] {
+        connection
+            .execute("UPDATE front SET changes = ?1 WHERE seq = (SELECT max(seq) FROM front)", [damaged])
+            .expect("cut");
+        let error = Journal::open(&place.path(), system_clock(|| None)).expect_err("refused");
+        assert!(error.message().contains("what was on its way cannot be read"), "{error}");
+        let reader = Reader::open(&place.path()).expect("open").expect("there");
+        assert!(reader.troubles("run", 1).expect_err("refused").message().contains("cannot be read"));
+    }
+    connection
+        .execute("UPDATE front SET changes = ?1 WHERE seq = (SELECT max(seq) FROM front)", [changes])
+        .expect("mended");
+    drop(connection);
+    let (_, begun) = place.begin("run").await;
+    assert_eq!(begun.to_delete.len(), 2, "nothing was lost");
 }

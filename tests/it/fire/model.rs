@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use redrive::journal::{Journal, system_clock};
 use serde_json::Value;
 
 use super::{Archive, InDoubt, Scene};
@@ -158,9 +159,14 @@ impl Scene {
                 std::fs::copy(file, copy.path().join(name)).expect("a copy");
             }
         }
-        let journal = rusqlite::Connection::open(copy.path().join("journal.db")).expect("a database");
-        // A process that was ended early made no tables yet.
-        let Ok(mut rows) = journal.prepare("SELECT lower(hex(id)), state FROM message") else { return BTreeMap::new() };
+        let path = copy.path().join("journal.db");
+        if !path.exists() {
+            return BTreeMap::new();
+        }
+        // Opening it puts to rest what was on its way.
+        drop(Journal::open(&path, system_clock(|| None)).expect("a journal"));
+        let journal = rusqlite::Connection::open(path).expect("a database");
+        let mut rows = journal.prepare("SELECT lower(hex(id)), state FROM rested").expect("rows");
         let states = rows.query_map([], |row| {
             let id: String = row.get(0)?;
             let parts = [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]];
