@@ -16,6 +16,7 @@ use aws_sdk_sqs::types::{
 use super::fault::Site;
 use super::{attributes, entries};
 use crate::journal::Sent;
+use crate::md5;
 use crate::message::{Outgoing, ReceiptHandle, Received};
 use crate::sqs::{Acknowledged, CallError, EntryFault, Fault, MAX_BATCH, MAX_VISIBILITY, Queue, QueueAttributes};
 
@@ -107,7 +108,7 @@ impl Queue for SqsQueue {
         let answer = within(&self.site, ACTION, wait + ANSWER, call).await?;
         // One message that cannot be trusted fails the receive: to leave it out in silence would lose sight of it. All of
         // them become visible again by themselves.
-        let messages = answer.messages.unwrap_or_default().into_iter().map(entries::received).collect::<Result<_, _>>();
+        let messages = entries::received(answer.messages.unwrap_or_default());
         messages.map_err(|message| self.site.unreadable(ACTION, message))
     }
 
@@ -120,12 +121,13 @@ impl Queue for SqsQueue {
         let batch: Vec<_> = batch.collect::<Result<_, _>>().map_err(|error| self.unmade(ACTION, &error))?;
         let call = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(batch)).send();
         let answer = within(&self.site, ACTION, ANSWER, call).await?;
+        let digests = md5::of_bodies(messages.iter().map(|message| message.body.as_str()));
         Ok(entries::by_position(
             messages.len(),
             answer.successful,
             answer.failed,
             |entry| &entry.id,
-            |position, entry| entries::acknowledged(&messages[position], entry),
+            |position, entry| entries::acknowledged(&messages[position], &digests[position], entry),
         ))
     }
 
@@ -194,7 +196,6 @@ mod tests {
     use super::super::canned::{Answer, serve};
     use super::super::{Access, Aws};
     use super::*;
-    use crate::md5;
     use crate::message::{Attributes, Body};
     use crate::sqs::EntryFaultKind;
     use crate::store::NewObject;
