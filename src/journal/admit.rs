@@ -1,6 +1,6 @@
 //! Admission: a delivery is noted, and what is known of its message decides what may be done with it. Part of the writer.
 
-use super::leases::Met;
+use super::leases::{Met, Seen};
 use super::parked::{Parked, SentAs};
 use super::types::Delivered;
 use super::writer::Writer;
@@ -11,14 +11,15 @@ use crate::target::Reason;
 
 impl Writer {
     pub(super) fn admit(&mut self, delivery: Delivery) -> Result<Admitted> {
-        let sent_as = self.table.sent_as(&delivery.id)?;
+        let seen = self.table.seen(&delivery.id)?;
+        let sent_as = if seen.may_be_sent_as { self.table.sent_as(&delivery.id)? } else { None };
         let (mut origin, mut came_from) = (None, None);
         if let Some(arn) = &delivery.origin {
             origin = Some(self.table.queue(arn)?);
         } else if let Some(SentAs { brought_back: true, origin: Some(queue), .. }) = sent_as {
             (origin, came_from) = (Some(queue), Some(self.table.arn(queue)?));
         }
-        let admitted = self.admit_from(delivery, origin, came_from)?;
+        let admitted = self.admit_from(delivery, &seen, origin, came_from)?;
         Ok(match (admitted, sent_as.filter(|sent| sent.by_this_run)) {
             (Admitted::New(claim), Some(SentAs { brought_back: true, .. })) => Admitted::Returned(claim),
             (Admitted::New(claim), Some(_)) => Admitted::Bounced(claim),
@@ -35,15 +36,22 @@ impl Writer {
         };
         if let (Some(id), Some(Parked { origin })) = (mark, parked) {
             delivery.id = id;
-            return self.admit_from(delivery, origin, None);
+            let seen = self.table.seen(&delivery.id)?;
+            return self.admit_from(delivery, &seen, origin, None);
         }
-        self.table.lease(&delivery)?;
+        self.table.lease(&delivery, &self.table.seen(&delivery.id)?)?;
         Ok(Admitted::Foreign)
     }
 
-    fn admit_from(&mut self, delivery: Delivery, origin: Option<i64>, came_from: Option<String>) -> Result<Admitted> {
+    fn admit_from(
+        &mut self,
+        delivery: Delivery,
+        seen: &Seen,
+        origin: Option<i64>,
+        came_from: Option<String>,
+    ) -> Result<Admitted> {
         // The newest handle is the one that is sure, for a message that is already being handled too.
-        let Met { is_only, is_known } = self.table.lease(&delivery)?;
+        let Met { is_only, is_known } = self.table.lease(&delivery, seen)?;
         let Delivery { id, receipt, receive_count, .. } = delivery;
         if self.claimed.contains(&id) {
             self.claimed.note_only_delivery(&id, false);

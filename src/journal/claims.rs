@@ -1,7 +1,8 @@
 //! The messages that are being handled right now, and what the writer need not ask the database of them again: nobody else
 //! writes to it. Bounded by what apply lets into its pipeline.
 
-use std::collections::HashMap;
+// Fast rather than hard to provoke collisions in: a queue has the IDs that SQS gives.
+use foldhash::HashMap;
 
 use super::table::Row;
 use crate::error::Result;

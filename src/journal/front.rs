@@ -8,8 +8,7 @@
 //! A message that any run knew before, or that is delivered twice, is never here: what is here has one delivery and at most
 //! one row.
 
-use std::collections::{HashMap, HashSet};
-
+use foldhash::{HashMap, HashSet};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::Delivery;

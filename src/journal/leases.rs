@@ -14,8 +14,16 @@ use crate::message::{MessageId, ReceiptHandle};
 pub(super) struct Met {
     /// No other delivery of it has a lease.
     pub(super) is_only: bool,
-    /// Some run has met it before.
+    /// Some run may have met it before.
     pub(super) is_known: bool,
+}
+
+/// What a first look says of an ID. That something may be is said too often by two IDs that begin alike, never too seldom.
+pub(super) struct Seen {
+    is_leased: bool,
+    may_be_known: bool,
+    /// A send may have returned it.
+    pub(super) may_be_sent_as: bool,
 }
 
 impl Table {
@@ -82,19 +90,30 @@ impl Table {
         Ok(())
     }
 
+    /// Takes a first look, in one go: for nearly all messages it is the only one.
+    pub(super) fn seen(&self, id: &MessageId) -> Result<Seen> {
+        let id = pack(id);
+        let front = self.front.borrow();
+        let (is_here, is_sent_as) = (front.contains(&id), front.knows_sent_as(&id));
+        let (is_leased, may_be_known, may_be_sent_as): (bool, bool, bool) = self.direct(|c| {
+            c.prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM lease WHERE source = ?1 AND id = ?2),
+                 EXISTS (SELECT 1 FROM by_id WHERE prefix = substr(?2, 1, 8)),
+                 EXISTS (SELECT 1 FROM by_sent_as WHERE prefix = substr(?2, 1, 8))",
+            )?
+            .query_row(params![self.source, id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        })?;
+        Ok(Seen {
+            is_leased: is_leased || is_here,
+            may_be_known: may_be_known || is_here,
+            may_be_sent_as: may_be_sent_as || is_sent_as,
+        })
+    }
+
     /// Notes a delivery's handle. Earlier ones whose time was over when it was asked for are of no use any more.
-    pub(super) fn lease(&self, delivery: &Delivery) -> Result<Met> {
+    pub(super) fn lease(&self, delivery: &Delivery, seen: &Seen) -> Result<Met> {
         let id = pack(&delivery.id);
-        let (mut is_leased, mut is_known) = (true, true);
-        if !self.front.borrow().contains(&id) {
-            (is_leased, is_known) = self.direct(|c| {
-                c.prepare_cached(
-                    "SELECT EXISTS (SELECT 1 FROM lease WHERE source = ?1 AND id = ?2),
-                     EXISTS (SELECT 1 FROM known WHERE prefix = substr(?2, 1, 8) AND source = ?1 AND id = ?2)",
-                )?
-                .query_row(params![self.source, id], |row| Ok((row.get(0)?, row.get(1)?)))
-            })?;
-        }
+        let Seen { is_leased, may_be_known: is_known, .. } = *seen;
         if !is_leased && !is_known {
             self.meet(delivery)?;
             return Ok(Met { is_only: true, is_known });
