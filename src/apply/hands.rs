@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::sqs::Fault;
 
 /// Under way at once in the beginning.
-const FIRST: usize = 8;
+const FIRST: usize = 24;
 
 /// Under way at once at the most.
 pub(super) const MOST: usize = 64;
