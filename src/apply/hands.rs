@@ -11,8 +11,11 @@ use tokio::time::Instant;
 
 use crate::sqs::Fault;
 
-/// Under way at once in the beginning.
-const FIRST: usize = 24;
+/// Under way at once in the beginning: receives, each of which is one too many where the queue is small.
+pub(super) const FIRST_RECEIVES: usize = 8;
+
+/// Under way at once in the beginning: sends and deletes, which keep their hand until the journal has noted them.
+pub(super) const FIRST: usize = 24;
 
 /// Under way at once at the most.
 pub(super) const MOST: usize = 64;
@@ -38,11 +41,11 @@ pub(super) struct Hand {
 }
 
 impl Hands {
-    /// As many as the job says, or as prove good.
-    pub(super) fn new(by_hand: Option<usize>) -> Arc<Self> {
+    /// As many as the job says, or as prove good, from so many on.
+    pub(super) fn new(by_hand: Option<usize>, first: usize) -> Arc<Self> {
         match by_hand {
             Some(number) => Self::fixed(number),
-            None => Self::with(Course::new(FIRST, MOST)),
+            None => Self::with(Course::new(first, MOST)),
         }
     }
 
@@ -296,7 +299,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_set_by_hand_stays() {
-        let hands = Hands::new(Some(3));
+        let hands = Hands::new(Some(3), FIRST);
         hands.heed(Fault::Throttled);
         let mut course = hands.course.lock().unwrap();
         let mut now = Instant::now();

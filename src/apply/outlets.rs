@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::files::FileArchive;
-use super::hands::Hands;
+use super::hands::{FIRST, FIRST_RECEIVES, Hands};
 use crate::sqs::Queue;
 use crate::store::Bucket;
 
@@ -48,11 +48,13 @@ impl Crew {
         let of = |outlet: &Outlet| match outlet {
             // Lines are written one batch after the other.
             Outlet::File(_) => Hands::fixed(1),
-            Outlet::Queue { .. } | Outlet::Park { .. } | Outlet::Bucket(_) | Outlet::Drop => Hands::new(concurrency),
+            Outlet::Queue { .. } | Outlet::Park { .. } | Outlet::Bucket(_) | Outlet::Drop => {
+                Hands::new(concurrency, FIRST)
+            }
         };
         Self {
-            receives: Hands::new(concurrency),
-            deletes: Hands::new(concurrency),
+            receives: Hands::new(concurrency, FIRST_RECEIVES),
+            deletes: Hands::new(concurrency, FIRST),
             targets: outlets.iter().map(of).collect(),
         }
     }

@@ -195,7 +195,7 @@ async fn carry_out(
         max_messages: job.limits.max_messages,
         allow_drift: args.allow_drift,
         max_in_pipeline: 4000,
-        max_pipeline_bytes: 48 * 1024 * 1024,
+        max_pipeline_bytes: 16 * 1024 * 1024,
         payloads: wiring::payloads(aws, &job, &rules),
     };
     let (events, listener) = Events::channel();

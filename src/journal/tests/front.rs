@@ -92,6 +92,18 @@ async fn what_is_done_in_front_and_delivered_again_is_deleted_again() {
 }
 
 #[tokio::test]
+async fn what_is_over_in_front_leaves_the_next_session_nothing_to_do() {
+    let place = Place::new();
+    let (journal, _) = place.begin("run").await;
+    let one = sent(&journal, 0..1).await.remove(0);
+    journal.deleted(vec![(one, DeleteEnd::Confirmed)]).await.expect("deleted");
+    assert_eq!(rows(&place, "on_the_way"), 1);
+    drop(journal);
+    let (_, begun) = place.begin("run").await;
+    assert_eq!((begun.to_delete.len(), begun.to_release.len(), counted_anew(&place)), (0, 0, (1, 0)));
+}
+
+#[tokio::test]
 async fn what_was_put_to_rest_early_leaves_the_others_where_they_are() {
     let place = Place::new();
     let (journal, _) = place.begin("run").await;

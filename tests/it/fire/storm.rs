@@ -7,13 +7,13 @@ use redrive::sandbox::{Fault, Rule, Seed, When};
 use crate::support::stage::Stage;
 
 const SEND: &str = "SendMessageBatch";
-const MESSAGES: usize = 600;
+const MESSAGES: usize = 800;
 
 /// The requests of the storm, by their numbers among all sends.
-const STORM: Range<usize> = 16..40;
+const STORM: Range<usize> = 24..72;
 
 /// So many batches are under way at once in the beginning, and may be in the midst of the storm.
-const FIRST_HANDS: usize = 8;
+const FIRST_HANDS: usize = 24;
 
 /// How many of these were under way at once at the most.
 fn at_once(requests: &[Range<u64>]) -> usize {
