@@ -12,7 +12,10 @@ use tokio::time::Instant;
 use crate::sqs::Fault;
 
 /// Under way at once in the beginning: receives, each of which is one too many where the queue is small.
-pub(super) const FIRST_RECEIVES: usize = 8;
+pub(super) const FIRST_RECEIVES: usize = 16;
+
+/// The same of a FIFO queue, of which others get nothing while its groups are on their way.
+pub(super) const FIRST_RECEIVES_FIFO: usize = 8;
 
 /// Under way at once in the beginning: sends and deletes, which keep their hand until the journal has noted them.
 pub(super) const FIRST: usize = 24;

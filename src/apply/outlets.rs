@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::files::FileArchive;
-use super::hands::{FIRST, FIRST_RECEIVES, Hands};
+use super::hands::{FIRST, FIRST_RECEIVES, FIRST_RECEIVES_FIFO, Hands};
 use crate::sqs::Queue;
 use crate::store::Bucket;
 
@@ -44,7 +44,8 @@ pub(super) struct Crew {
 }
 
 impl Crew {
-    pub(super) fn new(concurrency: Option<usize>, outlets: &[Outlet]) -> Self {
+    pub(super) fn new(concurrency: Option<usize>, outlets: &[Outlet], source_fifo: bool) -> Self {
+        let receives = if source_fifo { FIRST_RECEIVES_FIFO } else { FIRST_RECEIVES };
         let of = |outlet: &Outlet| match outlet {
             // Lines are written one batch after the other.
             Outlet::File(_) => Hands::fixed(1),
@@ -53,7 +54,7 @@ impl Crew {
             }
         };
         Self {
-            receives: Hands::new(concurrency, FIRST_RECEIVES),
+            receives: Hands::new(concurrency, receives),
             deletes: Hands::new(concurrency, FIRST),
             targets: outlets.iter().map(of).collect(),
         }

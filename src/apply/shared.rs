@@ -165,7 +165,7 @@ impl Parts {
             leg,
             source,
             source_fifo,
-            hands: Crew::new(options.concurrency, &outlets),
+            hands: Crew::new(options.concurrency, &outlets, source_fifo),
             outlets,
             journal,
             room: Room::new(options.max_in_pipeline, options.max_pipeline_bytes),
