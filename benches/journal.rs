@@ -1,9 +1,10 @@
-//! What the journal costs: `cargo bench --bench journal [-- MESSAGES]`. Bytes on disk for each finished message, measured on
-//! messages that went through it as apply's do, a tenth of the number; and how long a journal of so many finished messages,
-//! of a run that was killed, takes to be opened and gone on with.
+//! What the journal costs: `cargo bench --bench journal [-- MESSAGES]`. Time and bytes on disk
+//! for each message that goes through it as apply's do, of the first tenth and of the others; and how long a journal of so many
+//! finished messages, of a run that was killed, takes to be opened and gone on with.
 
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,10 +16,9 @@ use redrive::journal::{
 };
 use redrive::message::{MessageId, ReceiptHandle};
 use redrive::target::{RuleId, TargetId};
-use rusqlite::Connection;
 
 /// The journal that the goals speak of.
-const MESSAGES: usize = 5_000_000;
+const MESSAGES: u64 = 5_000_000;
 
 const SOURCE: &str = "arn:aws:sqs:eu-west-1:123456789012:orders-dlq";
 
@@ -28,14 +28,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("journal.db");
 
-    let moved = messages / 10;
-    let took = move_messages(&path, moved).await?;
+    let tenth = messages / 10;
+    for part in [0..tenth, tenth..messages] {
+        let (count, took) = (part.end - part.start, move_messages(&path, part).await?);
+        let (each, bytes) = (took / u32::try_from(count)?, std::fs::metadata(&path)?.len());
+        println!("{count} messages through the journal: {each:.1?} each; {} MB on disk", bytes / 1_000_000);
+    }
     let bytes = std::fs::metadata(&path)?.len();
-    println!("{moved} messages through the journal: {took:.1?}, {} bytes each on disk", bytes / moved as u64);
-
-    let took = Instant::now();
-    fill(&path, messages - moved)?;
-    println!("filled up to {messages}: {:.1?}, {} MB", took.elapsed(), std::fs::metadata(&path)?.len() / 1_000_000);
+    println!("{} bytes each on disk", bytes / messages);
+    die(&path, messages).await?;
 
     let took = Instant::now();
     let journal = Journal::open(&path, system_clock(|| None))?;
@@ -47,8 +48,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         begun.in_doubt
     );
     let took = Instant::now();
-    let delivery = |number: u64| delivery(&id(number));
-    journal.admit((0..10).map(delivery).collect()).await?;
+    journal.admit(ten(0)).await?;
     println!("asked about ten messages: {:.1?}", took.elapsed());
     journal
         .end(SessionEnd {
@@ -97,15 +97,14 @@ fn delivery(id: &str) -> Delivery {
 }
 
 /// Sixteen workers that move messages in batches of ten, as far as the journal is concerned. The run is left unfinished.
-async fn move_messages(path: &Path, messages: usize) -> redrive::error::Result<Duration> {
+async fn move_messages(path: &Path, messages: Range<u64>) -> redrive::error::Result<Duration> {
     let journal = Arc::new(Journal::open(path, system_clock(|| None))?);
     journal.begin(run("run")).await?;
     let took = Instant::now();
     let workers = (0..16_u64).map(|worker| {
-        let journal = Arc::clone(&journal);
+        let (journal, messages) = (Arc::clone(&journal), messages.clone());
         tokio::spawn(async move {
-            for batch in 0..messages as u64 / 160 {
-                let first = (batch * 16 + worker) * 10;
+            for first in messages.skip(usize::try_from(worker * 10).unwrap_or_default()).step_by(160) {
                 move_batch(&journal, first).await?;
             }
             Ok::<(), redrive::error::Error>(())
@@ -117,15 +116,32 @@ async fn move_messages(path: &Path, messages: usize) -> redrive::error::Result<D
     Ok(took.elapsed())
 }
 
-async fn move_batch(journal: &Journal, first: u64) -> redrive::error::Result<()> {
-    let admitted = journal.admit((first..first + 10).map(|number| delivery(&id(number))).collect()).await?;
-    let judgements = admitted.into_iter().filter_map(|admitted| match admitted {
+/// Leaves four thousand more on their way, as a process that is killed does.
+async fn die(path: &Path, first: u64) -> redrive::error::Result<()> {
+    let journal = Journal::open(path, system_clock(|| None))?;
+    journal.begin(run("run")).await?;
+    for first in (first..first + 4000).step_by(10) {
+        journal.judge(judgements(journal.admit(ten(first)).await?)).await?;
+    }
+    Ok(())
+}
+
+fn ten(first: u64) -> Vec<Delivery> {
+    (first..first + 10).map(|number| delivery(&id(number))).collect()
+}
+
+fn judgements(admitted: Vec<Admitted>) -> Vec<Judgement> {
+    let judgement = |admitted| match admitted {
         Admitted::New(claim) => {
             Some(Judgement { claim, rule: RuleId(0), exhausted: false, decision: Decided::Send(TargetId(0)) })
         }
         _ => None,
-    });
-    let judged = journal.judge(judgements.collect()).await?;
+    };
+    admitted.into_iter().filter_map(judgement).collect()
+}
+
+async fn move_batch(journal: &Journal, first: u64) -> redrive::error::Result<()> {
+    let judged = journal.judge(judgements(journal.admit(ten(first)).await?)).await?;
     let settlements = judged.into_iter().zip(first..).filter_map(|(judged, number)| match judged {
         Judged::Intended(intended) => {
             // The new ID is another one.
@@ -140,24 +156,4 @@ async fn move_batch(journal: &Journal, first: u64) -> redrive::error::Result<()>
         _ => None,
     });
     journal.deleted(deletes.collect()).await.map(drop)
-}
-
-/// Adds finished messages to the run at once, and four thousand on their way, as a killed process leaves them.
-fn fill(path: &Path, messages: usize) -> rusqlite::Result<()> {
-    let connection = Connection::open(path)?;
-    connection.execute_batch(&format!(
-        "PRAGMA synchronous = OFF; PRAGMA cache_size = -500000; BEGIN;
-         INSERT INTO rested (source, id, run, state, rule, target, exhausted, doubts, since, sent_as, receive_count, origin, at)
-         WITH RECURSIVE number (n) AS (SELECT 4001 UNION ALL SELECT n + 1 FROM number WHERE n < {messages})
-         SELECT 1, randomblob(16), 1, 3, 0, 0, 0, 0, 1795000000000 + n, randomblob(16), 4, 2, 1795000000000 + n FROM number;
-         INSERT INTO rested (source, id, run, state, rule, target, exhausted, doubts, since, receive_count, origin, at)
-         WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 4000)
-         SELECT 1, randomblob(16), 1, 1, 0, 0, 0, 0, 1795000000000 + n, 4, 2, 1795000000000 + n FROM number;
-         INSERT INTO lease (source, id, run, handle, received, until)
-         SELECT 1, id, 1, hex(randomblob(100)), at, at + 300000 FROM rested WHERE state = 1;
-         INSERT OR IGNORE INTO by_id SELECT substr(id, 1, 8), seq FROM rested ORDER BY 1;
-         INSERT OR IGNORE INTO by_sent_as SELECT substr(sent_as, 1, 8), seq FROM rested WHERE state = 3 ORDER BY 1;
-         DELETE FROM tally; INSERT INTO tally SELECT run, state, rule, target, exhausted, 0, count(*) FROM rested
-         GROUP BY 1, 2, 3, 4, 5; UPDATE run SET in_session = 1; COMMIT; PRAGMA wal_checkpoint(TRUNCATE)"
-    ))
 }

@@ -23,7 +23,7 @@ pub(super) struct Room {
     messages: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     units: u32,
-    /// What the last receive brought: what the next is expected to bring. Of the first nobody knows, so it has all the room.
+    /// What the last receive brought: what the next is expected to bring. Of the first nobody knows, so four of them share the room.
     expected: AtomicU32,
     /// Shared with every place that is taken, which counts them.
     taken: Arc<()>,
@@ -52,7 +52,7 @@ impl Room {
             messages: Arc::new(Semaphore::new(messages)),
             bytes: Arc::new(Semaphore::new(permits)),
             units,
-            expected: AtomicU32::new(units),
+            expected: AtomicU32::new((units / 4).max(1)),
             taken: Arc::new(()),
         }
     }

@@ -13,6 +13,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::Delivery;
 use super::changes::{Change, Changes, read};
+use super::filter::Segments;
 use super::key::{Packed, pack};
 use super::rested::{At, insert_into, rest};
 use super::state::State;
@@ -20,8 +21,9 @@ use super::table::{Row, Table};
 use crate::error::Result;
 use crate::message::{MessageId, ReceiptHandle};
 
-/// How many done messages wait for going to rest together: the more, the more of them share a page of the indexes there.
-const RESTED_AT_ONCE: usize = 16_384;
+/// How many done messages wait for going to rest together: so many that the log, which begins anew with what is left, is not
+/// mostly that; so few that nobody waits long meanwhile.
+const RESTED_AT_ONCE: usize = 2_048;
 
 /// How many messages may be here, done or not. Each takes less than a kilobyte.
 const MOST: usize = RESTED_AT_ONCE + 8_192;
@@ -119,8 +121,8 @@ impl Front {
     }
 
     /// Puts everything to rest: rows, and handles as leases.
-    fn clear(&self, connection: &Connection) -> rusqlite::Result<()> {
-        rest(connection, self.places.iter().filter_map(|(id, place)| place.rest(self.of, id)))?;
+    fn clear(&self, connection: &Connection, segments: &mut Segments) -> rusqlite::Result<()> {
+        rest(connection, segments, self.places.iter().filter_map(|(id, place)| place.rest(self.of, id)))?;
         let mut lease = connection.prepare_cached(
             "INSERT INTO lease (source, id, run, handle, received, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?;
@@ -138,7 +140,7 @@ pub(super) fn clear_left_over(connection: &mut Connection) -> rusqlite::Result<b
     if connection.query_row("SELECT EXISTS (SELECT 1 FROM front)", [], |row| row.get(0))? {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let Some(front) = Front::load(&transaction)? else { return Ok(false) };
-        front.clear(&transaction)?;
+        front.clear(&transaction, &mut Segments::new())?;
         transaction.commit()?;
     }
     Ok(true)
@@ -171,7 +173,11 @@ impl Table {
     /// Puts everything to rest.
     pub(super) fn clear_front(&self) -> Result<()> {
         let front = self.front.take();
-        if front.is_empty() { Ok(()) } else { self.direct(|c| front.clear(c)) }
+        if front.is_empty() {
+            return Ok(());
+        }
+        self.may_have_leases.set(true);
+        self.direct(|c| front.clear(c, &mut self.segments.borrow_mut()))
     }
 
     /// Puts done messages to rest, where there are many, and writes down what changed in the open transaction.
@@ -184,9 +190,11 @@ impl Table {
         if front.done >= RESTED_AT_ONCE {
             let done: Vec<_> = front.places.extract_if(|_, place| place.is_done()).collect();
             self.direct(|c| {
-                rest(c, done.iter().filter_map(|(id, place)| place.rest(front.of, id)))?;
+                let done = done.iter().filter_map(|(id, place)| place.rest(front.of, id));
+                rest(c, &mut self.segments.borrow_mut(), done)?;
                 c.prepare_cached("DELETE FROM front")?.execute([])
             })?;
+            self.look_for_leases()?;
             front.done = 0;
             front.sent_as.clear();
             // The log begins anew, with what is still here.
@@ -219,6 +227,7 @@ impl Table {
         let of = (self.source, self.run);
         if self.front.borrow().of != of {
             self.clear_front()?;
+            self.look_for_leases()?;
         }
         let (id, handle) = (pack(&delivery.id), delivery.receipt.as_str());
         let (received, until) = (delivery.received.as_millisecond(), delivery.until.as_millisecond());

@@ -51,6 +51,11 @@ pub(super) fn pack(id: &MessageId) -> Packed {
     Packed::Text(bytes)
 }
 
+/// What indexes have of an ID: its first bytes; `substr(…, 1, 8)` in SQL.
+pub(super) fn prefix(id: &Packed) -> &[u8] {
+    &id[..id.len().min(8)]
+}
+
 /// The ID that these bytes stand for.
 pub(super) fn unpack(bytes: &[u8]) -> MessageId {
     let Ok(uuid) = <[u8; UUID_LENGTH]>::try_from(bytes) else {

@@ -1,9 +1,10 @@
 //! Receipt handles of what is in flight with us: noted, looked for, extended, ended. Part of the table; no logic.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, ToSql, params};
 
 use super::key::{pack, unpack};
+use super::schema::broken;
 use super::state::State;
 use super::table::Table;
 use super::{Delivery, Lease};
@@ -41,29 +42,34 @@ impl Table {
 
     /// Leases that end before this, the earliest first; `releasable`: without those of messages that are to be deleted.
     pub(super) fn leases(&self, before: Timestamp, most: usize, releasable: bool) -> Result<Vec<Lease>> {
-        let rows: Vec<(Vec<u8>, String, i64, i64)> = self.sql(|c| {
-            let mut statement = c.prepare_cached(
-                "SELECT id, handle, received, until FROM lease
-                 WHERE source = ?1 AND until < ?2 AND NOT (?4 AND EXISTS (
-                     SELECT 1 FROM known WHERE prefix = substr(lease.id, 1, 8) AND known.source = lease.source AND known.id = lease.id
-                     AND state = ?5))
-                 ORDER BY until LIMIT ?3",
-            )?;
-            let most = i64::try_from(most).unwrap_or(i64::MAX);
-            statement
-                .query_map(params![self.source, before.as_millisecond(), most, releasable, State::Sent as u8], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-                })?
-                .collect()
-        })?;
+        self.clear_front()?;
+        let sql = |error| broken(&self.path, &error);
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "SELECT id, handle, received, until FROM lease WHERE source = ?1 AND until < ?2 ORDER BY until",
+            )
+            .map_err(sql)?;
+        let mut rows = statement.query(params![self.source, before.as_millisecond()]).map_err(sql)?;
         let time = |millis| Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH);
-        let lease = |(id, handle, received, until): (Vec<u8>, String, i64, i64)| Lease {
-            id: unpack(&id),
-            receipt: ReceiptHandle::new(handle),
-            received: time(received),
-            until: time(until),
-        };
-        Ok(rows.into_iter().map(lease).collect())
+        let mut leases = Vec::new();
+        while leases.len() < most
+            && let Some(row) = rows.next().map_err(sql)?
+        {
+            let read = |row: &rusqlite::Row<'_>| {
+                Ok(Lease {
+                    id: unpack(&row.get::<_, Vec<u8>>(0)?),
+                    receipt: ReceiptHandle::new(row.get::<_, String>(1)?),
+                    received: time(row.get(2)?),
+                    until: time(row.get(3)?),
+                })
+            };
+            let lease = read(row).map_err(sql)?;
+            if !(releasable && self.is_in(&lease.id, [State::Sent; 2])?) {
+                leases.push(lease);
+            }
+        }
+        Ok(leases)
     }
 
     /// Notes the new end of the lease with this handle; `None` ends it.
@@ -95,19 +101,26 @@ impl Table {
         let id = pack(id);
         let front = self.front.borrow();
         let (is_here, is_sent_as) = (front.contains(&id), front.knows_sent_as(&id));
-        let (is_leased, may_be_known, may_be_sent_as): (bool, bool, bool) = self.direct(|c| {
-            c.prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM lease WHERE source = ?1 AND id = ?2),
-                 EXISTS (SELECT 1 FROM by_id WHERE prefix = substr(?2, 1, 8)),
-                 EXISTS (SELECT 1 FROM by_sent_as WHERE prefix = substr(?2, 1, 8))",
-            )?
-            .query_row(params![self.source, id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        })?;
-        Ok(Seen {
-            is_leased: is_leased || is_here,
-            may_be_known: may_be_known || is_here,
-            may_be_sent_as: may_be_sent_as || is_sent_as,
-        })
+        let segments = self.segments.borrow();
+        let (by_id, by_sent_as) = (segments.with_id(&id), segments.with_sent_as(&id));
+        let mut seen = Seen { is_leased: is_here, may_be_known: is_here, may_be_sent_as: is_sent_as };
+        if self.may_have_leases.get() || !by_id.is_empty() || !by_sent_as.is_empty() {
+            self.direct(|c| {
+                c.prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM lease WHERE source = ?1 AND id = ?2),
+                     EXISTS (SELECT 1 FROM by_id WHERE segment IN (SELECT value FROM json_each(?3)) AND prefix = substr(?2, 1, 8)),
+                     EXISTS (SELECT 1 FROM by_sent_as WHERE segment IN (SELECT value FROM json_each(?4))
+                         AND prefix = substr(?2, 1, 8))",
+                )?
+                .query_row(params![self.source, id, by_id.json(), by_sent_as.json()], |row| {
+                    seen.is_leased |= row.get::<_, bool>(0)?;
+                    seen.may_be_known |= row.get::<_, bool>(1)?;
+                    seen.may_be_sent_as |= row.get::<_, bool>(2)?;
+                    Ok(())
+                })
+            })?;
+        }
+        Ok(seen)
     }
 
     /// Notes a delivery's handle. Earlier ones whose time was over when it was asked for are of no use any more.
@@ -132,15 +145,29 @@ impl Table {
 
     /// How many messages are in flight with us for sure: of one whose delete was not answered nobody knows.
     pub(super) fn lease_count(&self) -> Result<u64> {
-        let states = (State::Sent as u8, State::Done as u8);
-        self.sql(|c| {
-            c.query_row(
-                "SELECT count(DISTINCT id) FROM lease WHERE source = ?1 AND NOT EXISTS (
-                 SELECT 1 FROM known WHERE prefix = substr(lease.id, 1, 8) AND known.source = lease.source AND known.id = lease.id
-                 AND state IN (?2, ?3))",
-                params![self.source, states.0, states.1],
-                |row| row.get(0),
-            )
-        })
+        let leased: Vec<Vec<u8>> = self.sql(|c| {
+            let mut rows = c.prepare("SELECT DISTINCT id FROM lease WHERE source = ?1")?;
+            rows.query_map([self.source], |row| row.get(0))?.collect()
+        })?;
+        let mut count = 0;
+        for id in leased {
+            count += u64::from(!self.is_in(&unpack(&id), [State::Sent, State::Done])?);
+        }
+        Ok(count)
+    }
+
+    /// Notes whether any are left, now that many messages came to rest: where there are none, nobody has to look for one.
+    pub(super) fn look_for_leases(&self) -> Result<()> {
+        let any =
+            self.direct(|c| c.prepare_cached("SELECT EXISTS (SELECT 1 FROM lease)")?.query_row([], |row| row.get(0)))?;
+        self.may_have_leases.set(any);
+        Ok(())
+    }
+
+    /// Whether a message of the source is in one of these states, in whichever run.
+    fn is_in(&self, id: &MessageId, states: [State; 2]) -> Result<bool> {
+        let states: [&dyn ToSql; 2] = [&(states[0] as u8), &(states[1] as u8)];
+        let found = self.known((self.source, &pack(id)), "1", "state IN (?4, ?5) LIMIT 1", &states, |_| Ok(()))?;
+        Ok(found.is_some())
     }
 }

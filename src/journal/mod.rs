@@ -16,11 +16,13 @@ mod changes;
 mod claims;
 mod clock;
 mod crash_point;
+mod filter;
 mod front;
 mod key;
 mod leases;
 mod lock;
 mod mark;
+mod migrations;
 mod parked;
 mod prune;
 mod query;
@@ -88,7 +90,7 @@ impl Journal {
         // Enough for every worker to have one command waiting; more would only queue memory.
         let (commands, inbox) = mpsc::channel(256);
         let tally = Arc::new(Mutex::new(Tally::default()));
-        let writer = writer::Writer::new(path.to_owned(), connection, Arc::clone(&clock), Arc::clone(&tally));
+        let writer = writer::Writer::new(path.to_owned(), connection, Arc::clone(&clock), Arc::clone(&tally))?;
         let unstarted = |error| Error::failed(format!("the journal's thread cannot be started: {error}"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(unstarted)?;
         let thread = std::thread::Builder::new().name("journal".to_owned());

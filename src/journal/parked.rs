@@ -1,7 +1,7 @@
 //! Look-ups about sends by the IDs that they returned, and so about parked messages: what was sent as what, where it came from,
 //! and what is still away. Part of the table; no logic.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, ToSql, params};
 
 use super::key::{pack, unpack};
 use super::state::State;
@@ -28,15 +28,17 @@ pub(super) struct Parked {
 impl Table {
     /// The send that returned this ID, where one did.
     pub(super) fn sent_as(&self, id: &MessageId) -> Result<Option<SentAs>> {
-        if self.front.borrow().knows_sent_as(&pack(id)) {
+        let id = pack(id);
+        if self.front.borrow().knows_sent_as(&id) {
             self.clear_front()?;
         }
+        let candidates = self.segments.borrow().with_sent_as(&id).json();
         self.direct(|c| {
             c.prepare_cached(
-                "SELECT run = ?2, rule = ?3, origin FROM known_as WHERE prefix = substr(?1, 1, 8) AND sent_as = ?1
-                 ORDER BY run = ?2 DESC LIMIT 1",
+                "SELECT run = ?3, rule = ?4, origin FROM known_as WHERE segment IN (SELECT value FROM json_each(?2))
+                 AND prefix = substr(?1, 1, 8) AND sent_as = ?1 ORDER BY run = ?3 DESC LIMIT 1",
             )?
-            .query_row(params![pack(id), self.run, RuleId::RETURNED.0], |row| {
+            .query_row(params![id, candidates, self.run, RuleId::RETURNED.0], |row| {
                 Ok(SentAs { by_this_run: row.get(0)?, brought_back: row.get(1)?, origin: row.get(2)? })
             })
             .optional()
@@ -46,32 +48,27 @@ impl Table {
     /// A message that this run parked, if it did and this is it: the one that the send returned, or a copy of one whose answer
     /// was lost.
     pub(super) fn parked(&self, id: &MessageId, parked_as: &MessageId) -> Result<Option<Parked>> {
-        self.about(id, |c| {
-            c.prepare_cached(
-                "SELECT origin FROM known WHERE prefix = substr(?2, 1, 8) AND source = ?1 AND id = ?2 AND run = ?3
-                 AND rule = ?4 AND state = ?5 AND (sent_as = ?6 OR doubts > 0)",
-            )?
-            .query_row(
-                params![self.home, pack(id), self.run, RuleId::PARKED.0, State::Done as u8, pack(parked_as)],
-                |row| Ok(Parked { origin: row.get(0)? }),
-            )
-            .optional()
-        })
+        let Some(home) = self.home else { return Ok(None) };
+        let more: [&dyn ToSql; 4] = [&self.run, &RuleId::PARKED.0, &(State::Done as u8), &pack(parked_as)];
+        let such = "run = ?4 AND rule = ?5 AND state = ?6 AND (sent_as = ?7 OR doubts > 0)";
+        self.known((home, &pack(id)), "origin", such, &more, |row| Ok(Parked { origin: row.get(0)? }))
     }
 
     /// Messages that this run parked and has not met in the parking queue.
     pub(super) fn parked_and_not_met(&self) -> Result<Vec<MessageId>> {
-        self.sql(|c| {
-            let mut rows = c.prepare(
-                "SELECT id FROM rested WHERE source = ?1 AND run = ?2 AND rule = ?3 AND state = ?4
-                 AND NOT EXISTS (SELECT 1 FROM known WHERE prefix = substr(rested.id, 1, 8) AND known.source = ?5
-                     AND known.id = rested.id AND known.run = rested.run)",
-            )?;
-            rows.query_map(params![self.home, self.run, RuleId::PARKED.0, State::Done as u8, self.source], |row| {
-                Ok(unpack(&row.get::<_, Vec<u8>>(0)?))
-            })?
-            .collect()
-        })
+        let parked: Vec<Vec<u8>> = self.sql(|c| {
+            let mut rows =
+                c.prepare("SELECT id FROM rested WHERE source = ?1 AND run = ?2 AND rule = ?3 AND state = ?4")?;
+            let of = params![self.home, self.run, RuleId::PARKED.0, State::Done as u8];
+            rows.query_map(of, |row| row.get(0))?.collect()
+        })?;
+        let mut not_met = Vec::new();
+        for id in parked.into_iter().map(|id| unpack(&id)) {
+            if self.row(&id)?.is_none() {
+                not_met.push(id);
+            }
+        }
+        Ok(not_met)
     }
 
     /// The ARN of a queue by its number.

@@ -35,10 +35,12 @@ pub fn prune(path: &Path, runs: &[String]) -> Result<Pruned> {
     }
     let mut messages = 0;
     for index in ["by_id", "by_sent_as"] {
-        let of_run = "SELECT seq FROM rested WHERE run IN (SELECT run FROM pruned)";
-        transaction.execute(&format!("DELETE FROM {index} WHERE seq IN ({of_run})"), []).map_err(sql)?;
+        let gone = "(SELECT number FROM segment WHERE run IN (SELECT run FROM pruned))";
+        transaction.execute(&format!("DELETE FROM {index} WHERE segment IN {gone}"), []).map_err(sql)?;
+        let loose = "segment = 0 AND (SELECT run FROM rested WHERE rested.seq = loose.seq) IN (SELECT run FROM pruned)";
+        transaction.execute(&format!("DELETE FROM {index} AS loose WHERE {loose}"), []).map_err(sql)?;
     }
-    for table in ["rested", "note", "lease", "resolution", "tally"] {
+    for table in ["rested", "segment", "note", "lease", "resolution", "tally"] {
         let gone = transaction.execute(&format!("DELETE FROM {table} WHERE run IN (SELECT run FROM pruned)"), []);
         messages += if table == "rested" { gone.map_err(sql)? } else { gone.map(|_| 0).map_err(sql)? };
     }

@@ -115,7 +115,8 @@ impl Reader {
         self.sql(|c| {
             c.prepare_cached(
                 "SELECT queue.arn FROM known_as JOIN queue ON queue.id = known_as.origin
-                 WHERE prefix = substr(?1, 1, 8) AND sent_as = ?1 AND rule = ?2",
+                 WHERE segment IN (SELECT number FROM segment) AND prefix = substr(?1, 1, 8) AND sent_as = ?1
+                 AND rule = ?2",
             )?
             .query_row(params![pack(id), RuleId::RETURNED.0], |row| row.get(0))
             .optional()

@@ -25,7 +25,7 @@ impl Writer {
     fn change_of_other_run(&self, id: &MessageId, run: i64, event: Event) -> Result<bool> {
         let Some(row) = self.table.row_of(run, id)? else { return Ok(false) };
         match next(Some(row.state), event) {
-            Ok(state) if state != row.state => self.table.move_of_other_run(id, run, &row, state, self.now())?,
+            Ok(state) if state != row.state => self.table.move_of_other_run(id, run, &row, state, self.now)?,
             _ => return Ok(false),
         }
         Ok(true)

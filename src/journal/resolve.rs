@@ -91,7 +91,7 @@ impl Writer {
             return Err(Error::usage(format!("run {} is finished: there is nothing to give up", resolve.run)));
         }
         if !ended && !self.is_given_up()? {
-            let now = (self.tally.folded().away() == 0).then(|| self.now());
+            let now = (self.tally.folded().away() == 0).then_some(self.now);
             self.table.sql(|c| {
                 c.execute(
                     "UPDATE run SET ended = ?2, outcome = ?3 WHERE id = ?1",
@@ -114,7 +114,7 @@ impl Writer {
     }
 
     fn note_resolution(&self, resolve: &Resolve, id: &[u8], doubts: u32) -> Result<()> {
-        let now = self.now();
+        let now = self.now;
         self.table.sql(|c| {
             c.prepare_cached(
                 "INSERT OR REPLACE INTO resolution (run, id, decision, doubts, at, who, reason, source)

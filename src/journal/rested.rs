@@ -1,19 +1,24 @@
 //! Messages at rest: rows in the order in which they came to rest, and beside them where to find one by its ID and by the ID that
 //! its send returned. Part of the table; no logic.
 //!
-//! Keys that are as good as random make each new row touch a page of its own, in each index. So the rows have no such key, the
-//! two indexes are as narrow as they can be, and many messages come to rest at once, sorted.
+//! Keys that are as good as random make each new row touch a page of its own, in each index, the more pages the more there are.
+//! So the rows have no such key; and what comes to rest together, by the thousand, is in a segment of its own of two narrow
+//! indexes, after all that was there. A message is looked for in those segments only whose filters say that they may know it.
 
 use rusqlite::{Connection, OptionalExtension, Statement, ToSql, params, params_from_iter};
 
-use super::key::{Packed, pack};
+use super::filter::{FULL, Filter, Open, Segments};
+use super::key::{Packed, pack, prefix};
 use super::table::{Row, Table, state_column};
 use crate::error::Result;
 use crate::message::MessageId;
 use crate::target::{Reason, RuleId, TargetId};
 
-/// So many bytes of an ID are in an index; `substr(…, 1, 8)` where rows are looked for.
-const PREFIX: usize = 8;
+/// With fewer no segment is begun: with many small ones each look would be at many filters.
+const WORTH_A_SEGMENT: usize = 1_024;
+
+/// Fewer are not added to one that was begun: its filters would be written for each of them.
+const WORTH_ADDING: usize = 128;
 
 /// The queue, the message and the run of a row, and when it changed.
 pub(super) struct At<'a> {
@@ -58,52 +63,128 @@ impl Row {
     }
 }
 
-/// Puts messages to rest that no row is known of.
-pub(super) fn rest<'a>(connection: &Connection, rows: impl Iterator<Item = (&'a Row, At<'a>)>) -> rusqlite::Result<()> {
-    let (mut ids, mut sent_as) = (Vec::new(), Vec::new());
+/// Puts messages of one run to rest that no row is known of.
+pub(super) fn rest<'a>(
+    connection: &Connection,
+    segments: &mut Segments,
+    rows: impl Iterator<Item = (&'a Row, At<'a>)>,
+) -> rusqlite::Result<()> {
+    let (mut ids, mut sent_as, mut of_run) = (Vec::new(), Vec::new(), None);
     let mut insert = connection.prepare_cached(&insert_into("rested"))?;
     for (row, at) in rows {
         row.insert(&mut insert, &at)?;
         let seq = connection.last_insert_rowid();
         ids.push((prefix(at.id), seq));
         sent_as.extend(row.sent_as.as_ref().map(|id| (prefix(id), seq)));
+        of_run = Some(at.run);
     }
+    let Some(run) = of_run else { return Ok(()) };
+    let number = segment(connection, segments, run, &ids, &sent_as)?;
     ids.sort_unstable();
     sent_as.sort_unstable();
-    let mut by_id = connection.prepare_cached("INSERT INTO by_id (prefix, seq) VALUES (?1, ?2)")?;
+    let mut by_id = connection.prepare_cached("INSERT INTO by_id (segment, prefix, seq) VALUES (?1, ?2, ?3)")?;
     for (prefix, seq) in ids {
-        by_id.execute(params![prefix, seq])?;
+        by_id.execute(params![number, prefix, seq])?;
     }
     let mut by_sent_as = connection.prepare_cached(BY_SENT_AS)?;
     for (prefix, seq) in sent_as {
-        by_sent_as.execute(params![prefix, seq])?;
+        by_sent_as.execute(params![number, prefix, seq])?;
     }
     Ok(())
 }
 
-const BY_SENT_AS: &str = "INSERT OR IGNORE INTO by_sent_as (prefix, seq) VALUES (?1, ?2)";
-
-fn prefix(id: &Packed) -> &[u8] {
-    &id[..id.len().min(PREFIX)]
+/// The segment that takes these, with its filters brought up to date.
+fn segment(
+    connection: &Connection,
+    segments: &mut Segments,
+    run: i64,
+    ids: &[(&[u8], i64)],
+    sent_as: &[(&[u8], i64)],
+) -> rusqlite::Result<i64> {
+    if segments.open.as_ref().is_some_and(|open| open.run != run || open.messages + ids.len() > FULL) {
+        segments.open = None;
+    }
+    let mut open = match segments.open.take() {
+        Some(open) if ids.len() >= WORTH_ADDING => open,
+        open if ids.len() < WORTH_A_SEGMENT => {
+            segments.open = open;
+            for (entries, is_of_ids) in [(ids, true), (sent_as, false)] {
+                for (prefix, _) in entries {
+                    segments.add_loose(prefix, is_of_ids);
+                }
+            }
+            return Ok(Segments::LOOSE);
+        }
+        _ => {
+            connection
+                .prepare_cached("INSERT INTO segment (run, ids, sent_as) VALUES (?1, x'', x'')")?
+                .execute([run])?;
+            let number = connection.last_insert_rowid();
+            Open { number, run, messages: 0, ids: Filter::new(), sent_as: Filter::new() }
+        }
+    };
+    for (prefix, _) in ids {
+        open.ids.add(prefix);
+    }
+    for (prefix, _) in sent_as {
+        open.sent_as.add(prefix);
+    }
+    open.messages += ids.len();
+    let (by_id, by_sent_as) = (open.ids.bytes(), open.sent_as.bytes());
+    connection.prepare_cached("UPDATE segment SET ids = ?2, sent_as = ?3 WHERE number = ?1")?.execute(params![
+        open.number,
+        by_id,
+        by_sent_as
+    ])?;
+    segments.add(open.number, by_id, by_sent_as);
+    let number = open.number;
+    segments.open = Some(open);
+    Ok(number)
 }
 
+const BY_SENT_AS: &str = "INSERT OR IGNORE INTO by_sent_as (segment, prefix, seq) VALUES (?1, ?2, ?3)";
+
 impl Table {
+    /// Looks for a row of a message, in whichever run, which is `such`: a condition whose parameters are `more`, from `?4` on.
+    pub(super) fn known<T>(
+        &self,
+        (source, id): (i64, &Packed),
+        columns: &str,
+        such: &str,
+        more: &[&dyn ToSql],
+        read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>> {
+        if self.front.borrow().contains(id) {
+            self.clear_front()?;
+        }
+        let candidates = self.segments.borrow().with_id(id);
+        if candidates.is_empty() {
+            return Ok(None);
+        }
+        let candidates = candidates.json();
+        let key: [&dyn ToSql; 3] = [&source, id, &candidates];
+        self.direct(|c| {
+            c.prepare_cached(&format!(
+                "SELECT {columns} FROM known WHERE segment IN (SELECT value FROM json_each(?3))
+                 AND prefix = substr(?2, 1, 8) AND source = ?1 AND id = ?2 AND {such}"
+            ))?
+            .query_row(params_from_iter(key.iter().chain(more)), read)
+            .optional()
+        })
+    }
+
     /// Writes a message's row, wherever it is.
     pub(super) fn put(&self, id: &MessageId, row: &Row, at: i64) -> Result<()> {
         let id = pack(id);
         if self.put_in_front(&id, row, at) {
             return Ok(());
         }
+        let found: Option<i64> = self.known((self.source, &id), "seq", "run = ?4", &[&self.run], |row| row.get(0))?;
+        let segments = &mut *self.segments.borrow_mut();
         self.direct(|c| {
-            let found: Option<i64> = c
-                .prepare_cached(
-                    "SELECT seq FROM known WHERE prefix = substr(?2, 1, 8) AND source = ?1 AND id = ?2 AND run = ?3",
-                )?
-                .query_row(params![self.source, id, self.run], |row| row.get(0))
-                .optional()?;
             let Some(seq) = found else {
                 let at = At { source: self.source, id: &id, run: self.run, time: at };
-                return rest(c, std::iter::once((row, at)));
+                return rest(c, segments, std::iter::once((row, at)));
             };
             let mut update = c.prepare_cached(
                 "UPDATE rested SET state = ?1, rule = ?2, target = ?3, exhausted = ?4, reason = ?5, doubts = ?6, since = ?7,
@@ -111,7 +192,8 @@ impl Table {
             )?;
             row.write(&mut update, at, &[&seq])?;
             if let Some(id) = &row.sent_as {
-                c.prepare_cached(BY_SENT_AS)?.execute(params![prefix(id), seq])?;
+                c.prepare_cached(BY_SENT_AS)?.execute(params![Segments::LOOSE, prefix(id), seq])?;
+                segments.add_loose(prefix(id), false);
             }
             Ok(())
         })
@@ -123,26 +205,20 @@ impl Table {
     }
 
     pub(super) fn row_of(&self, run: i64, id: &MessageId) -> Result<Option<Row>> {
-        self.about(id, |c| {
-            c.prepare_cached(
-                "SELECT state, rule, target, exhausted, reason, doubts, since, receive_count, origin, sent_as FROM known
-                 WHERE prefix = substr(?2, 1, 8) AND source = ?1 AND id = ?2 AND run = ?3",
-            )?
-            .query_row(params![self.source, pack(id), run], |row| {
-                Ok(Row {
-                    state: state_column(row, 0)?,
-                    rule: RuleId(row.get(1)?),
-                    target: row.get::<_, Option<u16>>(2)?.map(TargetId),
-                    exhausted: row.get(3)?,
-                    reason: row.get::<_, Option<u8>>(4)?.and_then(Reason::from_number),
-                    doubts: row.get(5)?,
-                    since: row.get(6)?,
-                    receive_count: row.get(7)?,
-                    origin: row.get(8)?,
-                    sent_as: row.get::<_, Option<Vec<u8>>>(9)?.map(Packed::from),
-                })
+        let columns = "state, rule, target, exhausted, reason, doubts, since, receive_count, origin, sent_as";
+        self.known((self.source, &pack(id)), columns, "run = ?4", &[&run], |row| {
+            Ok(Row {
+                state: state_column(row, 0)?,
+                rule: RuleId(row.get(1)?),
+                target: row.get::<_, Option<u16>>(2)?.map(TargetId),
+                exhausted: row.get(3)?,
+                reason: row.get::<_, Option<u8>>(4)?.and_then(Reason::from_number),
+                doubts: row.get(5)?,
+                since: row.get(6)?,
+                receive_count: row.get(7)?,
+                origin: row.get(8)?,
+                sent_as: row.get::<_, Option<Vec<u8>>>(9)?.map(Packed::from),
             })
-            .optional()
         })
     }
 }

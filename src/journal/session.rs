@@ -13,7 +13,7 @@ use crate::target::{Reason, RuleId};
 
 impl Writer {
     pub(super) fn begin(&mut self, spec: &RunSpec) -> Result<Begun> {
-        let now = self.now();
+        let now = self.now;
         self.table.source = self.table.queue(&spec.source_arn)?;
         self.fifo = spec.source_arn.strip_suffix(".fifo").is_some();
         let fresh = self.table.sql(|c| {
@@ -104,7 +104,7 @@ impl Writer {
     /// deleted with its handle, what stays keeps its lease while that lasts, all else is to be given back. Out of a FIFO queue
     /// what stays is given back too: in flight, it would hide what is before it in its group and is not settled yet.
     fn left_behind(&mut self) -> Result<(Vec<Sent>, Vec<Lease>)> {
-        let now = self.now();
+        let now = self.now;
         let (mut to_delete, mut to_release) = (Vec::new(), Vec::new());
         for lease in self.table.leases(Timestamp::MAX, usize::MAX, false)? {
             if let Some(run) = self.table.sent_by(&lease.id)? {
@@ -148,7 +148,7 @@ impl Writer {
     }
 
     pub(super) fn end(&mut self, end: &SessionEnd) -> Result<()> {
-        let ended = end.finished.then(|| self.now());
+        let ended = end.finished.then_some(self.now);
         self.effort(end.requests, end.elapsed_ms)?;
         self.table.sql(|c| {
             c.execute(

@@ -1,14 +1,15 @@
 //! The journal's rows: each look-up and each change as one statement. No logic: what may become what is the writer's
 //! business, through the transition function.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, ToSql, params};
 
 use super::Resolution;
+use super::filter::Segments;
 use super::front::Front;
 use super::key::{Packed, pack, unpack};
 use super::schema::broken;
@@ -61,6 +62,10 @@ pub(super) struct Table {
     pub(super) home: Option<i64>,
     /// Of the source that is taken from now.
     pub(super) front: RefCell<Front>,
+    /// Of everything at rest.
+    pub(super) segments: RefCell<Segments>,
+    /// Whether there may be leases of messages that are neither in the front nor at rest.
+    pub(super) may_have_leases: Cell<bool>,
     /// The numbers of queues by ARN, those that were asked for.
     pub(super) queues: RefCell<HashMap<String, i64>>,
 }
@@ -92,13 +97,8 @@ impl Table {
 
     /// The run that sent this message of the source, if one did.
     pub(super) fn sent_by(&self, id: &MessageId) -> Result<Option<i64>> {
-        self.about(id, |c| {
-            c.prepare_cached(
-                "SELECT run FROM known WHERE prefix = substr(?2, 1, 8) AND source = ?1 AND id = ?2 AND state IN (?3, ?4) LIMIT 1",
-            )?
-                .query_row(params![self.source, pack(id), State::Sent as u8, State::Done as u8], |row| row.get(0))
-                .optional()
-        })
+        let states: [&dyn ToSql; 2] = [&(State::Sent as u8), &(State::Done as u8)];
+        self.known((self.source, &pack(id)), "run", "state IN (?4, ?5) LIMIT 1", &states, |row| row.get(0))
     }
 
     /// Since when sends of it, by whichever runs, may have arrived, and whether all were this run's. What became of the
@@ -106,29 +106,25 @@ impl Table {
     /// died with a send under way lost the answer too, so an abandoned run's intents count; and a wrong digest says that
     /// something arrived.
     pub(super) fn doubted_since(&self, id: &MessageId) -> Result<Option<(Timestamp, bool)>> {
-        let found: (Option<i64>, Option<bool>) = self.about(id, |c| {
-            c.prepare_cached(
-                "SELECT min(coalesce(since, at)), min(run = ?3) FROM known WHERE prefix = substr(?2, 1, 8)
-                 AND source = ?1 AND id = ?2 AND (state IN (?4, ?5) OR (state NOT IN (?6, ?7) AND (reason = ?8 OR (doubts > 0 AND NOT EXISTS (
-                     SELECT 1 FROM resolution WHERE resolution.run = known.run AND resolution.id = known.id
-                     AND resolution.source = known.source AND decision = ?9 AND resolution.doubts >= known.doubts)))))",
-            )?
-            .query_row(
-                params![
-                    self.source,
-                    pack(id),
-                    self.run,
-                    State::Sending as u8,
-                    State::Resending as u8,
-                    State::Sent as u8,
-                    State::Done as u8,
-                    Reason::DigestMismatch as u8,
-                    Resolution::Resend as u8
-                ],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-        })?;
-        let (Some(since), Some(this_run)) = found else { return Ok(None) };
+        let more: [&dyn ToSql; 7] = [
+            &self.run,
+            &(State::Sending as u8),
+            &(State::Resending as u8),
+            &(State::Sent as u8),
+            &(State::Done as u8),
+            &(Reason::DigestMismatch as u8),
+            &(Resolution::Resend as u8),
+        ];
+        let found: Option<(Option<i64>, Option<bool>)> = self.known(
+            (self.source, &pack(id)),
+            "min(coalesce(since, at)), min(run = ?4)",
+            "(state IN (?5, ?6) OR (state NOT IN (?7, ?8) AND (reason = ?9 OR (doubts > 0 AND NOT EXISTS (
+                 SELECT 1 FROM resolution WHERE resolution.run = known.run AND resolution.id = known.id
+                 AND resolution.source = known.source AND decision = ?10 AND resolution.doubts >= known.doubts)))))",
+            &more,
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let Some((Some(since), Some(this_run))) = found else { return Ok(None) };
         Ok(Some((Timestamp::from_millisecond(since).unwrap_or(Timestamp::UNIX_EPOCH), this_run)))
     }
 
@@ -165,12 +161,9 @@ impl Table {
 
     /// Moves a message of another run to this state, in its figures too.
     pub(super) fn move_of_other_run(&self, id: &MessageId, run: i64, row: &Row, state: State, at: i64) -> Result<()> {
-        self.about(id, |c| {
-            c.execute(
-                "UPDATE rested SET state = ?4, at = ?5 WHERE seq = (SELECT seq FROM known
-                 WHERE prefix = substr(?2, 1, 8) AND source = ?1 AND id = ?2 AND run = ?3)",
-                params![self.source, pack(id), run, state as u8, at],
-            )
+        let seq: Option<i64> = self.known((self.source, &pack(id)), "seq", "run = ?4", &[&run], |row| row.get(0))?;
+        self.direct(|c| {
+            c.execute("UPDATE rested SET state = ?2, at = ?3 WHERE seq = ?1", params![seq, state as u8, at])
         })?;
         self.recount(run, &row.key(), -1)?;
         self.recount(run, &TallyKey { state, ..row.key() }, 1)

@@ -249,7 +249,8 @@ fn counted_anew(place: &Place) -> (u64, u64) {
     for (index, column) in [("by_id", "id"), ("by_sent_as", "sent_as")] {
         let missing = format!(
             "SELECT (SELECT count(*) FROM {index}) - count({column}), count(*) FILTER (WHERE {column} IS NOT NULL AND NOT EXISTS
-                (SELECT 1 FROM {index} WHERE prefix = substr({column}, 1, 8) AND seq = rested.seq)), 0 FROM rested"
+                (SELECT 1 FROM {index} WHERE segment IN (SELECT number FROM segment) AND prefix = substr({column}, 1, 8)
+                AND seq = rested.seq)), 0 FROM rested"
         );
         assert_eq!(pairs(&missing), [(0, 0, 0)], "{index} has all that is at rest, once");
     }

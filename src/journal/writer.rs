@@ -3,7 +3,7 @@
 //! Nothing is answered before the commit of what it saw. After a failure of the database the writer refuses everything: the
 //! run stops, and what was committed is where it goes on.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::claims::Claims;
 use super::crash_point::CrashPoint;
+use super::filter::Segments;
 use super::key::pack;
 use super::schema::broken;
 use super::state::{Event, State, next};
@@ -78,6 +79,8 @@ pub(super) struct Writer {
     /// Whether the source is a FIFO queue.
     pub(super) fifo: bool,
     clock: Clock,
+    /// When the command that is being carried out was taken up, in milliseconds since 1970.
+    pub(super) now: i64,
     pub(super) claimed: Claims,
     /// Whether the run's last process was ended in its midst.
     pub(super) interrupted: bool,
@@ -89,8 +92,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(path: PathBuf, connection: Connection, clock: Clock, published: Arc<Mutex<Tally>>) -> Self {
-        Self {
+    pub(super) fn new(
+        path: PathBuf,
+        connection: Connection,
+        clock: Clock,
+        published: Arc<Mutex<Tally>>,
+    ) -> Result<Self> {
+        let segments = Segments::load(&connection).map_err(|error| broken(&path, &error))?;
+        Ok(Self {
             table: Table {
                 path,
                 connection,
@@ -98,17 +107,20 @@ impl Writer {
                 source: 0,
                 home: None,
                 front: RefCell::default(),
+                segments: RefCell::new(segments),
+                may_have_leases: Cell::new(true),
                 queues: RefCell::default(),
             },
             fifo: false,
             clock,
+            now: 0,
             claimed: Claims::default(),
             interrupted: false,
             tally: Tally::default(),
             published,
             failure: None,
             crash_point: CrashPoint::from_environment(),
-        }
+        })
     }
 
     /// Works until the last sender is gone.
@@ -206,6 +218,7 @@ impl Writer {
                 Box::new(move |commit: Result<()>| drop($reply.send(commit.and(result))))
             }};
         }
+        self.now = (self.clock)().as_millisecond();
         match command {
             Command::Begin { spec, reply } => answer!(reply, self.begin(&spec)),
             Command::End { end, reply } => answer!(reply, self.end(&end)),
@@ -249,10 +262,6 @@ impl Writer {
                 answer!(reply, Ok(()))
             }
         }
-    }
-
-    pub(super) fn now(&self) -> i64 {
-        (self.clock)().as_millisecond()
     }
 
     fn judge(&mut self, judgement: Judgement) -> Result<Judged> {
@@ -336,7 +345,7 @@ impl Writer {
         doubted: Option<Timestamp>,
         edit: impl FnOnce(&mut Row),
     ) -> Result<State> {
-        let now = self.now();
+        let now = self.now;
         let before = self.claimed.row(id, |id| self.table.row(id))?;
         let mut state = before.as_ref().map(|row| row.state);
         if doubted.is_some() && !matches!(state, Some(State::InDoubt | State::Held)) {

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Enough for done ones to be moved on.
-const MANY: usize = 16_400;
+const MANY: usize = 2_060;
 
 async fn sent(journal: &Journal, ids: impl Iterator<Item = usize>) -> Vec<Sent> {
     let deliveries = ids.map(|number| delivery(&format!("m{number}"), &format!("h{number}"))).collect();
@@ -48,6 +48,7 @@ async fn wherever_a_message_lies_it_is_known_for_what_it_is() {
         (MANY - 3, 3),
         "the done ones moved on, and no other"
     );
+    assert_eq!(rows(&place, "segment WHERE number > 0"), 1, "as one");
     journal.deleted(deletes(vec![last_done])).await.expect("deleted");
     let one = claim(&journal, "intended").await;
     let _ = intend(&journal, one).await;
@@ -76,6 +77,60 @@ async fn wherever_a_message_lies_it_is_known_for_what_it_is() {
     for number in [0, MANY - 3] {
         assert!(matches!(admit(&journal, &format!("m{number}"), "again").await, Admitted::Sent(_)), "{number}");
     }
+}
+
+/// Every message of a run that is done, in segments of the indexes.
+async fn at_rest(place: &Place, run: &str, ids: std::ops::Range<usize>) {
+    let (journal, _) = place.begin(run).await;
+    for first in ids.clone().step_by(MANY) {
+        let sent = sent(&journal, first..ids.end.min(first + MANY)).await;
+        journal.deleted(sent.into_iter().map(|sent| (sent, DeleteEnd::Confirmed)).collect()).await.expect("deleted");
+    }
+}
+
+#[tokio::test]
+async fn what_is_at_rest_is_found_among_others_when_the_journal_is_opened_again() {
+    let place = Place::new();
+    // Of each, the first three and the last two thousand share a segment.
+    for run in 0..3 {
+        at_rest(&place, &format!("run {run}"), run * 5 * MANY..(run + 1) * 5 * MANY).await;
+    }
+    assert_eq!((rows(&place, "segment WHERE number > 0"), counted_anew(&place).0), (6, 15 * MANY as u64));
+    let (journal, _) = place.begin("run").await;
+    for number in (0..15 * MANY).step_by(97) {
+        let known = admit(&journal, &format!("m{number}"), "again").await;
+        assert!(matches!(known, Admitted::Sent(_)), "m{number}");
+        let new = admit(&journal, &format!("o{number}"), "h").await;
+        assert!(matches!(new, Admitted::New(_)), "o{number}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_pruned_is_out_of_the_indexes_and_what_is_not_is_still_known() {
+    let place = Place::new();
+    for run in 0..2 {
+        at_rest(&place, &format!("run {run}"), run * MANY..(run + 1) * MANY).await;
+        // One that comes to rest by itself.
+        at_rest(&place, &format!("run {run}"), 10 * MANY + run..10 * MANY + run + 1).await;
+    }
+    let pruned = prune(&place.path(), &["run 0".to_owned()]).expect("pruned");
+    assert_eq!((pruned.messages, rows(&place, "segment WHERE number > 0")), (MANY as u64 + 1, 1));
+    assert_eq!(counted_anew(&place).0, MANY as u64 + 1);
+    let (journal, _) = place.begin("run").await;
+    for (number, is_known) in [(0, false), (10 * MANY, false), (MANY, true), (10 * MANY + 1, true)] {
+        let admitted = admit(&journal, &format!("m{number}"), "again").await;
+        assert_eq!(matches!(admitted, Admitted::Sent(_)), is_known, "m{number}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_filter_is_refused_in_words_and_left_as_it_is() {
+    let place = Place::new();
+    at_rest(&place, "run", 0..MANY).await;
+    let connection = Connection::open(place.path()).expect("open");
+    connection.execute_batch("UPDATE segment SET ids = substr(ids, 2) WHERE number > 0").expect("cut");
+    let error = Journal::open(&place.path(), system_clock(|| None)).expect_err("refused");
+    assert!(error.message().contains("is damaged") && error.message().contains("a filter was cut"), "{error}");
 }
 
 #[tokio::test]

@@ -123,12 +123,13 @@ static SETS: LazyLock<Vec<Rules>> =
     LazyLock::new(|| PATHS.iter().map(|(path, _)| changing(&format!("{{ set = \"{path}\", value = 7 }}"))).collect());
 static REMOVES: LazyLock<Vec<Rules>> =
     LazyLock::new(|| PATHS.iter().map(|(path, _)| changing(&format!("{{ remove = \"{path}\" }}"))).collect());
+// A longer name than any in a generated text.
 static UNDONE: LazyLock<Vec<Rules>> = LazyLock::new(|| {
     let undone =
-        |place: &str| changing(&format!("{{ set = \"{place}.new\", value = [7] }}, {{ remove = \"{place}.new\" }}"));
+        |place: &str| changing(&format!("{{ set = \"{place}.anew\", value = [7] }}, {{ remove = \"{place}.anew\" }}"));
     let renamed = |place: &str| {
         changing(&format!(
-            "{{ rename = \"{place}.a\", to = \"{place}.new\" }}, {{ rename = \"{place}.new\", to = \"{place}.a\" }}"
+            "{{ rename = \"{place}.a\", to = \"{place}.anew\" }}, {{ rename = \"{place}.anew\", to = \"{place}.a\" }}"
         ))
     };
     ["$", "$.a", "$[0]"].iter().flat_map(|place| [undone(place), renamed(place)]).collect()

@@ -1,0 +1,276 @@
+//! Which segments of the journal's indexes may know an ID: a Bloom filter for each, so that of a new message, as nearly all are,
+//! no segment has to be asked. A filter may name one that does not know the ID, and never misses one that does.
+//!
+//! Filters are on disk; how an ID becomes bits is part of the journal's format.
+
+use std::fmt;
+
+use rusqlite::Connection;
+use rusqlite::types::Type;
+
+use super::key::{Packed, prefix};
+
+/// A segment that knows so many messages takes no more. The fewer segments there are, the faster is a look.
+pub(super) const FULL: usize = 8_192;
+
+/// Bits of a filter: sixteen for each ID of a full segment.
+const BITS: usize = 16 * FULL;
+
+/// How many of them an ID sets: so one in a thousand is taken for a known one.
+const PROBES: u64 = 6;
+
+/// How many segments are asked at once: as many as a word has bits.
+const GROUP: usize = 64;
+
+/// The filter of one segment, as it is on disk.
+#[derive(Debug, Clone)]
+pub(super) struct Filter(Vec<u8>);
+
+impl Filter {
+    pub(super) fn new() -> Self {
+        Self(vec![0; BITS / 8])
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(super) fn add(&mut self, prefix: &[u8]) {
+        for bit in places(prefix) {
+            self.0[bit / 8] |= 1 << (bit % 8);
+        }
+    }
+
+    fn may_have(&self, prefix: &[u8]) -> bool {
+        places(prefix).all(|bit| self.0[bit / 8] & (1 << (bit % 8)) != 0)
+    }
+}
+
+/// What came to rest by itself: its filters are in memory only.
+struct Loose {
+    /// Entries of both indexes. Of too many for a filter each ID may be one.
+    entries: usize,
+    ids: Filter,
+    sent_as: Filter,
+}
+
+/// The segment that what comes to rest next is added to.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) number: i64,
+    pub(super) run: i64,
+    /// How many messages it knows.
+    pub(super) messages: usize,
+    pub(super) ids: Filter,
+    pub(super) sent_as: Filter,
+}
+
+/// The bits of an ID.
+fn places(prefix: &[u8]) -> impl Iterator<Item = usize> {
+    let mut bytes = [0; 8];
+    bytes.iter_mut().zip(prefix).for_each(|(byte, of_prefix)| *byte = *of_prefix);
+    // All bits of it depend on all of the prefix: the finalizer of SplitMix64.
+    let mut mixed = u64::from_le_bytes(bytes);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^= mixed >> 31;
+    let (start, step) = (mixed & 0xffff_ffff, (mixed >> 32) | 1);
+    (0..PROBES).map(move |probe| usize::try_from((start + probe * step) % BITS as u64).unwrap_or_default())
+}
+
+/// Filters side by side: a word for each bit of a filter, in it a bit for each segment.
+struct Sliced(Vec<u64>);
+
+impl Sliced {
+    fn new() -> Self {
+        Self(vec![0; BITS])
+    }
+
+    fn add(&mut self, segment: usize, filter: &[u8]) {
+        for (words, byte) in self.0.chunks_exact_mut(8).zip(filter) {
+            let mut left = *byte;
+            while left != 0 {
+                words[left.trailing_zeros() as usize] |= 1 << segment;
+                left &= left - 1;
+            }
+        }
+    }
+
+    /// A bit for each segment that may know an ID.
+    fn with(&self, mut places: impl Iterator<Item = usize>) -> u64 {
+        let narrowed = places.try_fold(u64::MAX, |left, place| Some(left & self.0[place]).filter(|left| *left != 0));
+        narrowed.unwrap_or_default()
+    }
+}
+
+struct Group {
+    numbers: Vec<i64>,
+    ids: Sliced,
+    sent_as: Sliced,
+}
+
+/// All segments that have anything in them.
+pub(super) struct Segments {
+    groups: Vec<Group>,
+    loose: Loose,
+    /// The newest, where it is of this session and takes more.
+    pub(super) open: Option<Open>,
+}
+
+impl fmt::Debug for Segments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Segments")
+    }
+}
+
+impl Segments {
+    /// The number of the segment of what came to rest by itself.
+    pub(super) const LOOSE: i64 = 0;
+
+    pub(super) fn new() -> Self {
+        let loose = Loose { entries: 0, ids: Filter::new(), sent_as: Filter::new() };
+        Self { groups: Vec::new(), loose, open: None }
+    }
+
+    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut segments = Self::new();
+        for (index, is_of_ids) in [("by_id", true), ("by_sent_as", false)] {
+            let loose = format!("SELECT prefix FROM {index} WHERE segment = 0 LIMIT {}", FULL + 1);
+            let mut loose = connection.prepare(&loose)?;
+            let mut rows = loose.query([])?;
+            while let Some(row) = rows.next()? {
+                segments.add_loose(row.get_ref(0)?.as_blob()?, is_of_ids);
+            }
+        }
+        let mut statement = connection.prepare("SELECT number, ids, sent_as FROM segment WHERE number > 0")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let filter = |column| {
+                let bytes = row.get_ref(column)?.as_blob()?;
+                let cut = || rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, "a filter was cut".into());
+                if bytes.len() == BITS / 8 { Ok(bytes) } else { Err(cut()) }
+            };
+            segments.add(row.get(0)?, filter(1)?, filter(2)?);
+        }
+        Ok(segments)
+    }
+
+    /// Adds one with its filters, or to the filters of the one that was added last.
+    pub(super) fn add(&mut self, number: i64, ids: &[u8], sent_as: &[u8]) {
+        if let Some(group) = self.groups.last_mut()
+            && group.numbers.last() == Some(&number)
+        {
+            group.ids.add(group.numbers.len() - 1, ids);
+            group.sent_as.add(group.numbers.len() - 1, sent_as);
+            return;
+        }
+        if self.groups.last().is_none_or(|group| group.numbers.len() == GROUP) {
+            self.groups.push(Group { numbers: Vec::new(), ids: Sliced::new(), sent_as: Sliced::new() });
+        }
+        if let Some(group) = self.groups.last_mut() {
+            group.ids.add(group.numbers.len(), ids);
+            group.sent_as.add(group.numbers.len(), sent_as);
+            group.numbers.push(number);
+        }
+    }
+
+    /// Adds an entry of one of the two indexes that is in no other segment.
+    pub(super) fn add_loose(&mut self, prefix: &[u8], is_of_ids: bool) {
+        self.loose.entries += 1;
+        if is_of_ids { self.loose.ids.add(prefix) } else { self.loose.sent_as.add(prefix) }
+    }
+
+    /// Those that may know the message with this ID.
+    pub(super) fn with_id(&self, id: &Packed) -> Candidates {
+        self.with(id, &self.loose.ids, |group| &group.ids)
+    }
+
+    /// Those that may know the message whose send returned this ID.
+    pub(super) fn with_sent_as(&self, id: &Packed) -> Candidates {
+        self.with(id, &self.loose.sent_as, |group| &group.sent_as)
+    }
+
+    fn with(&self, id: &Packed, loose: &Filter, filters: impl Fn(&Group) -> &Sliced) -> Candidates {
+        let mut found = Vec::new();
+        if self.loose.entries > FULL || loose.may_have(prefix(id)) {
+            found.push(Self::LOOSE);
+        }
+        for group in &self.groups {
+            let segments = filters(group).with(places(prefix(id)));
+            let may_know = |segment: &usize| segments & (1 << segment) != 0;
+            if segments != 0 {
+                found.extend((0..group.numbers.len()).filter(may_know).map(|segment| group.numbers[segment]));
+            }
+        }
+        Candidates(found)
+    }
+}
+
+/// Numbers of segments.
+#[derive(Debug)]
+pub(super) struct Candidates(Vec<i64>);
+
+impl Candidates {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// As a JSON array, which `json_each` makes a table of.
+    pub(super) fn json(&self) -> String {
+        let numbers: Vec<String> = self.0.iter().map(i64::to_string).collect();
+        format!("[{}]", numbers.join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::key::pack;
+    use crate::message::MessageId;
+
+    /// Texts are as short as one byte, and begin alike.
+    fn id(number: usize) -> Packed {
+        let text = if number.is_multiple_of(3) {
+            format!("m{number}")
+        } else {
+            format!("{number:08x}-0000-4000-8000-{number:012x}")
+        };
+        pack(&MessageId::new(text))
+    }
+
+    #[test]
+    fn every_segment_that_knows_an_id_is_named_and_few_that_do_not() {
+        const SEGMENTS: usize = 2 * GROUP + 3;
+        const IDS: usize = 300;
+        let number_of = |segment: usize| i64::try_from(segment).expect("small") + 1;
+        let mut segments = Segments::new();
+        for segment in 0..SEGMENTS {
+            let ids: Vec<Packed> = (0..IDS).map(|number| id(segment * IDS + number)).collect();
+            let sent_as: Vec<Packed> = (0..IDS).map(|number| id((SEGMENTS + segment) * IDS + number)).collect();
+            // By and by.
+            for (id, sent_as) in ids.iter().zip(&sent_as) {
+                let (mut ids, mut all_sent_as) = (Filter::new(), Filter::new());
+                ids.add(prefix(id));
+                all_sent_as.add(prefix(sent_as));
+                segments.add(number_of(segment), ids.bytes(), all_sent_as.bytes());
+            }
+        }
+        let mut by_chance = 0;
+        for number in 0..SEGMENTS * IDS {
+            let (knows, sent) = (number_of(number / IDS), id(SEGMENTS * IDS + number));
+            let (by_id, by_sent_as) = (segments.with_id(&id(number)), segments.with_sent_as(&sent));
+            assert!(by_id.0.contains(&knows) && by_sent_as.0.contains(&knows), "{number}: {by_id:?}, {by_sent_as:?}");
+            by_chance += by_id.0.len() + by_sent_as.0.len() - 2;
+        }
+        assert!(by_chance < SEGMENTS * IDS / 100, "{by_chance}");
+        assert_eq!(segments.with_id(&id(2 * SEGMENTS * IDS + 1)).json(), "[]");
+        let (loose, other) = (id(2 * SEGMENTS * IDS + 1), id(2 * SEGMENTS * IDS + 2));
+        segments.add_loose(prefix(&loose), false);
+        assert_eq!(
+            (segments.with_sent_as(&loose).json(), segments.with_id(&loose).json()),
+            ("[0]".into(), "[]".into())
+        );
+        (0..FULL).for_each(|_| segments.add_loose(prefix(&loose), true));
+        assert_eq!(segments.with_id(&other).json(), "[0]", "of too many each may be one");
+    }
+}
