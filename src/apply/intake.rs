@@ -44,14 +44,15 @@ pub(super) async fn receive(shared: Arc<Shared>, number: usize, lanes: Vec<Sende
         }
         // Kept until what is received has its places: it is in memory until then, and no bound but this one holds it.
         let hand = shared.hands.receives.take().await;
-        if is_over() || rests() {
-            continue;
-        }
         let reservation = tokio::select! {
             reservation = shared.room.reserve(MAX_RECEIVED) => reservation,
             () = shared.halting() => break,
         };
         let Some(reservation) = reservation else { break };
+        // While it waited for both, others may have found the source to be dry.
+        if is_over() || rests() {
+            continue;
+        }
         let asked = shared.journal.now();
         let Some(messages) = receive_once(&shared).await else { break };
         if messages.is_empty() {

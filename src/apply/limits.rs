@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::job::RAMP_FROM;
@@ -23,8 +23,11 @@ pub(super) struct Room {
     messages: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     units: u32,
-    /// What the last receive brought: what the next is expected to bring. Of the first nobody knows, so four of them share the room.
+    /// What the last receive brought, in units: what the next is expected to bring. Zero until one has brought anything.
     expected: AtomicU32,
+    /// Held by whoever receives while nobody knows what to expect. The others wait until it is known: with very large messages,
+    /// each receive can take as much memory as all the room is meant for.
+    first: Arc<AsyncMutex<()>>,
     /// Shared with every place that is taken, which counts them.
     taken: Arc<()>,
 }
@@ -34,6 +37,7 @@ pub(super) struct Room {
 pub(super) struct Reservation {
     messages: OwnedSemaphorePermit,
     bytes: OwnedSemaphorePermit,
+    _first: Option<OwnedMutexGuard<()>>,
 }
 
 /// A message's place in the pipeline; given back when dropped.
@@ -52,23 +56,29 @@ impl Room {
             messages: Arc::new(Semaphore::new(messages)),
             bytes: Arc::new(Semaphore::new(permits)),
             units,
-            expected: AtomicU32::new((units / 4).max(1)),
+            expected: AtomicU32::new(0),
+            first: Arc::default(),
             taken: Arc::new(()),
         }
     }
 
-    /// Waits for room for this many messages, and for as many bytes as the last receive brought.
+    /// Waits for room for this many messages, and for as many bytes as the last receive brought; for all before any did.
     pub(super) async fn reserve(&self, messages: u32) -> Option<Reservation> {
+        let expected = || Some(self.expected.load(Ordering::Relaxed)).filter(|units| *units > 0);
+        let first = match expected() {
+            None => Some(Arc::clone(&self.first).lock_owned().await).filter(|_| expected().is_none()),
+            Some(_) => None,
+        };
         let messages = Arc::clone(&self.messages).acquire_many_owned(messages).await.ok()?;
-        let bytes = Arc::clone(&self.bytes).acquire_many_owned(self.expected.load(Ordering::Relaxed)).await.ok()?;
-        Some(Reservation { messages, bytes })
+        let bytes = Arc::clone(&self.bytes).acquire_many_owned(expected().unwrap_or(self.units)).await.ok()?;
+        Some(Reservation { messages, bytes, _first: first })
     }
 
     /// Takes the places of messages out of a reservation, once their sizes are known; gives back the rest of it. Where they
     /// are more than was expected, what was reserved is given back first and all their bytes are waited for at once:
     /// receivers that held some while they wait for more could wait for each other for ever.
     pub(super) async fn places(&self, reservation: Reservation, sizes: &[usize]) -> Vec<Place> {
-        let Reservation { mut messages, bytes } = reservation;
+        let Reservation { mut messages, bytes, .. } = reservation;
         let units = |bytes: &usize| u32::try_from(bytes / UNIT + 1).unwrap_or(u32::MAX).min(self.units);
         let all = sizes.iter().map(units).fold(0, u32::saturating_add).min(self.units);
         self.expected.store(all, Ordering::Relaxed);
@@ -218,6 +228,8 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+
     use super::*;
     use crate::journal::TallyKey;
 
@@ -266,13 +278,43 @@ mod tests {
         let next = room.reserve(10).await.expect("open");
         assert_eq!(room.bytes.available_permits(), 20 - 12, "before anything is received");
         let places = room.places(next, &[1, 1]).await;
-        assert_eq!(
-            (room.messages.available_permits(), room.bytes.available_permits()),
-            (98, 18),
-            "the rest is given back"
-        );
+        let left = (room.messages.available_permits(), room.bytes.available_permits());
+        assert_eq!(left, (98, 18), "the rest is given back");
         drop(places);
         assert_eq!(room.bytes.available_permits(), 20);
+    }
+
+    /// What a future gives without anything having to happen first.
+    async fn at_once<T>(future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        tokio::select! {
+            biased;
+            value = future => Some(value),
+            () = std::future::ready(()) => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_receive_has_all_the_room_and_the_others_wait_for_what_it_tells() {
+        let room = Room::new(100, 20 * UNIT);
+        for _ in 0..2 {
+            let first = room.reserve(10).await.expect("open");
+            assert_eq!(room.bytes.available_permits(), 0);
+            let mut second = std::pin::pin!(room.reserve(10));
+            assert!(at_once(second.as_mut()).await.is_none());
+            // It brought nothing, so the next is as good as the first.
+            drop(first);
+            assert_eq!(second.await.expect("open").bytes.num_permits(), 20);
+        }
+        let first = room.reserve(10).await.expect("open");
+        let (mut second, mut third) = (std::pin::pin!(room.reserve(10)), std::pin::pin!(room.reserve(10)));
+        assert!(at_once(second.as_mut()).await.is_none() && at_once(third.as_mut()).await.is_none());
+        let places = room.places(first, &[1; 4]).await;
+        let both = (at_once(second).await.flatten(), at_once(third).await.flatten());
+        assert!(both.0.is_some() && both.1.is_some());
+        assert_eq!((room.bytes.available_permits(), room.messages.available_permits()), (20 - 12, 100 - 24));
+        drop((places, both));
+        assert!(room.is_empty());
+        assert_eq!((room.bytes.available_permits(), room.messages.available_permits()), (20, 100));
     }
 
     #[test]

@@ -53,24 +53,18 @@ impl Writer {
         // The newest handle is the one that is sure, for a message that is already being handled too.
         let Met { is_only, is_known } = self.table.lease(&delivery, seen)?;
         let Delivery { id, receipt, receive_count, .. } = delivery;
-        if self.claimed.contains(&id) {
-            self.claimed.note_only_delivery(&id, false);
+        if !self.claimed.insert(seen.id.clone(), is_known, is_only) {
             return Ok(Admitted::Duplicate);
         }
-        self.claimed.insert(id.clone());
-        self.claimed.note_only_delivery(&id, is_only);
         let delivered = Delivered { id, receipt, receive_count, origin, came_from };
         let id = &delivered.id;
-        if !is_known {
-            self.claimed.note_row(id, None);
-        }
         if is_known && let Some(run) = self.table.sent_by(id)? {
             self.reappear(id, run)?;
             return Ok(Admitted::Sent(Sent { delivered, run, confirmed: None }));
         }
         if is_known && let Some((since, this_run)) = self.table.doubted_since(id)? {
             if self.table.row(id)?.is_some_and(|row| row.reason == Some(Reason::Released)) {
-                self.claimed.remove(id);
+                self.claimed.remove(&seen.id);
                 return Ok(Admitted::Released);
             }
             return Ok(Admitted::Doubtful(Doubtful { delivered, since, this_run }));

@@ -25,11 +25,14 @@ pub(super) enum Change {
 pub(super) struct Changes(Vec<u8>);
 
 impl Changes {
-    /// Takes the bytes, where there are any.
-    pub(super) fn take(&mut self) -> Option<Vec<u8>> {
-        // The next commit's will be about as many.
-        let room = Vec::with_capacity(self.0.len());
-        Some(std::mem::replace(&mut self.0, room)).filter(|bytes| !bytes.is_empty())
+    /// As they are on disk; empty where there are none.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Forgets them and keeps the room: the next commit's will be about as many.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
     }
 
     pub(super) fn met(&mut self, id: &Packed, handle: &str, received: i64, until: i64) {
@@ -211,13 +214,13 @@ mod tests {
             changes.met(&id, &handle, at, 7);
             changes.row(&id, &row, at);
             changes.released(&id);
-            let bytes = changes.take().expect("bytes");
+            let bytes = changes.as_bytes();
             let expected = [
                 Change::Met { id: id.clone(), handle, received: at, until: 7 },
                 Change::Row { id: id.clone(), row, at },
                 Change::Released { id },
             ];
-            let whole: Vec<_> = read(&bytes).map(|change| format!("{:?}", change.expect("sound"))).collect();
+            let whole: Vec<_> = read(bytes).map(|change| format!("{:?}", change.expect("sound"))).collect();
             prop_assert_eq!(whole, expected.map(|change| format!("{change:?}")));
             let cut = cut.index(bytes.len());
             let left: Vec<_> = read(&bytes[..cut]).collect();

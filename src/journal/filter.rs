@@ -23,7 +23,7 @@ const PROBES: u64 = 6;
 const GROUP: usize = 64;
 
 /// The filter of one segment, as it is on disk.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Filter(Vec<u8>);
 
 impl Filter {

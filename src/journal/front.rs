@@ -14,12 +14,12 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use super::Delivery;
 use super::changes::{Change, Changes, read};
 use super::filter::Segments;
-use super::key::{Packed, pack};
+use super::key::Packed;
 use super::rested::{At, insert_into, rest};
 use super::state::State;
 use super::table::{Row, Table};
 use crate::error::Result;
-use crate::message::{MessageId, ReceiptHandle};
+use crate::message::ReceiptHandle;
 
 /// How many done messages wait for going to rest together: so many that the log, which begins anew with what is left, is not
 /// mostly that; so few that nobody waits long meanwhile.
@@ -75,33 +75,65 @@ impl Front {
         self.places.contains_key(id)
     }
 
+    /// Whether a message is here whose lease ends before this, in milliseconds since 1970.
+    pub(super) fn has_lease_before(&self, time: i64) -> bool {
+        self.places.values().any(|place| place.lease.as_ref().is_some_and(|lease| lease.until < time))
+    }
+
     pub(super) fn knows_sent_as(&self, id: &Packed) -> bool {
         self.sent_as.contains(id)
     }
 
     /// Makes a change here; `false` where it is about a message that is not here.
     fn make(&mut self, change: Change) -> bool {
-        let (id, row, at) = match change {
+        match change {
             Change::Met { id, handle, received, until } => {
-                let lease = Some(Lease { handle, received, until });
-                self.places.insert(id, Place { row: None, lease });
-                return true;
+                self.places.insert(id, Place { row: None, lease: Some(Lease { handle, received, until }) });
+                true
             }
-            Change::Row { id, row, at } => (id, Some(row), at),
-            Change::Released { id } => (id, None, 0),
-        };
-        let Some(place) = self.places.get_mut(&id) else { return false };
-        let was_done = place.is_done();
-        match row {
-            Some(row) => {
+            Change::Row { id, row, at } => {
                 self.sent_as.extend(row.sent_as.clone());
-                place.row = Some((row, at));
+                self.change(&id, |place| place.row = Some((row, at)))
             }
-            None => place.lease = None,
+            Change::Released { id } => self.change(&id, |place| place.lease = None),
         }
+    }
+
+    fn change(&mut self, id: &Packed, change: impl FnOnce(&mut Place)) -> bool {
+        let Some(place) = self.places.get_mut(id) else { return false };
+        let was_done = place.is_done();
+        change(place);
         self.done += usize::from(place.is_done());
         self.done -= usize::from(was_done);
         true
+    }
+
+    /// Writes the row of a message; `false` where it is not here.
+    pub(super) fn put(&mut self, id: &Packed, row: &Row, at: i64) -> bool {
+        let mut is_newly_sent = false;
+        let is_here = self.change(id, |place| {
+            let before = place.row.replace((row.clone(), at));
+            is_newly_sent = before.is_none_or(|(before, _)| before.sent_as != row.sent_as);
+        });
+        if is_here {
+            self.changes.row(id, row, at);
+        }
+        if is_newly_sent {
+            self.sent_as.extend(row.sent_as.clone());
+        }
+        is_here
+    }
+
+    /// Ends the lease of a message, where it has this handle; `false` where the message is not here.
+    pub(super) fn end_lease(&mut self, id: &Packed, receipt: &ReceiptHandle) -> bool {
+        let mut had = false;
+        let is_here = self.change(id, |place| {
+            had = place.lease.take_if(|lease| lease.handle == receipt.as_str()).is_some();
+        });
+        if had {
+            self.changes.released(id);
+        }
+        is_here
     }
 
     /// What is on disk; `None` where that is damaged.
@@ -188,17 +220,18 @@ impl Table {
         let mut front = self.front.borrow_mut();
         let front = &mut *front;
         if front.done >= RESTED_AT_ONCE {
-            let done: Vec<_> = front.places.extract_if(|_, place| place.is_done()).collect();
             self.direct(|c| {
-                let done = done.iter().filter_map(|(id, place)| place.rest(front.of, id));
+                let done = front.places.iter().filter(|(_, place)| place.is_done());
+                let done = done.filter_map(|(id, place)| place.rest(front.of, id));
                 rest(c, &mut self.segments.borrow_mut(), done)?;
                 c.prepare_cached("DELETE FROM front")?.execute([])
             })?;
+            front.places.retain(|_, place| !place.is_done());
             self.look_for_leases()?;
             front.done = 0;
             front.sent_as.clear();
             // The log begins anew, with what is still here.
-            front.changes = Changes::default();
+            front.changes.clear();
             for (id, place) in &front.places {
                 // Who is not in flight any more was, and is released after it.
                 let none = Lease { handle: String::new(), received: 0, until: 0 };
@@ -213,51 +246,30 @@ impl Table {
                 }
             }
         }
-        let (source, run) = front.of;
-        let Some(changes) = front.changes.take() else { return Ok(()) };
-        self.direct(|c| {
-            c.prepare_cached("INSERT INTO front (source, run, changes) VALUES (?1, ?2, ?3)")?
-                .execute(params![source, run, changes])
-        })
-        .map(drop)
+        let ((source, run), changes) = (front.of, front.changes.as_bytes());
+        if !changes.is_empty() {
+            self.direct(|c| {
+                c.prepare_cached("INSERT INTO front (source, run, changes) VALUES (?1, ?2, ?3)")?
+                    .execute(params![source, run, changes])
+            })?;
+            front.changes.clear();
+        }
+        Ok(())
     }
 
     /// Takes in a delivered message that nothing is known of.
-    pub(super) fn meet(&self, delivery: &Delivery) -> Result<()> {
+    pub(super) fn meet(&self, delivery: &Delivery, id: &Packed) -> Result<()> {
         let of = (self.source, self.run);
         if self.front.borrow().of != of {
             self.clear_front()?;
             self.look_for_leases()?;
         }
-        let (id, handle) = (pack(&delivery.id), delivery.receipt.as_str());
+        let handle = delivery.receipt.as_str();
         let (received, until) = (delivery.received.as_millisecond(), delivery.until.as_millisecond());
         let mut front = self.front.borrow_mut();
         front.of = of;
-        front.changes.met(&id, handle, received, until);
-        front.make(Change::Met { id, handle: handle.to_owned(), received, until });
+        front.changes.met(id, handle, received, until);
+        front.make(Change::Met { id: id.clone(), handle: handle.to_owned(), received, until });
         Ok(())
-    }
-
-    /// Writes the row of a message that is here; `false` where it is not.
-    pub(super) fn put_in_front(&self, id: &Packed, row: &Row, at: i64) -> bool {
-        let mut front = self.front.borrow_mut();
-        let is_here = front.contains(id);
-        if is_here {
-            front.changes.row(id, row, at);
-            front.make(Change::Row { id: id.clone(), row: row.clone(), at });
-        }
-        is_here
-    }
-
-    /// Ends the lease of a message that is here; `false` where it is not.
-    pub(super) fn end_lease_in_front(&self, id: &MessageId, receipt: &ReceiptHandle) -> bool {
-        let id = pack(id);
-        let mut front = self.front.borrow_mut();
-        let Some(place) = front.places.get(&id) else { return false };
-        if place.lease.as_ref().is_some_and(|lease| lease.handle == receipt.as_str()) {
-            front.changes.released(&id);
-            front.make(Change::Released { id });
-        }
-        true
     }
 }

@@ -1,5 +1,6 @@
 //! Message IDs on disk: 16 bytes where they are UUIDs, as SQS's are, else their text.
 
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
 use rusqlite::ToSql;
@@ -10,10 +11,16 @@ use crate::message::MessageId;
 const UUID_LENGTH: usize = 16;
 
 /// The bytes of an ID on disk. They are asked for a dozen times a message, so a UUID's are not on the heap.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Packed {
     Uuid([u8; UUID_LENGTH]),
     Text(Vec<u8>),
+}
+
+impl Hash for Packed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self);
+    }
 }
 
 impl Deref for Packed {

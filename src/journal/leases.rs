@@ -1,9 +1,9 @@
 //! Receipt handles of what is in flight with us: noted, looked for, extended, ended. Part of the table; no logic.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, ToSql, params};
+use rusqlite::{OptionalExtension, params};
 
-use super::key::{pack, unpack};
+use super::key::{Packed, pack, unpack};
 use super::schema::broken;
 use super::state::State;
 use super::table::Table;
@@ -21,6 +21,7 @@ pub(super) struct Met {
 
 /// What a first look says of an ID. That something may be is said too often by two IDs that begin alike, never too seldom.
 pub(super) struct Seen {
+    pub(super) id: Packed,
     is_leased: bool,
     may_be_known: bool,
     /// A send may have returned it.
@@ -42,7 +43,11 @@ impl Table {
 
     /// Leases that end before this, the earliest first; `releasable`: without those of messages that are to be deleted.
     pub(super) fn leases(&self, before: Timestamp, most: usize, releasable: bool) -> Result<Vec<Lease>> {
-        self.clear_front()?;
+        let before = before.as_millisecond();
+        // Mostly nothing there is due.
+        if self.front.borrow().has_lease_before(before) {
+            self.clear_front()?;
+        }
         let sql = |error| broken(&self.path, &error);
         let mut statement = self
             .connection
@@ -50,23 +55,23 @@ impl Table {
                 "SELECT id, handle, received, until FROM lease WHERE source = ?1 AND until < ?2 ORDER BY until",
             )
             .map_err(sql)?;
-        let mut rows = statement.query(params![self.source, before.as_millisecond()]).map_err(sql)?;
         let time = |millis| Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH);
+        let all = statement.query_map(params![self.source, before], |row| {
+            Ok(Lease {
+                id: unpack(&row.get::<_, Vec<u8>>(0)?),
+                receipt: ReceiptHandle::new(row.get::<_, String>(1)?),
+                received: time(row.get(2)?),
+                until: time(row.get(3)?),
+            })
+        });
         let mut leases = Vec::new();
-        while leases.len() < most
-            && let Some(row) = rows.next().map_err(sql)?
-        {
-            let read = |row: &rusqlite::Row<'_>| {
-                Ok(Lease {
-                    id: unpack(&row.get::<_, Vec<u8>>(0)?),
-                    receipt: ReceiptHandle::new(row.get::<_, String>(1)?),
-                    received: time(row.get(2)?),
-                    until: time(row.get(3)?),
-                })
-            };
-            let lease = read(row).map_err(sql)?;
-            if !(releasable && self.is_in(&lease.id, [State::Sent; 2])?) {
+        for lease in all.map_err(sql)? {
+            let lease = lease.map_err(sql)?;
+            if !(releasable && self.is_sent(&lease.id)?) {
                 leases.push(lease);
+            }
+            if leases.len() == most {
+                break;
             }
         }
         Ok(leases)
@@ -74,7 +79,7 @@ impl Table {
 
     /// Notes the new end of the lease with this handle; `None` ends it.
     pub(super) fn leased(&self, id: &MessageId, receipt: &ReceiptHandle, until: Option<Timestamp>) -> Result<()> {
-        if until.is_none() && self.end_lease_in_front(id, receipt) {
+        if until.is_none() && self.front.borrow_mut().end_lease(&pack(id), receipt) {
             return Ok(());
         }
         self.about(id, |c| match until {
@@ -103,7 +108,7 @@ impl Table {
         let (is_here, is_sent_as) = (front.contains(&id), front.knows_sent_as(&id));
         let segments = self.segments.borrow();
         let (by_id, by_sent_as) = (segments.with_id(&id), segments.with_sent_as(&id));
-        let mut seen = Seen { is_leased: is_here, may_be_known: is_here, may_be_sent_as: is_sent_as };
+        let mut seen = Seen { id, is_leased: is_here, may_be_known: is_here, may_be_sent_as: is_sent_as };
         if self.may_have_leases.get() || !by_id.is_empty() || !by_sent_as.is_empty() {
             self.direct(|c| {
                 c.prepare_cached(
@@ -112,7 +117,7 @@ impl Table {
                      EXISTS (SELECT 1 FROM by_sent_as WHERE segment IN (SELECT value FROM json_each(?4))
                          AND prefix = substr(?2, 1, 8))",
                 )?
-                .query_row(params![self.source, id, by_id.json(), by_sent_as.json()], |row| {
+                .query_row(params![self.source, seen.id, by_id.json(), by_sent_as.json()], |row| {
                     seen.is_leased |= row.get::<_, bool>(0)?;
                     seen.may_be_known |= row.get::<_, bool>(1)?;
                     seen.may_be_sent_as |= row.get::<_, bool>(2)?;
@@ -125,10 +130,9 @@ impl Table {
 
     /// Notes a delivery's handle. Earlier ones whose time was over when it was asked for are of no use any more.
     pub(super) fn lease(&self, delivery: &Delivery, seen: &Seen) -> Result<Met> {
-        let id = pack(&delivery.id);
-        let Seen { is_leased, may_be_known: is_known, .. } = *seen;
+        let Seen { ref id, is_leased, may_be_known: is_known, .. } = *seen;
         if !is_leased && !is_known {
-            self.meet(delivery)?;
+            self.meet(delivery, id)?;
             return Ok(Met { is_only: true, is_known });
         }
         let (received, until) = (delivery.received.as_millisecond(), delivery.until.as_millisecond());
@@ -151,7 +155,7 @@ impl Table {
         })?;
         let mut count = 0;
         for id in leased {
-            count += u64::from(!self.is_in(&unpack(&id), [State::Sent, State::Done])?);
+            count += u64::from(self.sent_by(&unpack(&id))?.is_none());
         }
         Ok(count)
     }
@@ -164,10 +168,10 @@ impl Table {
         Ok(())
     }
 
-    /// Whether a message of the source is in one of these states, in whichever run.
-    fn is_in(&self, id: &MessageId, states: [State; 2]) -> Result<bool> {
-        let states: [&dyn ToSql; 2] = [&(states[0] as u8), &(states[1] as u8)];
-        let found = self.known((self.source, &pack(id)), "1", "state IN (?4, ?5) LIMIT 1", &states, |_| Ok(()))?;
+    /// Whether a message of the source is sent and not yet deleted, by whichever run.
+    fn is_sent(&self, id: &MessageId) -> Result<bool> {
+        let found =
+            self.known((self.source, &pack(id)), "1", "state = ?4 LIMIT 1", &[&(State::Sent as u8)], |_| Ok(()))?;
         Ok(found.is_some())
     }
 }

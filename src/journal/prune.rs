@@ -46,7 +46,7 @@ pub fn prune(path: &Path, runs: &[String]) -> Result<Pruned> {
     }
     transaction.execute("DELETE FROM run WHERE id IN (SELECT run FROM pruned)", []).map_err(sql)?;
     transaction.commit().map_err(sql)?;
-    let shrunk = connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+    let shrunk = connection.execute_batch("PRAGMA auto_vacuum = incremental; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
     shrunk.map_err(|error| {
         Error::failed(format!(
             "the runs are forgotten, but the journal {} could not be made smaller: {error}",

@@ -1,6 +1,7 @@
 //! What deletes came to: when a message is done, and when it is no longer. A delete that succeeded is a fact about the call, not
 //! about the message.
 
+use super::key::pack;
 use super::state::{Event, State, next};
 use super::writer::Writer;
 use super::{DeleteEnd, Sent};
@@ -34,12 +35,13 @@ impl Writer {
     /// Notes how a delete ended; gives the message once more where another delivery of it has another handle.
     pub(super) fn deleted(&mut self, sent: Sent, end: DeleteEnd) -> Result<Option<Sent>> {
         let Sent { mut delivered, run, confirmed } = sent;
+        let claim = pack(&delivered.id);
         if end == DeleteEnd::Unknown {
             // The handle stays for the next session.
-            self.claimed.remove(&delivered.id);
+            self.claimed.remove(&claim);
             return Ok(None);
         }
-        let is_only = self.claimed.is_only_delivery(&delivered.id);
+        let is_only = self.claimed.is_only_delivery(&claim);
         let done = end == DeleteEnd::Confirmed;
         // A standard queue says success for an older handle too, and may have deleted nothing; which of several is the newest
         // nobody knows for sure. So where one is refused, another's success proves nothing. A FIFO queue refuses the older.
@@ -56,7 +58,7 @@ impl Writer {
         let id = delivered.id;
         if !confirmed {
             // It comes back and is deleted then; or it is gone already, and is not met again.
-            self.claimed.remove(&id);
+            self.claimed.remove(&claim);
             return Ok(None);
         }
         if run == self.table.run {
@@ -66,7 +68,7 @@ impl Writer {
             self.table.add_deleted_for_others(changed)?;
             self.tally.deleted_for_other_runs += changed;
         }
-        self.claimed.remove(&id);
+        self.claimed.remove(&claim);
         Ok(None)
     }
 }

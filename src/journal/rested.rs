@@ -174,16 +174,18 @@ impl Table {
     }
 
     /// Writes a message's row, wherever it is.
-    pub(super) fn put(&self, id: &MessageId, row: &Row, at: i64) -> Result<()> {
-        let id = pack(id);
-        if self.put_in_front(&id, row, at) {
+    pub(super) fn put(&self, id: &Packed, row: &Row, at: i64) -> Result<()> {
+        if self.front.borrow_mut().put(id, row, at) {
             return Ok(());
         }
-        let found: Option<i64> = self.known((self.source, &id), "seq", "run = ?4", &[&self.run], |row| row.get(0))?;
+        let found: Option<(i64, Option<Vec<u8>>)> =
+            self.known((self.source, id), "seq, sent_as", "run = ?4", &[&self.run], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
         let segments = &mut *self.segments.borrow_mut();
         self.direct(|c| {
-            let Some(seq) = found else {
-                let at = At { source: self.source, id: &id, run: self.run, time: at };
+            let Some((seq, sent_before_as)) = found else {
+                let at = At { source: self.source, id, run: self.run, time: at };
                 return rest(c, segments, std::iter::once((row, at)));
             };
             let mut update = c.prepare_cached(
@@ -191,7 +193,8 @@ impl Table {
                  sent_as = ?8, receive_count = ?9, origin = ?10, at = ?11 WHERE seq = ?12",
             )?;
             row.write(&mut update, at, &[&seq])?;
-            if let Some(id) = &row.sent_as {
+            // What has not changed is in the index already.
+            if let Some(id) = row.sent_as.as_ref().filter(|id| sent_before_as.as_deref() != Some(id)) {
                 c.prepare_cached(BY_SENT_AS)?.execute(params![Segments::LOOSE, prefix(id), seq])?;
                 segments.add_loose(prefix(id), false);
             }

@@ -1,9 +1,8 @@
 //! Opening the journal's file: its tables brought up to date, its settings, its state of health.
 //!
-//! A journal of a newer version, one that is not
-//! ours, and a damaged one are refused: the program never starts afresh over what it cannot read. The file, like `-wal` and
-//! `-shm` beside it, is readable by its owner only. It must be on a local disk: the database's locks and its write-ahead log
-//! do not work over a network file system.
+//! A journal of a newer version, one that is not ours, and a damaged one are refused: the program never starts afresh over
+//! what it cannot read. The file, like `-wal` and `-shm` beside it, is readable by its owner only. It must be on a local disk:
+//! the database's locks and its write-ahead log do not work over a network file system.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -86,6 +85,10 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
     let sql = |error: rusqlite::Error| broken(path, &error);
     connection.busy_timeout(BUSY).map_err(sql)?;
     let version = version(connection, path)?;
+    if version == 0 {
+        // So that free pages can be given back one by one. An older journal gets it when it is pruned.
+        connection.pragma_update(None, "auto_vacuum", "incremental").map_err(sql)?;
+    }
     connection.pragma_update(None, "journal_mode", "wal").map_err(sql)?;
     connection.pragma_update(None, "synchronous", "full").map_err(sql)?;
     // KiB, and bounded: what does not fit is in the operating system's cache, which proved as fast.
@@ -226,6 +229,12 @@ mod tests {
             let of_known = "SELECT count(*), min(segment IN (SELECT number FROM segment)) FROM known WHERE prefix IN ('done', 'lost')";
             let known = connection.query_row(of_known, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?)));
             assert_eq!(known.expect("indexed"), (2, true), "from version {version}");
+            drop(connection);
+            // Later runs can give back the room that they do not need.
+            super::super::prune(&path, &[]).expect("nothing to forget");
+            let connection = open(&path).expect("open");
+            let vacuum = connection.pragma_query_value(None, "auto_vacuum", |row| row.get::<_, i64>(0));
+            assert_eq!(vacuum.expect("a setting"), 2, "incremental, from version {version}");
         }
     }
 }

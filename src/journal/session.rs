@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rusqlite::params;
 
 use super::claims::Claims;
+use super::key::pack;
 use super::state::{Event, State};
 use super::types::Delivered;
 use super::writer::Writer;
@@ -110,7 +111,7 @@ impl Writer {
             if let Some(run) = self.table.sent_by(&lease.id)? {
                 self.reappear(&lease.id, run)?;
                 // Once, however many handles there are: the others come when the first is done.
-                if self.claimed.insert(lease.id.clone()) {
+                if self.claimed.insert(pack(&lease.id), true, false) {
                     let (receive_count, origin, came_from) = (None, None, None);
                     let delivered =
                         Delivered { id: lease.id, receipt: lease.receipt, receive_count, origin, came_from };
@@ -154,9 +155,10 @@ impl Writer {
             c.execute(
                 "UPDATE run SET ended = ?2, outcome = ?3, in_session = ?4 WHERE id = ?1",
                 params![self.table.run, ended, end.outcome, end.has_orphans],
-            )
-        })?;
-        Ok(())
+            )?;
+            // What was on its way leaves much room, for a small journal.
+            c.pragma_query(None, "incremental_vacuum", |_| Ok(()))
+        })
     }
 
     pub(super) fn effort(&mut self, requests: u64, elapsed_ms: u64) -> Result<()> {

@@ -35,10 +35,10 @@ const MAX_GROUP: usize = 512;
 
 /// A commit costs the same for one change and for hundreds, so it waits for more of them while there is much under way: until
 /// there are so many, or half of the messages that are claimed; and not longer than [`LINGER`].
-const WORTH_A_COMMIT: usize = 256;
+const WORTH_A_COMMIT: usize = 512;
 
 /// How long a change waits for others at the most.
-const LINGER: Duration = Duration::from_millis(4);
+const LINGER: Duration = Duration::from_millis(8);
 
 type Reply<T> = oneshot::Sender<Result<T>>;
 
@@ -257,7 +257,7 @@ impl Writer {
             Command::LeaseCount { reply } => answer!(reply, self.table.lease_count()),
             Command::Unclaim { claims, reply } => {
                 for id in &claims {
-                    self.claimed.remove(id);
+                    self.claimed.remove(&pack(id));
                 }
                 answer!(reply, Ok(()))
             }
@@ -289,7 +289,7 @@ impl Writer {
             State::Sending | State::Resending => Judged::Intended(Intended { delivered, doubted }),
             State::Sent => Judged::Sent(self.proof(delivered)?),
             _ => {
-                self.claimed.remove(&delivered.id);
+                self.claimed.remove(&pack(&delivered.id));
                 Judged::Stays
             }
         })
@@ -297,7 +297,7 @@ impl Writer {
 
     /// The proof that a message of this run is safely elsewhere, with the newest handle that is known.
     fn proof(&self, mut delivered: Delivered) -> Result<Sent> {
-        if !self.claimed.is_only_delivery(&delivered.id)
+        if !self.claimed.is_only_delivery(&pack(&delivered.id))
             && let Some(newest) = self.table.newest_receipt(&delivered.id)?
         {
             delivered.receipt = newest;
@@ -330,7 +330,7 @@ impl Writer {
             }
             // Also a second attempt that did not happen, where somebody has decided about the doubt.
             _ => {
-                self.claimed.remove(id);
+                self.claimed.remove(&pack(id));
                 Settled::Stays
             }
         })
@@ -346,7 +346,8 @@ impl Writer {
         edit: impl FnOnce(&mut Row),
     ) -> Result<State> {
         let now = self.now;
-        let before = self.claimed.row(id, |id| self.table.row(id))?;
+        let claim = pack(id);
+        let before = self.claimed.row(&claim, || self.table.row(id))?;
         let mut state = before.as_ref().map(|row| row.state);
         if doubted.is_some() && !matches!(state, Some(State::InDoubt | State::Held)) {
             state = Some(State::InDoubt);
@@ -378,10 +379,10 @@ impl Writer {
         }
         edit(&mut row);
         row.doubts = row.doubts.max(u32::from(doubted.is_some())) + u32::from(event == Event::LoseAnswer);
-        self.table.put(id, &row, now)?;
+        self.table.put(&claim, &row, now)?;
         self.tally.doubted += u64::from(old_doubts == 0 && row.doubts > 0);
         self.tally.shift(from, row.key());
-        self.claimed.note_row(id, Some(row));
+        self.claimed.note_row(&claim, row);
         Ok(after)
     }
 }

@@ -106,6 +106,40 @@ async fn what_is_at_rest_is_found_among_others_when_the_journal_is_opened_again(
 }
 
 #[tokio::test]
+async fn what_was_put_to_rest_before_it_was_done_is_in_each_index_once() {
+    let place = Place::new();
+    let (journal, _) = place.begin("run").await;
+    let sent = sent(&journal, 0..MANY).await;
+    // Leases that are due are looked for among those of messages at rest, so all go there.
+    assert!(journal.leases(Timestamp::MIN, 1).await.expect("none").is_empty());
+    assert_eq!((rows(&place, "rested"), rows(&place, "on_the_way")), (0, MANY), "none is due, and all stay");
+    assert_eq!(journal.leases(Timestamp::MAX, 1).await.expect("of sent ones").len(), 1);
+    assert_eq!((rows(&place, "rested"), rows(&place, "on_the_way")), (MANY, 0));
+    journal.deleted(sent.into_iter().map(|sent| (sent, DeleteEnd::Confirmed)).collect()).await.expect("deleted");
+    drop(journal);
+    assert_eq!((rows(&place, "segment WHERE number > 0"), counted_anew(&place).0), (1, MANY as u64));
+}
+
+#[tokio::test]
+async fn the_room_of_what_was_on_its_way_is_given_back_at_the_end() {
+    let place = Place::new();
+    let free = || {
+        let connection = Connection::open(place.path()).expect("open");
+        connection.pragma_query_value(None, "freelist_count", |row| row.get::<_, u32>(0)).expect("a count")
+    };
+    let (journal, _) = place.begin("run").await;
+    let sent = sent(&journal, 0..MANY).await;
+    journal.deleted(sent.into_iter().map(|sent| (sent, DeleteEnd::Confirmed)).collect()).await.expect("deleted");
+    let used = free();
+    assert!(used > 50, "{used}");
+    let outcome = "finished".to_owned();
+    let end = SessionEnd { finished: true, has_orphans: false, outcome, requests: 0, elapsed_ms: 0 };
+    journal.end(end).await.expect("ended");
+    drop(journal);
+    assert_eq!(free(), 0);
+}
+
+#[tokio::test]
 async fn what_is_pruned_is_out_of_the_indexes_and_what_is_not_is_still_known() {
     let place = Place::new();
     for run in 0..2 {
@@ -163,8 +197,8 @@ async fn what_was_put_to_rest_early_leaves_the_others_where_they_are() {
     let place = Place::new();
     let (journal, _) = place.begin("run").await;
     let early = sent(&journal, 0..1).await;
-    // Looks at all leases, and so puts to rest what there is.
-    journal.leases(Timestamp::MIN, 1).await.expect("none");
+    // A due lease is looked for among those of messages at rest.
+    journal.leases(Timestamp::MAX, 1).await.expect("one");
     let later = sent(&journal, 1..2).await;
     journal.deleted(early.into_iter().map(|sent| (sent, DeleteEnd::Confirmed)).collect()).await.expect("deleted");
     assert_eq!((rows(&place, "rested"), rows(&place, "on_the_way")), (1, 1), "the second is still on its way");
