@@ -1,14 +1,11 @@
-//! The bounds a run keeps within: room in the pipeline, the rate, the plan's bounds, the job's `max_messages`.
+//! The bounds a run keeps within: room in the pipeline, the plan's bounds, the job's `max_messages`.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 
-use crate::job::RAMP_FROM;
 use crate::journal::{State, Tally};
 use crate::plan::RuleFigures;
 use crate::target::{Reason, RuleId};
@@ -104,42 +101,6 @@ impl Room {
     }
 }
 
-/// Spaces messages out in time: never above the rate in any second by more than one batch. With a ramp the rate begins at a
-/// part of itself and rises evenly.
-#[derive(Debug)]
-pub(super) struct RateLimit {
-    per_second: Option<f64>,
-    ramp: Duration,
-    /// When the first message left, and when the next may.
-    course: Mutex<Option<(Instant, Instant)>>,
-}
-
-impl RateLimit {
-    pub(super) fn new(per_second: Option<u32>, ramp: Duration) -> Self {
-        Self { per_second: per_second.map(|rate| f64::from(rate.max(1))), ramp, course: Mutex::new(None) }
-    }
-
-    /// When this many more messages may leave; takes their share.
-    fn take(&self, messages: u32, now: Instant) -> Instant {
-        let Some(rate) = self.per_second else { return now };
-        let mut course = self.course.lock().unwrap_or_else(PoisonError::into_inner);
-        let (first, next) = course.unwrap_or((now, now));
-        let at = next.max(now);
-        let risen = if self.ramp.is_zero() { 1.0 } else { (at - first).div_duration_f64(self.ramp).min(1.0) };
-        let rate = rate * (RAMP_FROM + (1.0 - RAMP_FROM) * risen);
-        *course = Some((first, at + Duration::from_secs_f64(f64::from(messages) / rate)));
-        at
-    }
-
-    /// Waits until this many more messages may leave.
-    pub(super) async fn pass(&self, messages: usize) {
-        if self.per_second.is_some() && messages > 0 {
-            let messages = u32::try_from(messages).unwrap_or(u32::MAX);
-            tokio::time::sleep_until(self.take(messages, Instant::now())).await;
-        }
-    }
-}
-
 /// How many messages of a rule may leave, and how many may stay.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
@@ -229,6 +190,7 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use std::pin::Pin;
+    use std::time::Duration;
 
     use super::*;
     use crate::journal::TallyKey;
@@ -315,45 +277,6 @@ mod tests {
         drop((places, both));
         assert!(room.is_empty());
         assert_eq!((room.bytes.available_permits(), room.messages.available_permits()), (20, 100));
-    }
-
-    #[test]
-    fn a_rate_is_never_passed_by_more_than_a_batch() {
-        let limit = RateLimit::new(Some(200), Duration::ZERO);
-        let start = Instant::now();
-        let times: Vec<Instant> = (0..100).map(|_| limit.take(10, start)).collect();
-        for (position, at) in times.iter().enumerate() {
-            let second = times[position..].iter().take_while(|later| **later < *at + Duration::from_secs(1)).count();
-            assert!(second * 10 <= 200 + 10, "{second} batches in a second");
-        }
-        assert_eq!(times[99] - start, Duration::from_millis(99 * 50));
-    }
-
-    #[test]
-    fn a_rate_is_reached_within_two_in_a_hundred_and_no_late_wait_is_made_up_for() {
-        for rate in [1, 7, 333, 3000] {
-            let (limit, start) = (RateLimit::new(Some(rate), Duration::ZERO), Instant::now());
-            let within = (0..100_000).take_while(|_| limit.take(1, start) < start + Duration::from_secs(10)).count();
-            assert!(within.abs_diff(usize::try_from(rate * 10).unwrap()) * 50 <= within, "{within} at {rate}/s");
-            // Nobody came for an hour: what could have left then does not leave at once now.
-            let later = start + Duration::from_hours(1);
-            assert_eq!(limit.take(10, later), later);
-            assert!(limit.take(1, later) >= later + Duration::from_secs(9).div_f64(f64::from(rate)));
-        }
-    }
-
-    #[test]
-    fn a_ramp_rises_evenly_from_a_tenth_to_the_rate() {
-        let (limit, start) = (RateLimit::new(Some(1000), Duration::from_mins(1)), Instant::now());
-        let times: Vec<Duration> = (0..10_000).map(|_| limit.take(10, start) - start).collect();
-        let within = |from: u64| {
-            let second = Duration::from_secs(from)..Duration::from_secs(from + 1);
-            times.iter().filter(|time| second.contains(*time)).count() * 10
-        };
-        assert_eq!(times[0], Duration::ZERO);
-        for (second, messages) in [(0, 107), (29, 542), (59, 992), (60, 1000), (90, 1000)] {
-            assert!(within(second).abs_diff(messages) <= 20, "{} in second {second}", within(second));
-        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod offload;
 mod outlets;
 mod park;
 mod pinned;
+mod rate;
 mod remove;
 mod retry;
 mod shared;

@@ -1,0 +1,134 @@
+//! The rate at which messages leave.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::job::RAMP_FROM;
+
+/// A second, and by how much more one request may be held up on its way than the next: so who counts where they arrive does not
+/// find more in a second, either.
+const WINDOW: Duration = Duration::from_millis(1_005);
+
+/// Spaces messages out in time: never above the rate in any second by more than one batch. With a ramp the rate begins at a
+/// part of itself and rises evenly.
+#[derive(Debug)]
+pub(super) struct RateLimit {
+    per_second: Option<f64>,
+    ramp: Duration,
+    /// When the first message left, and when the next may.
+    course: Mutex<Option<(Instant, Instant)>>,
+    /// What left within the last [`WINDOW`], each time as many, and how many in all.
+    left: Mutex<(VecDeque<(Instant, u32)>, u32)>,
+}
+
+impl RateLimit {
+    pub(super) fn new(per_second: Option<u32>, ramp: Duration) -> Self {
+        Self {
+            per_second: per_second.map(|rate| f64::from(rate.max(1))),
+            ramp,
+            course: Mutex::default(),
+            left: Mutex::default(),
+        }
+    }
+
+    /// When this many more messages may leave; takes their share.
+    fn take(&self, messages: u32, now: Instant) -> Instant {
+        let Some(rate) = self.per_second else { return now };
+        let mut course = self.course.lock().unwrap_or_else(PoisonError::into_inner);
+        let (first, next) = course.unwrap_or((now, now));
+        let at = next.max(now);
+        let risen = if self.ramp.is_zero() { 1.0 } else { (at - first).div_duration_f64(self.ramp).min(1.0) };
+        let rate = rate * (RAMP_FROM + (1.0 - RAMP_FROM) * risen);
+        *course = Some((first, at + Duration::from_secs_f64(f64::from(messages) / rate)));
+        at
+    }
+
+    /// Notes that this many messages leave now. Where as many as the rate allows left within the [`WINDOW`], says when they
+    /// may: what left later than it might have must not be joined by the next ones, which are in time.
+    fn leave(&self, messages: u32, now: Instant) -> Option<Instant> {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let (times, count) = &mut *left;
+        while let Some((_, many)) = times.pop_front_if(|(at, _)| now.duration_since(*at) >= WINDOW) {
+            *count -= many;
+        }
+        if self.per_second.is_some_and(|rate| f64::from(*count) >= rate) {
+            return times.front().map(|(at, _)| *at + WINDOW);
+        }
+        times.push_back((now, messages));
+        *count += messages;
+        None
+    }
+
+    /// Waits until this many more messages may leave.
+    pub(super) async fn pass(&self, messages: usize) {
+        if self.per_second.is_some() && messages > 0 {
+            let messages = u32::try_from(messages).unwrap_or(u32::MAX);
+            let mut next = Some(self.take(messages, Instant::now()));
+            while let Some(at) = next {
+                tokio::time::sleep_until(at).await;
+                next = self.leave(messages, Instant::now());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_never_passed_by_more_than_a_batch() {
+        let limit = RateLimit::new(Some(200), Duration::ZERO);
+        let start = Instant::now();
+        let times: Vec<Instant> = (0..100).map(|_| limit.take(10, start)).collect();
+        for (position, at) in times.iter().enumerate() {
+            let second = times[position..].iter().take_while(|later| **later < *at + Duration::from_secs(1)).count();
+            assert!(second * 10 <= 200 + 10, "{second} batches in a second");
+        }
+        assert_eq!(times[99] - start, Duration::from_millis(99 * 50));
+    }
+
+    #[test]
+    fn a_rate_is_reached_within_two_in_a_hundred_and_no_late_wait_is_made_up_for() {
+        for rate in [1, 7, 333, 3000] {
+            let (limit, start) = (RateLimit::new(Some(rate), Duration::ZERO), Instant::now());
+            let within = (0..100_000).take_while(|_| limit.take(1, start) < start + Duration::from_secs(10)).count();
+            assert!(within.abs_diff(usize::try_from(rate * 10).unwrap()) * 50 <= within, "{within} at {rate}/s");
+            // Nobody came for an hour: what could have left then does not leave at once now.
+            let later = start + Duration::from_hours(1);
+            assert_eq!(limit.take(10, later), later);
+            assert!(limit.take(1, later) >= later + Duration::from_secs(9).div_f64(f64::from(rate)));
+        }
+    }
+
+    #[test]
+    fn what_leaves_late_is_not_joined_by_what_is_in_time() {
+        let (limit, start) = (RateLimit::new(Some(55), Duration::ZERO), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        for late in [150, 330, 510, 690, 870, 909] {
+            assert_eq!(limit.leave(10, at(late)), None, "sixty are a batch more than fifty-five at the most");
+        }
+        assert_eq!(limit.leave(10, at(1_091)), Some(at(1_155)));
+        assert_eq!(limit.leave(10, at(1_154)), Some(at(1_155)));
+        assert_eq!(limit.leave(10, at(1_155)), None);
+        assert_eq!(limit.leave(10, at(1_155)), Some(at(1_335)));
+        assert_eq!(limit.leave(10, at(9_000)), None);
+    }
+
+    #[test]
+    fn a_ramp_rises_evenly_from_a_tenth_to_the_rate() {
+        let (limit, start) = (RateLimit::new(Some(1000), Duration::from_mins(1)), Instant::now());
+        let times: Vec<Duration> = (0..10_000).map(|_| limit.take(10, start) - start).collect();
+        let within = |from: u64| {
+            let second = Duration::from_secs(from)..Duration::from_secs(from + 1);
+            times.iter().filter(|time| second.contains(*time)).count() * 10
+        };
+        assert_eq!(times[0], Duration::ZERO);
+        for (second, messages) in [(0, 107), (29, 542), (59, 992), (60, 1000), (90, 1000)] {
+            assert!(within(second).abs_diff(messages) <= 20, "{} in second {second}", within(second));
+        }
+    }
+}
