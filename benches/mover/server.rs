@@ -94,6 +94,11 @@ impl Server {
         serde_json::from_str(&self.ask("asked")).expect("JSON")
     }
 
+    /// How many messages are in a queue, visible or not.
+    pub(crate) fn left(&mut self, queue: &str) -> usize {
+        self.ask(&format!("left {queue}")).parse().expect("a number")
+    }
+
     pub(crate) fn cpu(&self) -> Duration {
         process::cpu(self.child.id()).unwrap_or_default()
     }
@@ -115,6 +120,7 @@ pub(crate) fn serve() {
                 sandbox.seed(words[1], (0..number(2)).map(|index| message(index, number(3)))).expect("messages");
                 println!("filled");
             }
+            "left" => println!("{}", sandbox.queue(words[1]).map_or(0, |queue| queue.messages.len())),
             "latency" => {
                 sandbox.faults().clear();
                 let ms = number(1) as u64;

@@ -8,7 +8,8 @@ use std::fmt;
 use rusqlite::Connection;
 use rusqlite::types::Type;
 
-use super::key::{Packed, prefix};
+use super::entries::{Candidates, Index};
+use super::key::{Packed, mixed, number, prefix};
 
 /// A segment that knows so many messages takes no more. The fewer segments there are, the faster is a look.
 pub(super) const FULL: usize = 8_192;
@@ -67,13 +68,7 @@ pub(super) struct Open {
 
 /// The bits of an ID.
 fn places(prefix: &[u8]) -> impl Iterator<Item = usize> {
-    let mut bytes = [0; 8];
-    bytes.iter_mut().zip(prefix).for_each(|(byte, of_prefix)| *byte = *of_prefix);
-    // All bits of it depend on all of the prefix: the finalizer of SplitMix64.
-    let mut mixed = u64::from_le_bytes(bytes);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    mixed ^= mixed >> 31;
+    let mixed = mixed(number(prefix));
     let (start, step) = (mixed & 0xffff_ffff, (mixed >> 32) | 1);
     (0..PROBES).map(move |probe| usize::try_from((start + probe * step) % BITS as u64).unwrap_or_default())
 }
@@ -124,9 +119,6 @@ impl fmt::Debug for Segments {
 }
 
 impl Segments {
-    /// The number of the segment of what came to rest by itself.
-    pub(super) const LOOSE: i64 = 0;
-
     pub(super) fn new() -> Self {
         let loose = Loose { entries: 0, ids: Filter::new(), sent_as: Filter::new() };
         Self { groups: Vec::new(), loose, open: None }
@@ -134,15 +126,15 @@ impl Segments {
 
     pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
         let mut segments = Self::new();
-        for (index, is_of_ids) in [("by_id", true), ("by_sent_as", false)] {
-            let loose = format!("SELECT prefix FROM {index} WHERE segment = 0 LIMIT {}", FULL + 1);
+        for index in Index::ALL {
+            let loose = format!("SELECT prefix FROM {} LIMIT {}", index.table(), FULL + 1);
             let mut loose = connection.prepare(&loose)?;
             let mut rows = loose.query([])?;
             while let Some(row) = rows.next()? {
-                segments.add_loose(row.get_ref(0)?.as_blob()?, is_of_ids);
+                segments.add_loose(index, row.get_ref(0)?.as_blob()?);
             }
         }
-        let mut statement = connection.prepare("SELECT number, ids, sent_as FROM segment WHERE number > 0")?;
+        let mut statement = connection.prepare("SELECT number, ids, sent_as FROM segment")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let filter = |column| {
@@ -174,51 +166,35 @@ impl Segments {
         }
     }
 
-    /// Adds an entry of one of the two indexes that is in no other segment.
-    pub(super) fn add_loose(&mut self, prefix: &[u8], is_of_ids: bool) {
+    /// Adds an entry that is in no segment.
+    pub(super) fn add_loose(&mut self, index: Index, prefix: &[u8]) {
         self.loose.entries += 1;
-        if is_of_ids { self.loose.ids.add(prefix) } else { self.loose.sent_as.add(prefix) }
-    }
-
-    /// Those that may know the message with this ID.
-    pub(super) fn with_id(&self, id: &Packed) -> Candidates {
-        self.with(id, &self.loose.ids, |group| &group.ids)
-    }
-
-    /// Those that may know the message whose send returned this ID.
-    pub(super) fn with_sent_as(&self, id: &Packed) -> Candidates {
-        self.with(id, &self.loose.sent_as, |group| &group.sent_as)
-    }
-
-    fn with(&self, id: &Packed, loose: &Filter, filters: impl Fn(&Group) -> &Sliced) -> Candidates {
-        let mut found = Vec::new();
-        if self.loose.entries > FULL || loose.may_have(prefix(id)) {
-            found.push(Self::LOOSE);
+        match index {
+            Index::Ids => self.loose.ids.add(prefix),
+            Index::SentAs => self.loose.sent_as.add(prefix),
         }
+    }
+
+    /// Those that may know this ID.
+    pub(super) fn with(&self, index: Index, id: &Packed) -> Candidates {
+        let loose = match index {
+            Index::Ids => &self.loose.ids,
+            Index::SentAs => &self.loose.sent_as,
+        };
+        let loose = self.loose.entries > FULL || loose.may_have(prefix(id));
+        let mut found = Vec::new();
         for group in &self.groups {
-            let segments = filters(group).with(places(prefix(id)));
+            let filters = match index {
+                Index::Ids => &group.ids,
+                Index::SentAs => &group.sent_as,
+            };
+            let segments = filters.with(places(prefix(id)));
             let may_know = |segment: &usize| segments & (1 << segment) != 0;
             if segments != 0 {
                 found.extend((0..group.numbers.len()).filter(may_know).map(|segment| group.numbers[segment]));
             }
         }
-        Candidates(found)
-    }
-}
-
-/// Numbers of segments.
-#[derive(Debug)]
-pub(super) struct Candidates(Vec<i64>);
-
-impl Candidates {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// As a JSON array, which `json_each` makes a table of.
-    pub(super) fn json(&self) -> String {
-        let numbers: Vec<String> = self.0.iter().map(i64::to_string).collect();
-        format!("[{}]", numbers.join(","))
+        Candidates { loose, segments: found }
     }
 }
 
@@ -258,19 +234,18 @@ mod tests {
         let mut by_chance = 0;
         for number in 0..SEGMENTS * IDS {
             let (knows, sent) = (number_of(number / IDS), id(SEGMENTS * IDS + number));
-            let (by_id, by_sent_as) = (segments.with_id(&id(number)), segments.with_sent_as(&sent));
-            assert!(by_id.0.contains(&knows) && by_sent_as.0.contains(&knows), "{number}: {by_id:?}, {by_sent_as:?}");
-            by_chance += by_id.0.len() + by_sent_as.0.len() - 2;
+            for (index, id) in [(Index::Ids, id(number)), (Index::SentAs, sent)] {
+                let found = segments.with(index, &id);
+                assert!(found.segments.contains(&knows) && !found.loose, "{number}: {found:?}");
+                by_chance += found.segments.len() - 1;
+            }
         }
         assert!(by_chance < SEGMENTS * IDS / 100, "{by_chance}");
-        assert_eq!(segments.with_id(&id(2 * SEGMENTS * IDS + 1)).json(), "[]");
         let (loose, other) = (id(2 * SEGMENTS * IDS + 1), id(2 * SEGMENTS * IDS + 2));
-        segments.add_loose(prefix(&loose), false);
-        assert_eq!(
-            (segments.with_sent_as(&loose).json(), segments.with_id(&loose).json()),
-            ("[0]".into(), "[]".into())
-        );
-        (0..FULL).for_each(|_| segments.add_loose(prefix(&loose), true));
-        assert_eq!(segments.with_id(&other).json(), "[0]", "of too many each may be one");
+        assert!(!segments.with(Index::SentAs, &loose).loose);
+        segments.add_loose(Index::SentAs, prefix(&loose));
+        assert!(segments.with(Index::SentAs, &loose).loose && !segments.with(Index::Ids, &loose).loose);
+        (0..FULL).for_each(|_| segments.add_loose(Index::Ids, prefix(&loose)));
+        assert!(segments.with(Index::Ids, &other).loose, "of too many each may be one");
     }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
+use super::entries::Index;
 use super::key::{Packed, pack, unpack};
 use super::schema::broken;
 use super::state::State;
@@ -107,25 +108,16 @@ impl Table {
         let front = self.front.borrow();
         let (is_here, is_sent_as) = (front.contains(&id), front.knows_sent_as(&id));
         let segments = self.segments.borrow();
-        let (by_id, by_sent_as) = (segments.with_id(&id), segments.with_sent_as(&id));
-        let mut seen = Seen { id, is_leased: is_here, may_be_known: is_here, may_be_sent_as: is_sent_as };
-        if self.may_have_leases.get() || !by_id.is_empty() || !by_sent_as.is_empty() {
-            self.direct(|c| {
-                c.prepare_cached(
-                    "SELECT EXISTS (SELECT 1 FROM lease WHERE source = ?1 AND id = ?2),
-                     EXISTS (SELECT 1 FROM by_id WHERE segment IN (SELECT value FROM json_each(?3)) AND prefix = substr(?2, 1, 8)),
-                     EXISTS (SELECT 1 FROM by_sent_as WHERE segment IN (SELECT value FROM json_each(?4))
-                         AND prefix = substr(?2, 1, 8))",
-                )?
-                .query_row(params![self.source, seen.id, by_id.json(), by_sent_as.json()], |row| {
-                    seen.is_leased |= row.get::<_, bool>(0)?;
-                    seen.may_be_known |= row.get::<_, bool>(1)?;
-                    seen.may_be_sent_as |= row.get::<_, bool>(2)?;
-                    Ok(())
-                })
-            })?;
-        }
-        Ok(seen)
+        let is_in = |index| self.direct(|c| Ok(!segments.with(index, &id).rows(c, index, &id)?.is_empty()));
+        let may_be_known = is_here || is_in(Index::Ids)?;
+        let may_be_sent_as = is_sent_as || is_in(Index::SentAs)?;
+        let is_leased = is_here
+            || (may_be_known || self.may_have_leases.get())
+                && self.direct(|c| {
+                    c.prepare_cached("SELECT EXISTS (SELECT 1 FROM lease WHERE source = ?1 AND id = ?2)")?
+                        .query_row(params![self.source, id], |row| row.get(0))
+                })?;
+        Ok(Seen { id, is_leased, may_be_known, may_be_sent_as })
     }
 
     /// Notes a delivery's handle. Earlier ones whose time was over when it was asked for are of no use any more.

@@ -197,4 +197,31 @@ INSERT INTO by_sent_as SELECT 0, prefix, seq FROM before ORDER BY prefix, seq;
 DROP TABLE before;
 CREATE VIEW known AS SELECT segment, prefix, rested.* FROM by_id CROSS JOIN rested ON rested.seq = by_id.seq;
 CREATE VIEW known_as AS SELECT segment, prefix, rested.* FROM by_sent_as CROSS JOIN rested ON rested.seq = by_sent_as.seq;
+", "
+-- The entries of a segment lie by the dozen in one row: see entries.rs. Those that were there are loose, in no segment.
+DROP VIEW known;
+DROP VIEW known_as;
+DROP TABLE segment;
+ALTER TABLE by_id RENAME TO before;
+CREATE TABLE by_id (prefix BLOB NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (prefix, seq)) WITHOUT ROWID;
+INSERT OR IGNORE INTO by_id SELECT prefix, seq FROM before ORDER BY prefix, seq;
+DROP TABLE before;
+ALTER TABLE by_sent_as RENAME TO before;
+CREATE TABLE by_sent_as (prefix BLOB NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (prefix, seq)) WITHOUT ROWID;
+INSERT OR IGNORE INTO by_sent_as SELECT prefix, seq FROM before ORDER BY prefix, seq;
+DROP TABLE before;
+CREATE TABLE segment (
+    number INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL,
+    ids BLOB NOT NULL,              -- filters: see filter.rs
+    sent_as BLOB NOT NULL
+);
+CREATE TABLE entries (
+    segment INTEGER NOT NULL,
+    bucket INTEGER NOT NULL,
+    first INTEGER NOT NULL,         -- the first row of those that came to rest together; each entry has its distance
+    ids BLOB NOT NULL,              -- by the messages' IDs
+    sent_as BLOB NOT NULL,          -- by the IDs that their sends returned
+    PRIMARY KEY (segment, bucket, first)
+) WITHOUT ROWID;
 "];

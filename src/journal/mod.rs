@@ -16,6 +16,7 @@ mod changes;
 mod claims;
 mod clock;
 mod crash_point;
+mod entries;
 mod filter;
 mod front;
 mod key;

@@ -3,7 +3,9 @@
 
 use rusqlite::{OptionalExtension, ToSql, params};
 
+use super::entries::Index;
 use super::key::{pack, unpack};
+use super::rested::json;
 use super::state::State;
 use super::table::Table;
 use crate::error::Result;
@@ -32,13 +34,14 @@ impl Table {
         if self.front.borrow().knows_sent_as(&id) {
             self.clear_front()?;
         }
-        let candidates = self.segments.borrow().with_sent_as(&id).json();
+        let candidates = self.segments.borrow().with(Index::SentAs, &id);
         self.direct(|c| {
+            let rows = json(&candidates.rows(c, Index::SentAs, &id)?);
             c.prepare_cached(
-                "SELECT run = ?3, rule = ?4, origin FROM known_as WHERE segment IN (SELECT value FROM json_each(?2))
-                 AND prefix = substr(?1, 1, 8) AND sent_as = ?1 ORDER BY run = ?3 DESC LIMIT 1",
+                "SELECT run = ?3, rule = ?4, origin FROM rested WHERE seq IN (SELECT value FROM json_each(?2))
+                 AND sent_as = ?1 ORDER BY run = ?3 DESC LIMIT 1",
             )?
-            .query_row(params![id, candidates, self.run, RuleId::RETURNED.0], |row| {
+            .query_row(params![id, rows, self.run, RuleId::RETURNED.0], |row| {
                 Ok(SentAs { by_this_run: row.get(0)?, brought_back: row.get(1)?, origin: row.get(2)? })
             })
             .optional()

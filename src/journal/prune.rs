@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rusqlite::params;
 
+use super::entries::Index;
 use super::lock::Lock;
 use super::schema::{broken, open};
 use crate::error::{Error, Result};
@@ -34,12 +35,12 @@ pub fn prune(path: &Path, runs: &[String]) -> Result<Pruned> {
         transaction.execute("INSERT INTO pruned SELECT id FROM run WHERE name = ?1", params![run]).map_err(sql)?;
     }
     let mut messages = 0;
-    for index in ["by_id", "by_sent_as"] {
-        let gone = "(SELECT number FROM segment WHERE run IN (SELECT run FROM pruned))";
-        transaction.execute(&format!("DELETE FROM {index} WHERE segment IN {gone}"), []).map_err(sql)?;
-        let loose = "segment = 0 AND (SELECT run FROM rested WHERE rested.seq = loose.seq) IN (SELECT run FROM pruned)";
-        transaction.execute(&format!("DELETE FROM {index} AS loose WHERE {loose}"), []).map_err(sql)?;
+    for index in Index::ALL {
+        let gone = "(SELECT run FROM rested WHERE rested.seq = loose.seq) IN (SELECT run FROM pruned)";
+        transaction.execute(&format!("DELETE FROM {} AS loose WHERE {gone}", index.table()), []).map_err(sql)?;
     }
+    let gone = "(SELECT number FROM segment WHERE run IN (SELECT run FROM pruned))";
+    transaction.execute(&format!("DELETE FROM entries WHERE segment IN {gone}"), []).map_err(sql)?;
     for table in ["rested", "segment", "note", "lease", "resolution", "tally"] {
         let gone = transaction.execute(&format!("DELETE FROM {table} WHERE run IN (SELECT run FROM pruned)"), []);
         messages += if table == "rested" { gone.map_err(sql)? } else { gone.map(|_| 0).map_err(sql)? };

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::entries::{Candidates, Index};
 use super::front::show;
 use super::key::{pack, unpack};
+use super::rested::json;
 use super::schema::{broken, damaged, open_to_read};
 use super::state::State;
 use super::table::state_column;
@@ -112,13 +114,14 @@ impl Reader {
 
     /// The `DeadLetterQueueSourceArn` that a message had before a run parked it and brought it back under this ID.
     pub fn came_from(&self, id: &MessageId) -> Result<Option<String>> {
+        let id = pack(id);
         self.sql(|c| {
+            let rows = json(&Candidates::all(c)?.rows(c, Index::SentAs, &id)?);
             c.prepare_cached(
-                "SELECT queue.arn FROM known_as JOIN queue ON queue.id = known_as.origin
-                 WHERE segment IN (SELECT number FROM segment) AND prefix = substr(?1, 1, 8) AND sent_as = ?1
-                 AND rule = ?2",
+                "SELECT queue.arn FROM rested JOIN queue ON queue.id = rested.origin
+                 WHERE seq IN (SELECT value FROM json_each(?3)) AND sent_as = ?1 AND rule = ?2",
             )?
-            .query_row(params![pack(id), RuleId::RETURNED.0], |row| row.get(0))
+            .query_row(params![id, RuleId::RETURNED.0, rows], |row| row.get(0))
             .optional()
         })
     }

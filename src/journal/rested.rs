@@ -2,11 +2,13 @@
 //! its send returned. Part of the table; no logic.
 //!
 //! Keys that are as good as random make each new row touch a page of its own, in each index, the more pages the more there are.
-//! So the rows have no such key; and what comes to rest together, by the thousand, is in a segment of its own of two narrow
-//! indexes, after all that was there. A message is looked for in those segments only whose filters say that they may know it.
+//! So the rows have no such key; and what comes to rest together, by the thousand, is in a segment of its own of the two
+//! indexes (see entries.rs), after all that was there. A message is looked for in those segments only whose filters say that
+//! they may know it.
 
 use rusqlite::{Connection, OptionalExtension, Statement, ToSql, params, params_from_iter};
 
+use super::entries::{self, Entries, Index};
 use super::filter::{FULL, Filter, Open, Segments};
 use super::key::{Packed, pack, prefix};
 use super::table::{Row, Table, state_column};
@@ -79,28 +81,26 @@ pub(super) fn rest<'a>(
         of_run = Some(at.run);
     }
     let Some(run) = of_run else { return Ok(()) };
-    let number = segment(connection, segments, run, &ids, &sent_as)?;
-    ids.sort_unstable();
-    sent_as.sort_unstable();
-    let mut by_id = connection.prepare_cached("INSERT INTO by_id (segment, prefix, seq) VALUES (?1, ?2, ?3)")?;
-    for (prefix, seq) in ids {
-        by_id.execute(params![number, prefix, seq])?;
+    if let Some(segment) = segment(connection, segments, run, &ids, &sent_as)? {
+        return entries::add(connection, segment, &ids, &sent_as);
     }
-    let mut by_sent_as = connection.prepare_cached(BY_SENT_AS)?;
-    for (prefix, seq) in sent_as {
-        by_sent_as.execute(params![number, prefix, seq])?;
+    for (index, entries) in [(Index::Ids, ids), (Index::SentAs, sent_as)] {
+        for (prefix, seq) in entries {
+            entries::add_loose(connection, index, prefix, seq)?;
+            segments.add_loose(index, prefix);
+        }
     }
     Ok(())
 }
 
-/// The segment that takes these, with its filters brought up to date.
+/// The segment that takes these, with its filters brought up to date; `None` where they are too few for one.
 fn segment(
     connection: &Connection,
     segments: &mut Segments,
     run: i64,
-    ids: &[(&[u8], i64)],
-    sent_as: &[(&[u8], i64)],
-) -> rusqlite::Result<i64> {
+    ids: &Entries<'_>,
+    sent_as: &Entries<'_>,
+) -> rusqlite::Result<Option<i64>> {
     if segments.open.as_ref().is_some_and(|open| open.run != run || open.messages + ids.len() > FULL) {
         segments.open = None;
     }
@@ -108,12 +108,7 @@ fn segment(
         Some(open) if ids.len() >= WORTH_ADDING => open,
         open if ids.len() < WORTH_A_SEGMENT => {
             segments.open = open;
-            for (entries, is_of_ids) in [(ids, true), (sent_as, false)] {
-                for (prefix, _) in entries {
-                    segments.add_loose(prefix, is_of_ids);
-                }
-            }
-            return Ok(Segments::LOOSE);
+            return Ok(None);
         }
         _ => {
             connection
@@ -139,10 +134,14 @@ fn segment(
     segments.add(open.number, by_id, by_sent_as);
     let number = open.number;
     segments.open = Some(open);
-    Ok(number)
+    Ok(Some(number))
 }
 
-const BY_SENT_AS: &str = "INSERT OR IGNORE INTO by_sent_as (segment, prefix, seq) VALUES (?1, ?2, ?3)";
+/// Numbers as a JSON array, which `json_each` makes a table of.
+pub(super) fn json(numbers: &[i64]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(i64::to_string).collect();
+    format!("[{}]", numbers.join(","))
+}
 
 impl Table {
     /// Looks for a row of a message, in whichever run, which is `such`: a condition whose parameters are `more`, from `?4` on.
@@ -157,16 +156,17 @@ impl Table {
         if self.front.borrow().contains(id) {
             self.clear_front()?;
         }
-        let candidates = self.segments.borrow().with_id(id);
-        if candidates.is_empty() {
+        let candidates = self.segments.borrow().with(Index::Ids, id);
+        let rows = self.direct(|c| candidates.rows(c, Index::Ids, id))?;
+        if rows.is_empty() {
             return Ok(None);
         }
-        let candidates = candidates.json();
-        let key: [&dyn ToSql; 3] = [&source, id, &candidates];
+        let rows = json(&rows);
+        let key: [&dyn ToSql; 3] = [&source, id, &rows];
         self.direct(|c| {
             c.prepare_cached(&format!(
-                "SELECT {columns} FROM known WHERE segment IN (SELECT value FROM json_each(?3))
-                 AND prefix = substr(?2, 1, 8) AND source = ?1 AND id = ?2 AND {such}"
+                "SELECT {columns} FROM rested AS known WHERE seq IN (SELECT value FROM json_each(?3))
+                 AND source = ?1 AND id = ?2 AND {such}"
             ))?
             .query_row(params_from_iter(key.iter().chain(more)), read)
             .optional()
@@ -195,8 +195,8 @@ impl Table {
             row.write(&mut update, at, &[&seq])?;
             // What has not changed is in the index already.
             if let Some(id) = row.sent_as.as_ref().filter(|id| sent_before_as.as_deref() != Some(id)) {
-                c.prepare_cached(BY_SENT_AS)?.execute(params![Segments::LOOSE, prefix(id), seq])?;
-                segments.add_loose(prefix(id), false);
+                entries::add_loose(c, Index::SentAs, prefix(id), seq)?;
+                segments.add_loose(Index::SentAs, prefix(id));
             }
             Ok(())
         })

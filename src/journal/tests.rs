@@ -9,6 +9,8 @@ mod resolve;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::entries::{Candidates, Index};
+use super::key::Packed;
 use super::types::Delivered;
 use super::*;
 use crate::message::ReceiptHandle;
@@ -246,13 +248,25 @@ fn counted_anew(place: &Place) -> (u64, u64) {
         rows,
         pairs("SELECT run, state, sum(messages) AS n FROM tally GROUP BY 1, 2 HAVING n > 0 ORDER BY 1, 2")
     );
-    for (index, column) in [("by_id", "id"), ("by_sent_as", "sent_as")] {
-        let missing = format!(
-            "SELECT (SELECT count(*) FROM {index}) - count({column}), count(*) FILTER (WHERE {column} IS NOT NULL AND NOT EXISTS
-                (SELECT 1 FROM {index} WHERE segment IN (SELECT number FROM segment) AND prefix = substr({column}, 1, 8)
-                AND seq = rested.seq)), 0 FROM rested"
-        );
-        assert_eq!(pairs(&missing), [(0, 0, 0)], "{index} has all that is at rest, once");
+    let everywhere = Candidates::all(&connection).expect("segments");
+    for (index, column) in [(Index::Ids, "id"), (Index::SentAs, "sent_as")] {
+        let at_rest = format!("SELECT seq, {column} FROM rested WHERE {column} IS NOT NULL");
+        let mut at_rest = connection.prepare(&at_rest).expect("SQL");
+        let at_rest = at_rest.query_map([], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?))).expect("rows");
+        let at_rest: Vec<(i64, Vec<u8>)> = at_rest.collect::<rusqlite::Result<_>>().expect("rows");
+        // One of many is looked for; the others are counted.
+        for (seq, id) in at_rest.iter().step_by(1 + at_rest.len() / 1_000) {
+            let found = everywhere.rows(&connection, index, &Packed::from(id.clone())).expect("rows");
+            assert_eq!(found.iter().filter(|found| *found == seq).count(), 1, "row {seq} is once in {index:?}");
+        }
+        let entries = pairs(&format!(
+            "SELECT (SELECT count(*) FROM {}), (SELECT coalesce(sum(length({})), 0) FROM entries), 0",
+            index.table(),
+            if index == Index::Ids { "ids" } else { "sent_as" }
+        ));
+        let [(loose, bytes, 0)] = entries[..] else { panic!("{entries:?}") };
+        let all = i64::try_from(at_rest.len()).expect("not so many");
+        assert_eq!(loose + bytes / 12, all, "{index:?} has all that is at rest, and nothing else");
     }
     let doubted = "SELECT (SELECT count(*) FROM message WHERE doubts > 0), (SELECT sum(doubted) FROM run)";
     let doubted: (u64, u64) = connection.query_row(doubted, [], |row| Ok((row.get(0)?, row.get(1)?))).expect("a row");
