@@ -51,8 +51,7 @@ impl Filter {
 struct Loose {
     /// Entries of both indexes. Of too many for a filter each ID may be one.
     entries: usize,
-    ids: Filter,
-    sent_as: Filter,
+    filters: [Filter; 2],
 }
 
 /// The segment that what comes to rest next is added to.
@@ -73,35 +72,34 @@ fn places(prefix: &[u8]) -> impl Iterator<Item = usize> {
     (0..PROBES).map(move |probe| usize::try_from((start + probe * step) % BITS as u64).unwrap_or_default())
 }
 
-/// Filters side by side: a word for each bit of a filter, in it a bit for each segment.
-struct Sliced(Vec<u64>);
+/// Segments with their filters side by side.
+struct Group {
+    numbers: Vec<i64>,
+    /// For each bit of a filter a word for each index, in it a bit for each segment. They are one piece of memory, since the
+    /// system rounds each that is so large up to pages of two megabytes.
+    words: Vec<[u64; 2]>,
+}
 
-impl Sliced {
+impl Group {
     fn new() -> Self {
-        Self(vec![0; BITS])
+        Self { numbers: Vec::new(), words: vec![[0; 2]; BITS] }
     }
 
-    fn add(&mut self, segment: usize, filter: &[u8]) {
-        for (words, byte) in self.0.chunks_exact_mut(8).zip(filter) {
+    fn add(&mut self, segment: usize, index: Index, filter: &[u8]) {
+        for (words, byte) in self.words.chunks_exact_mut(8).zip(filter) {
             let mut left = *byte;
             while left != 0 {
-                words[left.trailing_zeros() as usize] |= 1 << segment;
+                words[left.trailing_zeros() as usize][index as usize] |= 1 << segment;
                 left &= left - 1;
             }
         }
     }
 
     /// A bit for each segment that may know an ID.
-    fn with(&self, mut places: impl Iterator<Item = usize>) -> u64 {
-        let narrowed = places.try_fold(u64::MAX, |left, place| Some(left & self.0[place]).filter(|left| *left != 0));
-        narrowed.unwrap_or_default()
+    fn with(&self, index: Index, mut places: impl Iterator<Item = usize>) -> u64 {
+        let narrow = |left, place: usize| Some(left & self.words[place][index as usize]).filter(|left| *left != 0);
+        places.try_fold(u64::MAX, narrow).unwrap_or_default()
     }
-}
-
-struct Group {
-    numbers: Vec<i64>,
-    ids: Sliced,
-    sent_as: Sliced,
 }
 
 /// All segments that have anything in them.
@@ -120,7 +118,7 @@ impl fmt::Debug for Segments {
 
 impl Segments {
     pub(super) fn new() -> Self {
-        let loose = Loose { entries: 0, ids: Filter::new(), sent_as: Filter::new() };
+        let loose = Loose { entries: 0, filters: [Filter::new(), Filter::new()] };
         Self { groups: Vec::new(), loose, open: None }
     }
 
@@ -149,46 +147,32 @@ impl Segments {
 
     /// Adds one with its filters, or to the filters of the one that was added last.
     pub(super) fn add(&mut self, number: i64, ids: &[u8], sent_as: &[u8]) {
-        if let Some(group) = self.groups.last_mut()
-            && group.numbers.last() == Some(&number)
-        {
-            group.ids.add(group.numbers.len() - 1, ids);
-            group.sent_as.add(group.numbers.len() - 1, sent_as);
-            return;
-        }
-        if self.groups.last().is_none_or(|group| group.numbers.len() == GROUP) {
-            self.groups.push(Group { numbers: Vec::new(), ids: Sliced::new(), sent_as: Sliced::new() });
+        let is_new = self.groups.last().is_none_or(|group| group.numbers.last() != Some(&number));
+        if is_new && self.groups.last().is_none_or(|group| group.numbers.len() == GROUP) {
+            self.groups.push(Group::new());
         }
         if let Some(group) = self.groups.last_mut() {
-            group.ids.add(group.numbers.len(), ids);
-            group.sent_as.add(group.numbers.len(), sent_as);
-            group.numbers.push(number);
+            if is_new {
+                group.numbers.push(number);
+            }
+            let segment = group.numbers.len() - 1;
+            group.add(segment, Index::Ids, ids);
+            group.add(segment, Index::SentAs, sent_as);
         }
     }
 
     /// Adds an entry that is in no segment.
     pub(super) fn add_loose(&mut self, index: Index, prefix: &[u8]) {
         self.loose.entries += 1;
-        match index {
-            Index::Ids => self.loose.ids.add(prefix),
-            Index::SentAs => self.loose.sent_as.add(prefix),
-        }
+        self.loose.filters[index as usize].add(prefix);
     }
 
     /// Those that may know this ID.
     pub(super) fn with(&self, index: Index, id: &Packed) -> Candidates {
-        let loose = match index {
-            Index::Ids => &self.loose.ids,
-            Index::SentAs => &self.loose.sent_as,
-        };
-        let loose = self.loose.entries > FULL || loose.may_have(prefix(id));
+        let loose = self.loose.entries > FULL || self.loose.filters[index as usize].may_have(prefix(id));
         let mut found = Vec::new();
         for group in &self.groups {
-            let filters = match index {
-                Index::Ids => &group.ids,
-                Index::SentAs => &group.sent_as,
-            };
-            let segments = filters.with(places(prefix(id)));
+            let segments = group.with(index, places(prefix(id)));
             let may_know = |segment: &usize| segments & (1 << segment) != 0;
             if segments != 0 {
                 found.extend((0..group.numbers.len()).filter(may_know).map(|segment| group.numbers[segment]));

@@ -13,7 +13,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::Delivery;
 use super::changes::{Change, Changes, read};
-use super::filter::Segments;
+use super::filter::{FULL, Segments};
 use super::key::Packed;
 use super::rested::{At, insert_into, rest};
 use super::state::State;
@@ -22,8 +22,8 @@ use crate::error::Result;
 use crate::message::ReceiptHandle;
 
 /// How many done messages wait for going to rest together: so many that the log, which begins anew with what is left, is not
-/// mostly that; so few that nobody waits long meanwhile.
-const RESTED_AT_ONCE: usize = 2_048;
+/// mostly that; so few that nobody waits long meanwhile. Four times as many, and those of the last commit, fill a segment.
+const RESTED_AT_ONCE: usize = FULL / 4 - 128;
 
 /// How many messages may be here, done or not. Each takes less than a kilobyte.
 const MOST: usize = RESTED_AT_ONCE + 8_192;
