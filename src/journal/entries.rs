@@ -4,8 +4,9 @@
 //! of `entries`. A row for each of them cost as much as the messages' rows. Those of messages that came to rest by themselves
 //! are loose, each in a row of a table.
 
+use foldhash::HashMap;
 use rusqlite::types::Type;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::key::{Packed, mixed, number, prefix};
 
@@ -36,7 +37,7 @@ impl Index {
         }
     }
 
-    /// Its column in `entries`.
+    /// Its column in `entries`, as in `segment`.
     const fn column(self) -> &'static str {
         match self {
             Self::Ids => "ids",
@@ -80,6 +81,38 @@ fn spread(entries: &Entries<'_>, first: i64) -> rusqlite::Result<Vec<Vec<u8>>> {
     Ok(buckets)
 }
 
+/// The entries of a row that begins with its `first` and one of its indexes.
+fn together<'a>(row: &'a Row<'_>) -> rusqlite::Result<impl Iterator<Item = (u64, i64)> + 'a> {
+    let (first, (entries, cut)): (i64, _) = (row.get(0)?, row.get_ref(1)?.as_blob()?.as_chunks::<ENTRY>());
+    if !cut.is_empty() {
+        return Err(rusqlite::Error::FromSqlConversionFailure(1, Type::Blob, "an entry was cut".into()));
+    }
+    Ok(entries.iter().filter_map(move |entry| {
+        let (prefix, distance) = entry.split_first_chunk()?;
+        let distance = u32::from_le_bytes(distance.try_into().ok()?);
+        Some((u64::from_le_bytes(*prefix), first.saturating_add(distance.into())))
+    }))
+}
+
+/// All entries of an index that are found where they are looked for, each with its segment, or `None` where it is loose.
+pub(super) fn all(connection: &Connection, index: Index) -> rusqlite::Result<HashMap<(u64, i64), Option<i64>>> {
+    let mut all = HashMap::default();
+    let mut loose = connection.prepare(&format!("SELECT prefix, seq FROM {}", index.table()))?;
+    let mut rows = loose.query([])?;
+    while let Some(row) = rows.next()? {
+        all.insert((number(row.get_ref(0)?.as_blob()?), row.get(1)?), None);
+    }
+    let mut together =
+        connection.prepare(&format!("SELECT first, {}, segment, bucket FROM entries", index.column()))?;
+    let mut rows = together.query([])?;
+    while let Some(row) = rows.next()? {
+        let (segment, of): (_, usize) = (row.get(2)?, row.get(3)?);
+        let here = self::together(row)?.filter(|(prefix, _)| bucket(*prefix) == of);
+        all.extend(here.map(|entry| (entry, Some(segment))));
+    }
+    Ok(all)
+}
+
 fn bucket(prefix: u64) -> usize {
     usize::try_from(mixed(prefix) >> 32).unwrap_or_default() % BUCKETS
 }
@@ -109,6 +142,11 @@ impl Candidates {
         Ok(Self { loose: true, segments })
     }
 
+    /// Whether an entry of this segment, or a loose one, is found there.
+    pub(super) fn have(&self, segment: Option<i64>) -> bool {
+        segment.map_or(self.loose, |segment| self.segments.contains(&segment))
+    }
+
     /// The numbers of the rows whose IDs begin like this one.
     pub(super) fn rows(&self, connection: &Connection, index: Index, id: &Packed) -> rusqlite::Result<Vec<i64>> {
         let mut found = Vec::new();
@@ -129,15 +167,7 @@ impl Candidates {
         for segment in &self.segments {
             let mut rows = of_bucket.query(params![segment, bucket(sought)])?;
             while let Some(row) = rows.next()? {
-                let (first, (entries, cut)): (i64, _) = (row.get(0)?, row.get_ref(1)?.as_blob()?.as_chunks::<ENTRY>());
-                if !cut.is_empty() {
-                    return Err(rusqlite::Error::FromSqlConversionFailure(1, Type::Blob, "an entry was cut".into()));
-                }
-                let such = entries.iter().filter_map(|entry| {
-                    let (prefix, distance) = entry.split_first_chunk()?;
-                    let distance = u32::from_le_bytes(distance.try_into().ok()?);
-                    (u64::from_le_bytes(*prefix) == sought).then_some(first + i64::from(distance))
-                });
+                let such = together(row)?.filter_map(|(prefix, seq)| (prefix == sought).then_some(seq));
                 found.extend(such);
             }
         }

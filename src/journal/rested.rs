@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Statement, ToSql, params, params_f
 
 use super::entries::{self, Entries, Index};
 use super::filter::{FULL, Filter, Open, Segments};
-use super::key::{Packed, pack, prefix};
+use super::key::{Packed, number, pack, prefix};
 use super::table::{Row, Table, state_column};
 use crate::error::Result;
 use crate::message::MessageId;
@@ -135,6 +135,24 @@ fn segment(
     let number = open.number;
     segments.open = Some(open);
     Ok(Some(number))
+}
+
+/// Whether each message at rest is found by its ID, and by the one that its send returned. Reads all of them.
+pub(super) fn are_found(connection: &Connection) -> rusqlite::Result<bool> {
+    let segments = Segments::load(connection)?;
+    for (index, column) in [(Index::Ids, "id"), (Index::SentAs, "sent_as")] {
+        let entries = entries::all(connection, index)?;
+        let mut rested = connection.prepare(&format!("SELECT seq, {column} FROM rested WHERE {column} IS NOT NULL"))?;
+        let mut rows = rested.query([])?;
+        while let Some(row) = rows.next()? {
+            let (seq, id): (i64, _) = (row.get(0)?, Packed::from(row.get::<_, Vec<u8>>(1)?));
+            let found = entries.get(&(number(prefix(&id)), seq));
+            if !found.is_some_and(|segment| segments.with(index, &id).have(*segment)) {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
 /// Numbers as a JSON array, which `json_each` makes a table of.

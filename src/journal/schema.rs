@@ -66,7 +66,15 @@ fn check(connection: &Connection, path: &Path) -> Result<()> {
     let found: String = connection
         .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
         .map_err(|error| broken(path, &error))?;
-    if found == "ok" { Ok(()) } else { Err(damaged(path, &found)) }
+    if found != "ok" {
+        return Err(damaged(path, &found));
+    }
+    // Our own indexes are nothing that the database knows of.
+    match super::rested::are_found(connection) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(damaged(path, "its indexes do not have all messages")),
+        Err(error) => Err(broken(path, &error)),
+    }
 }
 
 /// All columns of all tables, as text. A declaration in which a letter is another is mostly still one to the database: of a

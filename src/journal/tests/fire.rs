@@ -194,6 +194,37 @@ async fn recognised(path: &Path) -> Option<usize> {
 }
 
 #[tokio::test]
+async fn a_byte_of_many_at_rest_that_is_another_costs_one_message_at_most_or_is_refused() {
+    let place = Place::new();
+    super::front::at_rest(&place, "run", 0..super::front::MANY).await;
+    let connection = Connection::open(place.path()).expect("open");
+    connection.execute_batch("VACUUM").expect("no free pages");
+    let page_of = |table: &str| -> usize {
+        let root = "SELECT min(pageno) FROM dbstat WHERE name = ?1 AND pagetype = 'leaf'";
+        connection.query_row(root, [table], |row| row.get(0)).expect("a page")
+    };
+    // A leaf of each of what leads to a message.
+    let pages = ["rested", "entries", "segment"].map(page_of);
+    drop(connection);
+    let whole = fs::read(place.path()).expect("the journal");
+    let scratch = scratch();
+    let path = scratch.path().join("journal.db");
+    let mut refused = 0;
+    for at in pages.iter().flat_map(|page| ((page - 1) * 4096..page * 4096).step_by(29)) {
+        let mut damaged = whole.clone();
+        damaged[at] = !damaged[at];
+        for suffix in ["db-wal", "db-shm"] {
+            let _ = fs::remove_file(path.with_extension(suffix));
+        }
+        fs::write(&path, &damaged).expect("write");
+        let known = recognised(&path).await;
+        refused += usize::from(known.is_none());
+        assert!(known.is_none_or(|known| known >= 19), "the byte at {at}: {known:?} of 20 are known");
+    }
+    assert!(refused > 100, "{refused} were refused");
+}
+
+#[tokio::test]
 async fn a_full_disk_stops_the_run_and_what_was_answered_is_there_afterwards() {
     let place = Place::new();
     drop(place.begin("run").await);

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Enough for done ones to be moved on.
-const MANY: usize = 2_060;
+pub(super) const MANY: usize = 2_060;
 
 async fn sent(journal: &Journal, ids: impl Iterator<Item = usize>) -> Vec<Sent> {
     let deliveries = ids.map(|number| delivery(&format!("m{number}"), &format!("h{number}"))).collect();
@@ -80,7 +80,7 @@ async fn wherever_a_message_lies_it_is_known_for_what_it_is() {
 }
 
 /// Every message of a run that is done, in segments of the indexes.
-async fn at_rest(place: &Place, run: &str, ids: std::ops::Range<usize>) {
+pub(super) async fn at_rest(place: &Place, run: &str, ids: std::ops::Range<usize>) {
     let (journal, _) = place.begin(run).await;
     for first in ids.clone().step_by(MANY) {
         let sent = sent(&journal, first..ids.end.min(first + MANY)).await;
@@ -168,14 +168,36 @@ async fn a_damaged_filter_is_refused_in_words_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn damaged_entries_are_refused_in_words_by_who_looks_there() {
+async fn an_index_that_does_not_lead_to_each_message_is_refused_in_words_and_left_as_it_is() {
     let place = Place::new();
     at_rest(&place, "run", 0..MANY).await;
-    let connection = Connection::open(place.path()).expect("open");
-    connection.execute_batch("UPDATE entries SET ids = substr(ids, 2)").expect("cut");
-    let (journal, _) = place.begin("run").await;
-    let error = journal.admit(vec![delivery("m0", "again")]).await.expect_err("refused");
-    assert!(error.message().contains("is damaged") && error.message().contains("an entry was cut"), "{error}");
+    // One by itself, which the next to open the journal puts to rest.
+    at_rest(&place, "run", MANY..MANY + 1).await;
+    drop(place.begin("run").await);
+    let incomplete = "its indexes do not have all messages";
+    for (damage, words) in [
+        ("UPDATE entries SET ids = substr(ids, 2)", "an entry was cut"),
+        ("UPDATE entries SET first = first + 1", incomplete),
+        ("UPDATE entries SET segment = segment + 1", incomplete),
+        ("UPDATE entries SET bucket = 128 WHERE bucket = 5", incomplete),
+        ("DELETE FROM entries WHERE bucket = 5", incomplete),
+        ("UPDATE segment SET ids = zeroblob(length(ids))", incomplete),
+        ("UPDATE segment SET sent_as = ids", incomplete),
+        ("UPDATE by_id SET seq = seq + 1", incomplete),
+        ("DELETE FROM by_sent_as", incomplete),
+    ] {
+        let damaged = Place::new();
+        std::fs::create_dir(damaged.path().parent().expect("its directory")).expect("made");
+        std::fs::copy(place.path(), damaged.path()).expect("a copy");
+        let connection = Connection::open(damaged.path()).expect("open");
+        assert!(connection.execute(damage, []).expect("damaged") > 0, "{damage}");
+        drop(connection);
+        let before = std::fs::read(damaged.path()).expect("the journal");
+        let error = Journal::open(&damaged.path(), system_clock(|| None)).expect_err(damage);
+        assert!(error.message().contains("is damaged") && error.message().contains(words), "{damage}: {error}");
+        assert_eq!(std::fs::read(damaged.path()).expect("the journal"), before, "{damage}");
+    }
+    Journal::open(&place.path(), system_clock(|| None)).expect("the whole one is taken");
 }
 
 #[tokio::test]
