@@ -140,7 +140,8 @@ fn segment(
 /// Whether each message at rest is found by its ID, and by the one that its send returned. Reads all of them.
 pub(super) fn are_found(connection: &Connection) -> rusqlite::Result<bool> {
     let segments = Segments::load(connection)?;
-    for (index, column) in [(Index::Ids, "id"), (Index::SentAs, "sent_as")] {
+    for index in Index::ALL {
+        let column = index.of();
         let entries = entries::all(connection, index)?;
         let mut rested = connection.prepare(&format!("SELECT seq, {column} FROM rested WHERE {column} IS NOT NULL"))?;
         let mut rows = rested.query([])?;

@@ -249,7 +249,8 @@ fn counted_anew(place: &Place) -> (u64, u64) {
         pairs("SELECT run, state, sum(messages) AS n FROM tally GROUP BY 1, 2 HAVING n > 0 ORDER BY 1, 2")
     );
     let everywhere = Candidates::all(&connection).expect("segments");
-    for (index, column) in [(Index::Ids, "id"), (Index::SentAs, "sent_as")] {
+    for index in Index::ALL {
+        let column = index.of();
         let at_rest = format!("SELECT seq, {column} FROM rested WHERE {column} IS NOT NULL");
         let mut at_rest = connection.prepare(&at_rest).expect("SQL");
         let at_rest = at_rest.query_map([], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?))).expect("rows");
@@ -262,7 +263,7 @@ fn counted_anew(place: &Place) -> (u64, u64) {
         let entries = pairs(&format!(
             "SELECT (SELECT count(*) FROM {}), (SELECT coalesce(sum(length({})), 0) FROM entries), 0",
             index.table(),
-            if index == Index::Ids { "ids" } else { "sent_as" }
+            index.column()
         ));
         let [(loose, bytes, 0)] = entries[..] else { panic!("{entries:?}") };
         let all = i64::try_from(at_rest.len()).expect("not so many");
