@@ -6,7 +6,7 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use redrive::sandbox::{Options, Sandbox, Seed};
+use sqs_sandbox::{Options, Sandbox, Seed};
 
 const JOB: &str = "version = 1\nname = \"pick\"\n[source]\nqueue = \"dlq\"\n[destination.out]\nsqs = { queue = \"out\" }\n\
     [[rule]]\nname = \"wanted\"\nwhen = [{ body = \"$.wanted\", equals = true }]\nto = \"out\"\n";

@@ -52,8 +52,6 @@ pub mod payload;
 pub mod plan;
 pub mod queue;
 pub mod rule;
-#[cfg(feature = "sandbox")]
-pub mod sandbox;
 pub mod sqs;
 pub mod store;
 pub mod target;

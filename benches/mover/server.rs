@@ -6,8 +6,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use redrive::sandbox::{Fault, LogEntry, MessageAttribute, Options, Rule, Sandbox, Seed, When};
 use serde::{Deserialize, Serialize};
+use sqs_sandbox::{Fault, LogEntry, MessageAttribute, Options, Rule, Sandbox, Seed, When};
 
 use crate::process;
 

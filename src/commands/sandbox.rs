@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use sqs_sandbox::{Credentials, Fault, Options, Rule, Sandbox, Scenario};
 use tokio::process::Command;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -12,8 +13,17 @@ use crate::cli::SandboxArgs;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::journal::{Reader, State};
-use crate::sandbox::{Credentials, Fault, Options, Rule, Sandbox, Scenario};
 use crate::view::output;
+
+impl From<sqs_sandbox::Error> for Error {
+    fn from(error: sqs_sandbox::Error) -> Self {
+        let converted = if error.is_usage() { Self::usage(error.message()) } else { Self::failed(error.message()) };
+        match error.hint_text() {
+            Some(hint) => converted.hint(hint),
+            None => converted,
+        }
+    }
+}
 
 /// The job of the tour.
 const JOB: &str = include_str!("../../jobs/orders-dlq.toml");
@@ -77,7 +87,7 @@ impl Stop {
 }
 
 fn fault_rules(args: &SandboxArgs) -> Result<Vec<Rule>> {
-    let rules = args.fault.iter().map(|text| text.parse()).collect::<Result<Vec<Rule>>>()?;
+    let rules = args.fault.iter().map(|text| text.parse()).collect::<sqs_sandbox::Result<Vec<Rule>>>()?;
     if !args.allow_signals && rules.iter().any(|rule| matches!(rule.fault, Fault::Kill { .. })) {
         return Err(Error::usage("a fault sends a signal to a process, which this sandbox may not")
             .hint("nothing was started; say --allow-signals as well, if that is meant"));

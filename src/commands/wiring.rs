@@ -27,7 +27,7 @@ const BATCH_BYTES: u64 = 1024 * 1024;
 pub(super) struct Reach {
     pub(super) aws: Arc<Aws>,
     #[cfg(feature = "sandbox")]
-    sandbox: Option<crate::sandbox::Sandbox>,
+    sandbox: Option<sqs_sandbox::Sandbox>,
 }
 
 impl Reach {

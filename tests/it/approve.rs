@@ -91,10 +91,7 @@ async fn approvals_are_listed_noted_with_the_run_and_in_its_report() {
     assert!(shown.contains("### Approvals") && shown.contains("| `bob` |"), "{shown}");
 
     // A run that goes on after its files are gone goes on with those who had approved it.
-    stage
-        .sandbox
-        .faults()
-        .add(redrive::sandbox::Rule::new(redrive::sandbox::Fault::AccessDenied).action("SendMessageBatch"));
+    stage.sandbox.faults().add(sqs_sandbox::Rule::new(sqs_sandbox::Fault::AccessDenied).action("SendMessageBatch"));
     apply(&stage, &["--require-approvals", "2"]).await.expect(3);
     stage.sandbox.faults().clear();
     for by in ["alice", "bob"] {

@@ -4,7 +4,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use redrive::sandbox::{Credentials, Options, Sandbox};
+use sqs_sandbox::{Credentials, Options, Sandbox};
 use tokio::process::Command;
 
 use crate::support::judges::{installed, not_installed};

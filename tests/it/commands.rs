@@ -4,8 +4,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::Duration;
 
-use redrive::sandbox::{Fault, Rule, When};
 use serde_json::Value;
+use sqs_sandbox::{Fault, Rule, When};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::end_to_end::{JOB, assert_adds_up, assert_all_in_place, message};

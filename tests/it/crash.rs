@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use redrive::sandbox::{Fault, Rule, Signal, When};
+use sqs_sandbox::{Fault, Rule, Signal, When};
 
 use crate::fire::{Archive, Crash, HANDS, InDoubt, Others, Scene, Setting, tell};
 use crate::support::stage::each_of;

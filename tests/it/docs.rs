@@ -16,8 +16,8 @@ use redrive::cli::Cli;
 use redrive::job;
 use redrive::journal::{Reader, State};
 use redrive::rule::Rules;
-use redrive::sandbox::Scenario;
 use regex::Regex;
+use sqs_sandbox::Scenario;
 use tokio::task::JoinSet;
 
 use crate::support::stage::{Ran, Stage};

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use redrive::sandbox::{MessageAttribute, Seed};
 use serde_json::Value;
+use sqs_sandbox::{MessageAttribute, Seed};
 
 use crate::support::stage::{Content, Inventory, Stage, content, count, failed, shown};
 

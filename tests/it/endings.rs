@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redrive::sandbox::{Fault, Options, Rule, Seed, When};
+use sqs_sandbox::{Fault, Options, Rule, Seed, When};
 
 use crate::end_to_end::{JOB, assert_adds_up, assert_all_in_place, message};
 use crate::support::admin::Admin;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use redrive::sandbox::{MessageAttribute, Options, Seed, When};
+use sqs_sandbox::{MessageAttribute, Options, Seed, When};
 
 use crate::support::admin::Admin;
 use crate::support::stage::{Stage, content, count, each};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use redrive::plan::{Plan, to_text};
-use redrive::sandbox::{Fault, Options, Rule, Seed, When, Whereabouts};
 use serde_json::Value;
+use sqs_sandbox::{Fault, Options, Rule, Seed, When, Whereabouts};
 
 use crate::end_to_end::{JOB, assert_adds_up, message};
 use crate::support::admin::Admin;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use redrive::sandbox::{Options, Seed, When};
+use sqs_sandbox::{Options, Seed, When};
 
 use crate::end_to_end::assert_adds_up;
 use crate::support::stage::{Stage, each};

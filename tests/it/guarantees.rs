@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use redrive::sandbox::{Fault, Rule, Seed, When};
+use sqs_sandbox::{Fault, Rule, Seed, When};
 
 use crate::end_to_end::{JOB, assert_adds_up, assert_all_in_place, expected_at, message};
 use crate::support::stage::{Ran, Stage, each, failed};

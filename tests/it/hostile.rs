@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use redrive::sandbox::{Fault, MessageAttribute, Rule, When};
 use serde_json::Value;
+use sqs_sandbox::{Fault, MessageAttribute, Rule, When};
 use tokio::process::Command;
 
 use crate::commands::lines;

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use redrive::sandbox::{Fault, Options, Rule, When};
+use sqs_sandbox::{Fault, Options, Rule, When};
 
 use crate::end_to_end::{JOB, assert_adds_up, assert_all_in_place, expected_at, message};
 use crate::support::stage::{Ran, Stage, each};

@@ -13,8 +13,8 @@ use aws_sdk_sqs::types::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use redrive::sandbox::{MessageAttribute, Options, Sandbox};
 use serde_json::Value;
+use sqs_sandbox::{MessageAttribute, Options, Sandbox};
 use tokio::process::{Child, Command};
 
 use self::contents::{

@@ -9,9 +9,9 @@ use proptest::test_runner::TestRunner;
 use redrive::job::load;
 use redrive::message::{Attributes, Message, MessageId, SystemAttributes};
 use redrive::rule::{Decision, Rules, Setting};
-use redrive::sandbox::{MessageAttribute, Seed};
 use redrive::target::{Reason, Target, TargetKind};
 use serde_json::Value;
+use sqs_sandbox::{MessageAttribute, Seed};
 
 use crate::end_to_end::differences;
 use crate::support::stage::{Stage, count, failed, shown};

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use redrive::sandbox::{Fault, MessageAttribute, Options, Rule, Seed, Signal, When};
 use serde_json::Value;
+use sqs_sandbox::{Fault, MessageAttribute, Options, Rule, Seed, Signal, When};
 
 use crate::end_to_end::assert_adds_up;
 use crate::support::admin::Admin;
@@ -99,7 +99,7 @@ async fn what_no_rule_takes_waits_in_the_parking_queue_and_comes_back_as_it_was(
     assert_eq!(stage.counts("orders-parking"), (0, 0));
     assert_eq!(stage.counts("audit").0, 40);
 
-    let extras = |messages: Vec<redrive::sandbox::MessageState>| -> BTreeSet<_> {
+    let extras = |messages: Vec<sqs_sandbox::MessageState>| -> BTreeSet<_> {
         messages
             .into_iter()
             .filter(|message| message.body.contains("false"))
@@ -294,7 +294,7 @@ to = "origin"
 async fn where_a_parked_message_came_from_is_known_to_later_runs_with_the_same_journal() {
     let stage = planned(60, Options::default()).await;
     stage.redrive(&["apply", "plan.json"]).await.expect(0);
-    let has_origin = |message: &redrive::sandbox::MessageState| message.dead_letter_queue_source_arn.is_some();
+    let has_origin = |message: &sqs_sandbox::MessageState| message.dead_letter_queue_source_arn.is_some();
     let left = stage.sandbox.queue("orders-dlq").expect("the queue").messages;
     assert_eq!(left.iter().filter(|one| has_origin(one)).count(), 5, "SQS knows it of those that were not parked");
     stage.file("later.toml", LATER);

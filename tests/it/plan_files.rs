@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use redrive::sandbox::{Fault, Rule, Whereabouts};
+use sqs_sandbox::{Fault, Rule, Whereabouts};
 
 use crate::end_to_end::{JOB, assert_all_in_place, message};
 use crate::support::admin::Admin;
@@ -274,10 +274,7 @@ async fn the_detailed_exit_code_says_whether_something_would_move() {
 async fn a_source_with_a_redrive_policy_is_sampled_only_when_told_to() {
     let stage = Stage::with_queues().await;
     // `orders` redrives to `orders-dlq` after three receives.
-    stage
-        .sandbox
-        .seed("orders", (0..TOTAL).map(|number| redrive::sandbox::Seed::new(number.to_string())))
-        .expect("seeded");
+    stage.sandbox.seed("orders", (0..TOTAL).map(|number| sqs_sandbox::Seed::new(number.to_string()))).expect("seeded");
     stage.file(
         "job.toml",
         "version = 1\nname = \"drain\"\n[source]\nqueue = \"orders\"\n[destination.audit]\nsqs = { queue = \"audit\" }\n\
@@ -317,8 +314,7 @@ async fn a_plan_that_is_interrupted_gives_back_what_it_has() {
         stage.sandbox.seed("orders-dlq", (0..2_000).map(|number| failed(number.to_string()))).expect("seeded");
         stage.file("job.toml", JOB);
         stage.sandbox.faults().add(
-            Rule::new(Fault::Latency { ms: 50, jitter_ms: 0, when: redrive::sandbox::When::After })
-                .action("ReceiveMessage"),
+            Rule::new(Fault::Latency { ms: 50, jitter_ms: 0, when: sqs_sandbox::When::After }).action("ReceiveMessage"),
         );
         let child = stage.spawn(&["plan", "job.toml", "--out", "plan.json", "--sample", "2000"]);
         in_flight(&stage, "orders-dlq").await;
@@ -358,8 +354,8 @@ async fn a_plan_that_fails_in_the_midst_gives_back_what_it_has() {
 async fn a_plan_survives_what_passes() {
     let faults = [
         Fault::Throttle,
-        Fault::Status { code: 500, when: redrive::sandbox::When::Before },
-        Fault::Cut { when: redrive::sandbox::When::Before },
+        Fault::Status { code: 500, when: sqs_sandbox::When::Before },
+        Fault::Cut { when: sqs_sandbox::When::Before },
     ];
     let cases = faults
         .iter()

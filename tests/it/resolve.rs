@@ -1,8 +1,8 @@
 //! Messages in doubt that somebody decides about, and runs that are given up: the real program against the sandbox.
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use redrive::sandbox::{Fault, Options, Rule, When};
 use serde_json::Value;
+use sqs_sandbox::{Fault, Options, Rule, When};
 
 use crate::end_to_end::{JOB, assert_adds_up, assert_all_in_place, expected_at, message};
 use crate::support::admin::Admin;

@@ -11,8 +11,8 @@ use aws_sdk_sqs::error::ProvideErrorMetadata as _;
 use aws_sdk_sqs::types::{MessageSystemAttributeName as System, QueueAttributeName as Name};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use redrive::sandbox::MessageAttribute;
 use serde_json::{Value, json};
+use sqs_sandbox::MessageAttribute;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use redrive::sandbox::{LogEntry, Options, Seed};
+use sqs_sandbox::{LogEntry, Options, Seed};
 
 use crate::end_to_end::assert_adds_up;
 use crate::support::stage::{Stage, failed};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use redrive::sandbox::{Fault, Options, Rule, Signal, When};
 use rustix::process::{Pid, kill_process};
+use sqs_sandbox::{Fault, Options, Rule, Signal, When};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Child;
 

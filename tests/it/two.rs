@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use redrive::sandbox::{Fault, Options, Rule, When};
 use serde_json::Value;
+use sqs_sandbox::{Fault, Options, Rule, When};
 
 use crate::end_to_end::{JOB, assert_adds_up, expected_at, message};
 use crate::support::admin::Admin;

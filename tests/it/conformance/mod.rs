@@ -34,7 +34,7 @@ use std::time::Duration;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
-use redrive::sandbox::{Options, Sandbox};
+use sqs_sandbox::{Options, Sandbox};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use redrive::sandbox::Options;
+use sqs_sandbox::Options;
 
 use super::model::{Found, Others, total};
 use super::troubles::{ACTS, Act, SILENCES, TROUBLES, Trouble, Way};

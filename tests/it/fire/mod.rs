@@ -13,7 +13,7 @@ pub(crate) use model::Others;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use redrive::sandbox::{Fault, Options, Rule, Signal, When};
+use sqs_sandbox::{Fault, Options, Rule, Signal, When};
 use tokio::sync::Mutex;
 
 use crate::end_to_end::{JOB, assert_adds_up, message};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use redrive::sandbox::{Options, When};
+use sqs_sandbox::{Options, When};
 use tokio::task::JoinSet;
 
 use super::model::{Found, Others, total};

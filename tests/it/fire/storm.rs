@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use redrive::sandbox::{Fault, Rule, Seed, When};
+use sqs_sandbox::{Fault, Rule, Seed, When};
 
 use crate::support::stage::Stage;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redrive::sandbox::{Fault, Rule, When};
+use sqs_sandbox::{Fault, Rule, When};
 use tokio::task::JoinHandle;
 
 use super::Scene;

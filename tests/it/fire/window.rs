@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use redrive::sandbox::{Fault, Options, Rule, Seed, When};
+use sqs_sandbox::{Fault, Options, Rule, Seed, When};
 
 use crate::support::stage::{Ran, Stage, each};
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
-use redrive::sandbox::MessageAttribute;
 use serde_json::Value;
+use sqs_sandbox::MessageAttribute;
 
 use super::{Bench, value};
 use crate::end_to_end::differences;

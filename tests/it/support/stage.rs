@@ -7,8 +7,8 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redrive::sandbox::{Fault, MessageAttribute, Options, Rule, Sandbox, Seed, Signal, When};
 use serde_json::Value;
+use sqs_sandbox::{Fault, MessageAttribute, Options, Rule, Sandbox, Seed, Signal, When};
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -168,7 +168,7 @@ impl Stage {
     /// How many messages a queue holds, and how many of them can be received now.
     pub(crate) fn counts(&self, queue: &str) -> (usize, usize) {
         let state = self.sandbox.queue(queue).expect("the queue");
-        let visible = state.messages.iter().filter(|message| message.state == redrive::sandbox::Whereabouts::Visible);
+        let visible = state.messages.iter().filter(|message| message.state == sqs_sandbox::Whereabouts::Visible);
         (state.messages.len(), visible.count())
     }
 

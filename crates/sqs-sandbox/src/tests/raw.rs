@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::Stage;
-use crate::sandbox::{MessageAttribute, Options, Sandbox, Scenario};
+use crate::{MessageAttribute, Options, Sandbox, Scenario};
 
 /// Sends bytes on a connection of their own; answers all that comes back until it closes.
 pub(super) async fn exchange(sandbox: &Sandbox, request: &[u8]) -> String {
@@ -158,17 +158,15 @@ async fn the_orders_scenario_is_the_same_for_the_same_seed_but_for_ids() {
     }
     assert!(contents[0] == contents[2] && contents[0] != contents[1]);
     let (dlq, orders) = (stage.sandbox.queue("orders-dlq").unwrap(), stage.sandbox.queue("orders").unwrap());
-    let ids = |state: &crate::sandbox::QueueState| {
-        state.messages.iter().map(|message| message.id.clone()).collect::<BTreeSet<_>>()
-    };
+    let ids =
+        |state: &crate::QueueState| state.messages.iter().map(|message| message.id.clone()).collect::<BTreeSet<_>>();
     assert!(ids(&dlq).is_disjoint(&ids(&again.sandbox.queue("orders-dlq").unwrap())));
     assert_eq!(
         dlq.attributes["CreatedTimestamp"],
         again.sandbox.queue("orders-dlq").unwrap().attributes["CreatedTimestamp"]
     );
     assert!(orders.attributes["RedrivePolicy"].contains(&dlq.arn));
-    let count =
-        |holds: &dyn Fn(&crate::sandbox::MessageState) -> bool| dlq.messages.iter().filter(|m| holds(m)).count();
+    let count = |holds: &dyn Fn(&crate::MessageState) -> bool| dlq.messages.iter().filter(|m| holds(m)).count();
     let retries = |attribute: Option<&MessageAttribute>| {
         attribute.and_then(|attribute| attribute.string_value.as_deref()?.parse::<u32>().ok())
     };

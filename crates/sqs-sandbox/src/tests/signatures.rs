@@ -6,7 +6,7 @@ use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
 
 use super::{Stage, entry};
-use crate::sandbox::{Credentials, Options, Sandbox};
+use crate::{Credentials, Options, Sandbox};
 
 async fn stage(access_key: &str, secret_key: &str) -> Stage {
     let known = Credentials { access_key: "AKIAKNOWN".to_owned(), secret_key: "s/e+c".to_owned() };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_s3::error::ProvideErrorMetadata;
 
 use super::{Stage, entry};
-use crate::sandbox::{Fault, Options, Rule, Signal, When};
+use crate::{Fault, Options, Rule, Signal, When};
 
 const SEND: &str = "SendMessage";
 

@@ -1,6 +1,5 @@
-//! The embedded endpoint: SQS in memory and S3 on a directory, on one port of this machine, so that the real SDKs talk to it. It
-//! behaves as SQS does where SQS is awkward, and misbehaves on command. It imports nothing of the rest but `error`, and nothing
-//! imports it but `commands` and tests.
+//! SQS in memory and S3 on a directory, on one port of this machine, so that the real SDKs talk to it. It behaves as SQS does
+//! where SQS is awkward, and misbehaves on command.
 //!
 //! - [`Sandbox::start`] serves; a request with `X-Amz-Target` is SQS's, `/_sandbox/…` is the control endpoint, the rest is S3's.
 //! - [`Scenario`] fills it with something to look at.
@@ -12,6 +11,7 @@ mod answers;
 mod control;
 mod copy;
 mod course;
+mod error;
 mod fault_text;
 mod faults;
 mod log;
@@ -35,8 +35,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::error::{Error, Result};
-
+pub use error::{Error, Result};
 pub use faults::{Fault, Faults, Rule, Signal, When};
 pub use log::{LogEntry, LoggedMessage};
 pub use scenario::{Scenario, ScenarioSummary, Seed};

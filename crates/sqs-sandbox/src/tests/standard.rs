@@ -10,7 +10,7 @@ use aws_sdk_sqs::types::{
 };
 
 use super::{Stage, bodies, entry};
-use crate::sandbox::{Options, Seed, Whereabouts};
+use crate::{Options, Seed, Whereabouts};
 
 fn text(kind: &str, value: &str) -> MessageAttributeValue {
     MessageAttributeValue::builder().data_type(kind).string_value(value).build().unwrap()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_sqs::types::{MessageSystemAttributeName as System, QueueAttributeName as Name};
 
 use super::Stage;
-use crate::sandbox::Seed;
+use crate::Seed;
 
 const DLQ: &str = "arn:aws:sqs:eu-west-1:000000000000:dlq";
 const ORDERS: &str = "arn:aws:sqs:eu-west-1:000000000000:orders";

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use super::Stage;
 use super::raw::{exchange, http};
-use crate::sandbox::{Options, Sandbox};
+use crate::{Options, Sandbox};
 
 async fn connect(sandbox: &Sandbox) -> Option<TcpStream> {
     TcpStream::connect(sandbox.endpoint_url().replace("http://", "")).await.ok()

@@ -3,7 +3,7 @@
 use aws_sdk_sqs::types::{MessageSystemAttributeName as System, QueueAttributeName as Name};
 
 use super::{Stage, bodies};
-use crate::sandbox::Options;
+use crate::Options;
 
 const FIFO: (Name, &str) = (Name::FifoQueue, "true");
 

@@ -30,29 +30,26 @@ pub(crate) fn pin_this(core: &str) {
 impl Server {
     /// The sandbox, empty, with room for as many messages in flight as the measurements want.
     pub(crate) fn sandbox() -> Self {
-        let limit = usize::MAX.to_string();
-        Self::start(
-            env!("CARGO_BIN_EXE_redrive"),
-            &["sandbox", "--port", "0", "--scenario", "empty", "--in-flight-limit", &limit],
-        )
+        Self::start("--sandbox")
     }
 
     /// The server that does nothing.
     pub(crate) fn ceiling() -> Self {
-        let this = std::env::current_exe().expect("this program");
-        Self::start(&this.to_string_lossy(), &["--ceiling"])
+        Self::start("--ceiling")
     }
 
-    fn start(program: &str, arguments: &[&str]) -> Self {
+    /// This program once more, as the server that this argument means.
+    fn start(argument: &str) -> Self {
+        let program = std::env::current_exe().expect("this program");
         let mut command = if has_taskset() {
             let mut pinned = Command::new("taskset");
-            pinned.args(["-c", "0", program]);
+            pinned.args(["-c", "0"]).arg(program);
             pinned
         } else {
             Command::new(program)
         };
         let mut child =
-            command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the server starts");
+            command.arg(argument).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the server starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let port = loop {
             let line = lines.next().expect("the server says where it is").expect("text");
