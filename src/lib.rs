@@ -51,6 +51,7 @@ pub mod message;
 pub mod payload;
 pub mod plan;
 pub mod queue;
+mod retry;
 pub mod rule;
 pub mod sqs;
 pub mod store;

@@ -20,7 +20,8 @@ pub const MAX_VISIBILITY: Duration = Duration::from_hours(12);
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html>
 pub const MAX_IN_FLIGHT: u64 = 120_000;
 
-/// One queue. Calls do not retry by themselves: what may be tried again is the caller's to decide, by [`Fault`].
+/// One queue. The two calls that only look, `attributes` and `dead_letter_sources`, are made again as long as their failure may
+/// pass. No other call is: whether it may be made again is the caller's to decide, by [`Fault`].
 #[async_trait]
 pub trait Queue: Send + Sync + fmt::Debug {
     /// The queue's URL.
@@ -149,7 +150,7 @@ impl From<CallError> for crate::error::Error {
         let hint = match error.fault {
             Fault::Throttled => "the service asks to slow down; try again later, or set [limits] rate",
             Fault::Unreachable => "check the endpoint (region, endpoint_url, AWS_ENDPOINT_URL), and that it is up",
-            Fault::NoAnswer => "no answer came; try again",
+            Fault::NoAnswer => "the service failed, or its answer was lost; try again later",
             Fault::TooLong => "the message is longer than this server takes",
             Fault::OverLimit => "too many messages of the queue are in flight; wait until their consumers are done",
             Fault::NotFound => {

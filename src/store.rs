@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use crate::sqs::CallError;
 
-/// One bucket. Calls do not retry by themselves.
+/// One bucket. Only `check`, which has no effect, is made again as long as its failure may pass.
 #[async_trait]
 pub trait Bucket: Send + Sync + fmt::Debug {
     /// The bucket's name.

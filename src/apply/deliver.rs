@@ -11,10 +11,11 @@ use super::limits::Place;
 use super::outlets::Outlet;
 use super::remove::Removal;
 use super::shared::Shared;
-use super::{Doubt, archive, offload, retry};
+use super::{Doubt, archive, offload};
 use crate::error::{Error, Kind};
 use crate::journal::{Decided, Doubtful, Intended, Judged, Judgement, SendEnd, Settled, Settlement, Stay};
 use crate::message::Outgoing;
+use crate::retry;
 use crate::sqs::{CallError, EntryFaultKind, Fault, Queue};
 use crate::target::{Reason, RuleId, TargetId};
 

@@ -41,7 +41,12 @@ pub(super) async fn is_dry(shared: &Shared) -> bool {
         }
         return false;
     }
-    let counts = match shared.source.attributes().await {
+    // A source that does not answer is asked again and again; a run that is to end does not wait for that.
+    let counted = tokio::select! {
+        counted = shared.source.attributes() => counted,
+        () = shared.halting() => return false,
+    };
+    let counts = match counted {
         Ok(attributes) => attributes.counts,
         Err(error) if error.fault.is_transient() => return false,
         Err(error) => {

@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::deliver::stopped;
-use super::retry;
 use super::shared::Shared;
 use crate::journal::Lease;
+use crate::retry;
 use crate::sqs::{EntryFaultKind, Fault, MAX_BATCH, MAX_VISIBILITY};
 
 /// Leases read from the journal at once.

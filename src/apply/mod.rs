@@ -27,7 +27,6 @@ mod park;
 mod pinned;
 mod rate;
 mod remove;
-mod retry;
 mod shared;
 mod stop;
 mod summary;

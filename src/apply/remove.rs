@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 
 use super::deliver::stopped;
 use super::limits::Place;
-use super::retry;
 use super::shared::Shared;
 use crate::journal::{DeleteEnd, Sent};
+use crate::retry;
 use crate::sqs::{EntryFaultKind, Fault, MAX_BATCH};
 
 /// A message to delete, with its place in the pipeline.

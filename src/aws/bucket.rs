@@ -1,6 +1,7 @@
 //! One S3 bucket through the SDK: conditional puts with a checksum, reads, and whether it is there.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use aws_sdk_s3::types::ChecksumAlgorithm;
 
 use super::fault::Site;
 use super::queue::{ANSWER, within};
+use crate::retry::Retries;
 use crate::sqs::{CallError, Fault};
 use crate::store::{Bucket, NewObject, Put};
 
@@ -23,6 +25,7 @@ pub(super) struct S3Bucket {
     pub(super) client: Client,
     pub(super) name: String,
     pub(super) site: Site,
+    pub(super) retries: Arc<Retries>,
 }
 
 impl fmt::Debug for S3Bucket {
@@ -38,7 +41,8 @@ impl Bucket for S3Bucket {
     }
 
     async fn check(&self) -> Result<(), CallError> {
-        within(&self.site, "HeadBucket", ANSWER, self.client.head_bucket().bucket(&self.name).send()).await?;
+        let call = || within(&self.site, "HeadBucket", ANSWER, self.client.head_bucket().bucket(&self.name).send());
+        self.retries.repeat(call).await?;
         Ok(())
     }
 
@@ -92,7 +96,6 @@ impl Bucket for S3Bucket {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::sync::Arc;
 
     use super::super::canned::{Answer, serve};
     use super::super::{Access, Aws};

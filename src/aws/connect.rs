@@ -26,6 +26,7 @@ use super::meter::{Clock, Counter, Meter, Requests};
 use super::queue::{ANSWER, SqsQueue, within};
 use super::wire::Wire;
 use crate::error::{Error, Result};
+use crate::retry::Retries;
 use crate::sqs::Queue;
 use crate::store::Bucket;
 
@@ -36,7 +37,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANY_REGION: &str = "us-east-1";
 
 /// The way to SQS and S3: keeps settings and clients, counts requests, knows the servers' clocks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Aws {
     /// Where everything goes, whatever the job and the environment say.
     local: Option<Local>,
@@ -45,6 +46,18 @@ pub struct Aws {
     clocks: Mutex<HashMap<String, Clock>>,
     sqs: Counter,
     s3: Counter,
+    /// How calls that only look are repeated, within one budget for all of them.
+    retries: Arc<Retries>,
+}
+
+impl Default for Aws {
+    fn default() -> Self {
+        let (sqs, s3) = (Counter::default(), Counter::default());
+        let made = (sqs.clone(), s3.clone());
+        let retries = Arc::new(Retries::new(Arc::new(move || made.0.get() + made.1.get())));
+        let (settings, queues, clocks) = (AsyncMutex::default(), Mutex::default(), Mutex::default());
+        Self { local: None, settings, queues, clocks, sqs, s3, retries }
+    }
 }
 
 /// Whose servers the settings are for. Decides where a region that nobody set may come from.
@@ -133,6 +146,7 @@ impl Aws {
             client: aws_sdk_s3::Client::from_conf(config.build()),
             name: name.to_owned(),
             site: Site { resource: name.to_owned(), endpoint: endpoint_words },
+            retries: Arc::clone(&self.retries),
         }))
     }
 
@@ -181,9 +195,11 @@ impl Aws {
         const ACTION: &str = "GetQueueUrl";
         let client = self.sqs_client(access).await?;
         let site = site(name, &client);
-        let call = client.client.get_queue_url().queue_name(name);
-        let call = call.set_queue_owner_aws_account_id(account.map(str::to_owned)).send();
-        let answer = within(&site, ACTION, ANSWER, call).await?;
+        let call = || {
+            let call = client.client.get_queue_url().queue_name(name);
+            within(&site, ACTION, ANSWER, call.set_queue_owner_aws_account_id(account.map(str::to_owned)).send())
+        };
+        let answer = self.retries.repeat(call).await?;
         let url = answer.queue_url.ok_or_else(|| site.unreadable(ACTION, "the answer has no URL"))?;
         Ok(self.at(url, client))
     }
@@ -192,7 +208,8 @@ impl Aws {
         let site = site(QueueUrl::name(&url), &client);
         let mut clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
         clocks.insert(url.clone(), client.clock);
-        Arc::new(SqsQueue { client: client.client, url, region: client.region, site })
+        let retries = Arc::clone(&self.retries);
+        Arc::new(SqsQueue { client: client.client, url, region: client.region, site, retries })
     }
 
     async fn sqs_client(&self, access: &Access) -> Result<SqsClient> {

@@ -101,7 +101,7 @@ impl Site {
             // Slow credentials may come yet; wrong ones will not.
             let slow = matches!(credentials, CredentialsError::ProviderTimedOut(_));
             let fault = if slow { Fault::Unreachable } else { Fault::Credentials };
-            return self.error(fault, action, None, format!("no credentials could be had: {}", words(credentials)));
+            return self.error(fault, action, None, format!("could not load AWS credentials: {}", words(credentials)));
         }
         if matches!(error, SdkError::ConstructionFailure(_)) {
             let message = format!("the request could not be made: {}", words(error));

@@ -103,7 +103,7 @@ async fn a_role_is_assumed_and_one_that_cannot_be_is_a_matter_of_credentials() {
     // Only STS is out of reach: the queue itself would answer.
     environment.push(("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9"));
     let said = case(&environment);
-    assert!(said.contains("no credentials could be had") && said.contains("refused"), "{said}");
+    assert!(said.contains("could not load AWS credentials") && said.contains("refused"), "{said}");
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn without_a_region_the_error_says_where_to_set_one() {
 fn without_credentials_the_error_says_so() {
     let environment = [("AWS_REGION", "eu-west-1")];
     let said = Case { reference: "orders", environment: &environment, config: "" }.run();
-    assert!(said.contains("no credentials could be had") && said.contains("AWS_PROFILE"), "{said}");
+    assert!(said.contains("could not load AWS credentials") && said.contains("AWS_PROFILE"), "{said}");
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod judged;
 mod judges;
 mod language;
 mod park;
+mod patience;
 mod plan_files;
 mod resolve;
 mod sandbox;

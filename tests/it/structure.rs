@@ -18,12 +18,16 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // The seams. A delete takes a proof, and only the journal makes one.
     ("sqs", &["error", "journal", "message", "queue"]),
     ("store", &["error", "sqs"]),
+    ("retry", &["sqs"]),
     ("rule", &["job", "json", "message", "sqs", "target"]),
     ("payload", &["error", "message", "rule", "sqs", "store"]),
     ("plan", &["error", "job", "journal", "message", "payload", "rule", "sqs", "store", "target", "words"]),
-    ("apply", &["error", "exit", "job", "journal", "message", "payload", "plan", "rule", "sqs", "store", "target"]),
+    (
+        "apply",
+        &["error", "exit", "job", "journal", "message", "payload", "plan", "retry", "rule", "sqs", "store", "target"],
+    ),
     // Behind the seams.
-    ("aws", &["error", "journal", "json", "md5", "message", "sqs", "store"]),
+    ("aws", &["error", "journal", "json", "md5", "message", "retry", "sqs", "store"]),
     // The types that plan and apply publish, and what the journal says of a run.
     ("view", &["apply", "error", "journal", "message", "plan", "sqs", "target", "words"]),
     ("cli", &[]),

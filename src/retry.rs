@@ -1,5 +1,8 @@
 //! When to try again: backoff with full jitter, within a budget of retries that all workers share, so that a storm is not made
 //! worse by those who wait in it.
+//!
+//! Calls that only look are repeated by [`Retries::repeat`]; a call that carries messages is never repeated here, because
+//! whether that is safe depends on what it did.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,8 +10,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::sqs::{CallError, Fault};
+
 /// Tries to make of one thing before it is given up.
-pub(super) const MAX_TRIES: u32 = 8;
+pub(crate) const MAX_TRIES: u32 = 8;
+
+/// Tries to reach a server to which no connection can be made: a wrong endpoint is to be said soon.
+const MAX_CONNECTS: u32 = 4;
+
+/// No call is repeated after this time, so that a server that lets every call run into its time-out is given up within minutes.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Retries that may be made at once, after a time without any.
 const STORE: f64 = 50.0;
@@ -20,13 +31,13 @@ const EARNED_BY_REQUEST: f64 = 0.1;
 const EARNED_BY_SECOND: f64 = 5.0;
 
 /// The wait before try number `tries` (from 1): a random time below a bound that doubles from 100 ms up to 10 s.
-pub(super) fn backoff(tries: u32, random: f64) -> Duration {
+pub(crate) fn backoff(tries: u32, random: f64) -> Duration {
     let bound = Duration::from_millis(100) * 2_u32.saturating_pow(tries.saturating_sub(1).min(16));
     bound.min(Duration::from_secs(10)).mul_f64(random.clamp(0.0, 1.0))
 }
 
 /// The run's retries, and what they may cost: a token bucket.
-pub(super) struct Retries {
+pub(crate) struct Retries {
     /// How many requests were made until now.
     requests: Arc<dyn Fn() -> u64 + Send + Sync>,
     bucket: Mutex<Bucket>,
@@ -41,19 +52,50 @@ struct Bucket {
 }
 
 impl Retries {
-    pub(super) fn new(requests: Arc<dyn Fn() -> u64 + Send + Sync>) -> Self {
+    pub(crate) fn new(requests: Arc<dyn Fn() -> u64 + Send + Sync>) -> Self {
         let counted = (Instant::now(), requests());
         Self { requests, bucket: Mutex::new(Bucket { tokens: STORE, counted }) }
     }
 
     /// Waits before try number `tries`: for the backoff, or longer where too much is tried again already.
-    pub(super) async fn wait(&self, tries: u32) {
+    pub(crate) async fn wait(&self, tries: u32) {
         let granted = {
             let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
             bucket.take(Instant::now(), (self.requests)())
         };
         tokio::time::sleep(backoff(tries, rand::random()).max(granted)).await;
     }
+
+    /// Makes a call that has no effect, and makes it again as long as its failure may pass. The error of the last try says how
+    /// many there were.
+    pub(crate) async fn repeat<T, F>(&self, mut call: impl FnMut() -> F) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, CallError>>,
+    {
+        let started = Instant::now();
+        let mut tries = 0;
+        loop {
+            let error = match call().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            tries += 1;
+            if is_worth_another_try(error.fault, tries, started.elapsed()) {
+                self.wait(tries).await;
+                continue;
+            }
+            return Err(match tries {
+                1 => error,
+                _ => CallError { message: format!("{} ({tries} tries)", error.message), ..error },
+            });
+        }
+    }
+}
+
+/// Whether a call that has no effect is made again, after so many tries and so much time.
+fn is_worth_another_try(fault: Fault, tries: u32, elapsed: Duration) -> bool {
+    let most = if fault == Fault::Unreachable { MAX_CONNECTS } else { MAX_TRIES };
+    fault.is_transient() && tries < most && elapsed < PATIENCE
 }
 
 impl Bucket {
@@ -76,6 +118,44 @@ impl fmt::Debug for Retries {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn retries() -> Retries {
+        Retries::new(Arc::new(|| 0))
+    }
+
+    fn error(fault: Fault) -> CallError {
+        let (resource, message) = ("orders".to_owned(), "no".to_owned());
+        CallError { fault, action: "GetQueueUrl", resource, code: None, message }
+    }
+
+    #[tokio::test]
+    async fn a_call_is_repeated_until_it_succeeds_or_cannot() {
+        let repeated = async |failures: u32, fault| {
+            let mut calls = 0;
+            let call = || {
+                calls += 1;
+                std::future::ready(if calls > failures { Ok(()) } else { Err(error(fault)) })
+            };
+            let answer = retries().repeat(call).await;
+            (calls, answer)
+        };
+        for fault in [Fault::Throttled, Fault::NoAnswer, Fault::Unreachable] {
+            assert_eq!(repeated(3, fault).await, (4, Ok(())), "{fault:?}");
+        }
+        let (calls, given_up) = repeated(u32::MAX, Fault::Unreachable).await;
+        assert_eq!((calls, given_up.unwrap_err().message.as_str()), (MAX_CONNECTS, "no (4 tries)"));
+        for fault in [Fault::Denied, Fault::Credentials, Fault::NotFound, Fault::Refused, Fault::TooLong] {
+            assert_eq!(repeated(u32::MAX, fault).await, (1, Err(error(fault))), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn patience_has_an_end() {
+        let soon = Duration::from_secs(1);
+        assert!(is_worth_another_try(Fault::Throttled, MAX_TRIES - 1, soon));
+        assert!(!is_worth_another_try(Fault::Throttled, MAX_TRIES, soon));
+        assert!(!is_worth_another_try(Fault::NoAnswer, 2, PATIENCE), "each of two calls ran into its time-out");
+    }
 
     #[test]
     fn waits_grow_and_are_bounded() {
