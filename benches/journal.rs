@@ -14,8 +14,8 @@ use redrive::journal::{
     Admitted, Decided, DeleteEnd, Delivery, Journal, Judged, Judgement, Reader, RunSpec, SendEnd, SessionEnd, Settled,
     Settlement, prune, system_clock,
 };
-use redrive::message::{MessageId, ReceiptHandle};
-use redrive::target::{RuleId, TargetId};
+use redrive_protocol::message::{MessageId, ReceiptHandle};
+use redrive_protocol::target::{RuleId, TargetId};
 
 /// The journal that the goals speak of.
 const MESSAGES: u64 = 5_000_000;

@@ -2,11 +2,11 @@
 
 use std::sync::OnceLock;
 
-use redrive::job;
-use redrive::message::{Attribute, AttributeValue, Attributes, Body, Message, MessageId, SystemAttributes};
-use redrive::queue::{Counts, QueueAttributes};
-use redrive::rule::{Decision, Rules, Setting};
-use redrive::target::{Target, TargetKind};
+use redrive_protocol::message::{Attribute, AttributeValue, Attributes, Body, Message, MessageId, SystemAttributes};
+use redrive_protocol::queue::{Counts, QueueAttributes};
+use redrive_protocol::target::{Target, TargetKind};
+use redrive_rules::job;
+use redrive_rules::rule::{Decision, Rules, Setting};
 
 /// Reads the bytes as a job file: it is loaded and compiled, or refused with words that can be shown.
 pub(crate) fn job_file(data: &[u8]) {

@@ -2,11 +2,11 @@
 //!
 //! # The story of one message
 //!
-//! A **job** is a TOML file: a source queue, rules, destinations. [`job`] reads it, and says all that is wrong with it at once;
-//! [`rule`] compiles it, so that nothing is parsed while messages go by.
+//! A **job** is a TOML file: a source queue, rules, destinations. [`redrive_rules::job`] reads it, and says all that is wrong
+//! with it at once; [`redrive_rules::rule`] compiles it, so that nothing is parsed while messages go by.
 //!
-//! A **plan** comes first. [`plan`] looks at the queues, receives a sample, judges it with the same [`rule::Rules`] that apply
-//! uses, gives every message back, and writes down what apply may do: the job, the queues as they are, how many messages of
+//! A **plan** comes first. [`plan`] looks at the queues, receives a sample, judges it with the same
+//! [`Rules`](redrive_rules::rule::Rules) that apply uses, gives every message back, and writes down what apply may do: the job, the queues as they are, how many messages of
 //! each rule at the most. A colleague reads that, through [`view`], and says yes.
 //!
 //! Then [`apply`] carries it out. Of one message, in this order:
@@ -20,7 +20,7 @@
 //!    held invisible until the end, or the run would meet it again and again.
 //! 4. What is to be sent becomes an intent, on disk before anything leaves: a [`journal::Intended`], without which nothing is
 //!    sent.
-//! 5. The lane of its [`target`] gathers a batch and delivers it: to a queue, to a bucket through the seam [`store`], or to a
+//! 5. The lane of its [`target`](redrive_protocol::target) gathers a batch and delivers it: to a queue, to a bucket through the seam [`store`], or to a
 //!    file. The answer counts entry by entry, and only with the digests that [`md5`] computed here.
 //! 6. How it ended goes on disk. An acknowledgement gives the proof, [`journal::Sent`]; a refusal leaves the message where it
 //!    is; an answer that never came leaves a doubt, which the job's policy decides about.
@@ -33,9 +33,9 @@
 //! # Who may know whom
 //!
 //! [`commands`] brings together what does not know of each other: [`cli`], [`plan`], [`apply`], [`aws`], [`view`] and the
-//! sandbox. Plan and apply stand on the rules, the journal and the two seams; these on plain data ([`message`], [`queue`],
-//! [`target`], [`job`]). Only [`aws`] knows the AWS SDKs, and only [`view`] prints. A test holds this
-//! (`tests/it/structure.rs`).
+//! sandbox. Plan and apply stand on the rules, the journal and the two seams; these on plain data ([`redrive_protocol`]).
+//! What is pure is in crates of its own, which cannot know the rest. Only [`aws`] knows the AWS SDKs, and only [`view`]
+//! prints. A test holds this (`tests/it/structure.rs`).
 
 pub mod apply;
 pub mod aws;
@@ -43,18 +43,12 @@ pub mod cli;
 pub mod commands;
 pub mod error;
 pub mod exit;
-pub mod job;
 pub mod journal;
-mod json;
 pub mod md5;
-pub mod message;
 pub mod payload;
 pub mod plan;
-pub mod queue;
 mod retry;
-pub mod rule;
 pub mod sqs;
 pub mod store;
-pub mod target;
 pub mod view;
 mod words;

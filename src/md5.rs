@@ -6,8 +6,7 @@
 mod lanes;
 
 use ::md5::{Digest, Md5};
-
-use crate::message::{Attribute, AttributeValue, Attributes};
+use redrive_protocol::message::{Attribute, AttributeValue, Attributes};
 
 /// The name under which the X-Ray trace header travels as a system attribute.
 pub const TRACE_HEADER: &str = "AWSTraceHeader";

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use redrive_protocol::message::{Message, Payload};
+use redrive_rules::rule::{MAX_PAYLOAD, Pointer, Rules};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::error::{Error, Result};
-use crate::message::{Message, Payload};
-use crate::rule::{MAX_PAYLOAD, Pointer, Rules};
 use crate::sqs::{CallError, Fault};
 use crate::store::{Bucket, Buckets};
 

@@ -5,10 +5,10 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use redrive_protocol::message::{MessageId, Outgoing, ReceiptHandle, Received};
+pub use redrive_protocol::queue::{Counts, QueueAttributes, RedrivePolicy};
 
 use crate::journal::Sent;
-use crate::message::{MessageId, Outgoing, ReceiptHandle, Received};
-pub use crate::queue::{Counts, QueueAttributes, RedrivePolicy};
 
 /// The most entries one batch call takes, and the most messages one receive gives.
 pub const MAX_BATCH: usize = 10;

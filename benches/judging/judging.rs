@@ -7,11 +7,11 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use redrive::job;
-use redrive::message::{Attribute, Attributes, Message, MessageId, SystemAttributes};
-use redrive::queue::{Counts, QueueAttributes};
-use redrive::rule::{Decision, Rules, Setting, is_json};
-use redrive::target::{Target, TargetKind};
+use redrive_protocol::message::{Attribute, Attributes, Message, MessageId, SystemAttributes};
+use redrive_protocol::queue::{Counts, QueueAttributes};
+use redrive_protocol::target::{Target, TargetKind};
+use redrive_rules::job;
+use redrive_rules::rule::{Decision, Rules, Setting, is_json};
 use rustix::time::{ClockId, clock_gettime};
 
 const MESSAGES: u64 = 100_000;
@@ -130,7 +130,7 @@ fn judging(criterion: &mut Criterion) {
     assert_eq!(message(7).body.len(), 1024);
     assert!(matches!(
         matching.judge(message(1), &setting).decision,
-        Decision::Keep(redrive::target::Reason::RuleKeeps)
+        Decision::Keep(redrive_protocol::target::Reason::RuleKeeps)
     ));
     assert!(matches!(whole.judge(message(1), &setting).decision, Decision::Send { .. }));
     let mut group = criterion.benchmark_group("judging");

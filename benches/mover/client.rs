@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use redrive::aws::{Access, Aws};
-use redrive::message::{Body, Outgoing};
 use redrive::sqs::Queue;
+use redrive_protocol::message::{Body, Outgoing};
 
 /// Copies so many messages with so many workers.
 pub(crate) fn run(endpoint: &str, from: &str, to: &str, messages: usize, workers: usize) {

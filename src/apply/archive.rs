@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use redrive_protocol::target::Reason;
+
 use super::deliver::{Content, Ended, Parcel, stopped};
 use super::files::FileArchive;
 use super::hands::Hands;
@@ -13,7 +15,6 @@ use crate::journal::SendEnd;
 use crate::retry;
 use crate::sqs::{CallError, Fault};
 use crate::store::{Bucket, NewObject, Put};
-use crate::target::Reason;
 
 /// Puts each parcel as an object.
 pub(super) async fn put(shared: &Shared, bucket: &dyn Bucket, hands: &Hands, parcels: Vec<Parcel>) -> Vec<Ended> {

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use redrive_protocol::message::Outgoing;
+use redrive_protocol::target::{Reason, RuleId, TargetId};
 use tokio::sync::mpsc::Sender;
 
 use super::hands::Hands;
@@ -14,10 +16,8 @@ use super::shared::Shared;
 use super::{Doubt, archive, offload};
 use crate::error::{Error, Kind};
 use crate::journal::{Decided, Doubtful, Intended, Judged, Judgement, SendEnd, Settled, Settlement, Stay};
-use crate::message::Outgoing;
 use crate::retry;
 use crate::sqs::{CallError, EntryFaultKind, Fault, Queue};
-use crate::target::{Reason, RuleId, TargetId};
 
 /// What goes to a target.
 #[derive(Debug)]

@@ -11,10 +11,10 @@ use std::sync::{Mutex, PoisonError};
 use flate2::Compression;
 use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
+use redrive_protocol::message::MessageId;
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
-use crate::message::MessageId;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {

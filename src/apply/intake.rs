@@ -7,6 +7,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use redrive_protocol::message::{Message, Received};
+use redrive_protocol::target::{Reason, RuleId};
+use redrive_rules::rule::Decision;
 use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
@@ -19,11 +22,8 @@ use super::remove::Removal;
 use super::shared::{Halt, Shared};
 use super::{Doubt, park};
 use crate::journal::{Admitted, Claim, Decided, Delivery, Judged, Judgement, SendEnd, Settlement, Stay};
-use crate::message::{Message, Received};
 use crate::retry;
-use crate::rule::Decision;
 use crate::sqs::{Fault, MAX_BATCH};
-use crate::target::{Reason, RuleId};
 
 /// How long one receive waits for messages. A long poll asks all of SQS's servers, so that an empty answer means something.
 const WAIT: Duration = Duration::from_secs(1);

@@ -202,8 +202,9 @@ fn refused(shared: &Shared, lease: Lease) -> Lease {
 
 #[cfg(test)]
 mod tests {
+    use redrive_protocol::message::{MessageId, ReceiptHandle};
+
     use super::*;
-    use crate::message::{MessageId, ReceiptHandle};
 
     fn extended(age_secs: i64) -> Option<u64> {
         let received = Timestamp::from_second(1_000_000).ok()?;

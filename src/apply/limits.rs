@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use redrive_protocol::target::{Reason, RuleId};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use crate::journal::{State, Tally};
 use crate::plan::RuleFigures;
-use crate::target::{Reason, RuleId};
 
 /// Bytes are counted in these, so that their sum fits a semaphore's permits.
 const UNIT: usize = 1024;

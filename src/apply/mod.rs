@@ -36,6 +36,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use redrive_protocol::target::{TargetId, TargetKind};
+use redrive_rules::job::InDoubt;
+use redrive_rules::rule::Rules;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -47,12 +50,9 @@ pub use stop::{Signal, Stop};
 pub use summary::{Destined, Figures, Outcome, PinnedFigures, RuleSummary, Summary, Totals};
 
 use crate::error::Result;
-use crate::job::InDoubt;
 use crate::journal::{Begun, Doubtful, Journal, SessionEnd};
 use crate::plan::Plan;
-use crate::rule::Rules;
 use crate::sqs::Queue;
-use crate::target::{TargetId, TargetKind};
 use deliver::Parcel;
 use shared::{Effort, Halt, Shared};
 

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use redrive_protocol::message::NewPayload;
+
 use super::archive::put_one;
 use super::deliver::{Content, Ended, Parcel, resumable};
 use super::hands::Hands;
 use super::shared::Shared;
 use crate::journal::SendEnd;
-use crate::message::NewPayload;
 use crate::store::NewObject;
 
 /// Puts what these parcels point to. Gives those that may be sent now, and how it ended for the others.

@@ -39,7 +39,7 @@ pub enum Outlet {
 pub(super) struct Crew {
     pub(super) receives: Arc<Hands>,
     pub(super) deletes: Arc<Hands>,
-    /// What is delivered, by [`crate::target::TargetId`].
+    /// What is delivered, by [`redrive_protocol::target::TargetId`].
     pub(super) targets: Vec<Arc<Hands>>,
 }
 

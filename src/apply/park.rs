@@ -16,12 +16,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use redrive_protocol::message::{Attribute, Body, MAX_ATTRIBUTES, Message, MessageId, Outgoing};
+use redrive_protocol::target::{TargetId, TargetKind};
+
 use super::shared::{Halt, Shared};
 use crate::journal::Begun;
-use crate::message::{Attribute, Body, MAX_ATTRIBUTES, Message, MessageId, Outgoing};
 use crate::plan::Plan;
 use crate::sqs::CallError;
-use crate::target::{TargetId, TargetKind};
 
 /// The message attribute that is a parked message's mark: its run, a space, and the message ID it had in the source.
 const MARK: &str = "redrive.parked";

@@ -3,9 +3,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::message::Message;
+use redrive_protocol::message::Message;
+use redrive_protocol::target::Reason;
+
 use crate::plan::{Pinned, Pins};
-use crate::target::Reason;
 
 /// See the module.
 #[derive(Debug)]

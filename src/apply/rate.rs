@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use redrive_rules::job::RAMP_FROM;
 use tokio::time::Instant;
-
-use crate::job::RAMP_FROM;
 
 /// A second, and by how much more one request may be held up on its way than the next: so who counts where they arrive does not
 /// find more in a second, either.

@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use redrive_protocol::target::{RuleId, TargetId, TargetKind};
+use redrive_rules::job::InDoubt;
+use redrive_rules::rule::{Rules, Setting};
 use tokio::sync::{Notify, watch};
 
 use super::deliver::Content;
@@ -20,14 +23,11 @@ use super::rate::RateLimit;
 use super::stop::Stop;
 use super::{Doubt, may_resend};
 use crate::error::Error;
-use crate::job::InDoubt;
 use crate::journal::{Begun, Journal, State};
 use crate::payload::Payloads;
 use crate::plan::Plan;
 use crate::retry::Retries;
-use crate::rule::{Rules, Setting};
 use crate::sqs::Queue;
-use crate::target::{RuleId, TargetId, TargetKind};
 
 /// How to go about it: from the job, with its defaults filled in.
 #[derive(Debug, Clone)]

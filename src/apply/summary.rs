@@ -1,12 +1,12 @@
 //! How a run ended, and its figures: the same for the end of an apply and for a report made later from the journal.
 
+use redrive_protocol::target::{Reason, RuleId, TargetKind};
 use serde::Serialize;
 
 use crate::error::{Error, Kind};
 use crate::exit::Exit;
 use crate::journal::{State, Tally};
 use crate::plan::Plan;
-use crate::target::{Reason, RuleId, TargetKind};
 
 /// How a session of a run ended.
 #[derive(Debug)]
@@ -177,7 +177,7 @@ impl Figures {
             rule: name(key.rule),
             became: Destined {
                 state: key.state.code(),
-                to: key.target.and_then(|target| plan.target(target)).map(crate::target::Target::label),
+                to: key.target.and_then(|target| plan.target(target)).map(redrive_protocol::target::Target::label),
                 exhausted: key.exhausted,
                 reason: key.reason,
             },

@@ -9,11 +9,11 @@ use aws_sdk_sqs::types::{
     BatchResultErrorEntry, Message as SdkMessage, MessageAttributeValue, MessageSystemAttributeNameForSends,
     MessageSystemAttributeValue, SendMessageBatchRequestEntry, SendMessageBatchResultEntry,
 };
-
-use crate::md5;
-use crate::message::{
+use redrive_protocol::message::{
     Attribute, AttributeValue, Attributes, Message, MessageId, Outgoing, ReceiptHandle, Received, SystemAttributes,
 };
+
+use crate::md5;
 use crate::sqs::{Acknowledged, EntryFault, EntryFaultKind};
 
 /// The entry of a batch send for a message. Its ID is its position.
@@ -165,8 +165,9 @@ fn attributes(sdk: HashMap<String, MessageAttributeValue>, id: &str) -> Result<A
 
 #[cfg(test)]
 mod tests {
+    use redrive_protocol::message::Body;
+
     use super::*;
-    use crate::message::Body;
 
     fn message() -> Outgoing {
         Outgoing {

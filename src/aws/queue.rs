@@ -13,12 +13,12 @@ use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
     QueueAttributeName,
 };
+use redrive_protocol::message::{Outgoing, ReceiptHandle, Received};
 
 use super::fault::Site;
 use super::{attributes, entries};
 use crate::journal::Sent;
 use crate::md5;
-use crate::message::{Outgoing, ReceiptHandle, Received};
 use crate::retry::Retries;
 use crate::sqs::{Acknowledged, CallError, EntryFault, Fault, MAX_BATCH, MAX_VISIBILITY, Queue, QueueAttributes};
 
@@ -200,11 +200,11 @@ mod tests {
     use std::sync::Arc;
 
     use jiff::Timestamp;
+    use redrive_protocol::message::{Attributes, Body};
 
     use super::super::canned::{Answer, serve};
     use super::super::{Access, Aws};
     use super::*;
-    use crate::message::{Attributes, Body};
     use crate::sqs::EntryFaultKind;
     use crate::store::NewObject;
 

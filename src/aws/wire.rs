@@ -25,8 +25,7 @@ use aws_smithy_runtime_api::client::ser_de::{
 };
 use aws_smithy_types::base64;
 use aws_smithy_types::body::SdkBody;
-
-use crate::json::{Scanner, write_text};
+use redrive_protocol::json::{Scanner, write_text};
 
 /// The interceptor that puts our writer and our reader in the place of the SDK's: one on each SQS client.
 #[derive(Debug)]

@@ -1,12 +1,12 @@
 //! `redrive check`: every error in job files, and nothing else. Makes no connection.
 
+use redrive_rules::job::Diagnostics;
 use serde::Serialize;
 
 use super::{job, read_text};
 use crate::cli::{CheckArgs, Format};
 use crate::error::Result;
 use crate::exit::Exit;
-use crate::job::Diagnostics;
 use crate::view::{error, output};
 
 #[derive(Serialize)]

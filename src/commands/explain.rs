@@ -6,6 +6,12 @@ use std::io::Read as _;
 use std::path::Path;
 
 use jiff::Timestamp;
+use redrive_protocol::message::{
+    Attribute, AttributeValue, Attributes, Body, Message, MessageId, Outgoing, SystemAttributes,
+};
+use redrive_protocol::target::{DROP, ORIGIN, Target, TargetKind};
+use redrive_rules::job::Destination;
+use redrive_rules::rule::{Decision, ExplainedCondition, Explanation, Setting, read_envelope};
 use tokio::sync::watch;
 
 use super::job::{self, Compiled};
@@ -13,12 +19,8 @@ use super::{read_bytes, read_text, text_of, wiring};
 use crate::cli::{ExplainArgs, Format};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::job::{DROP, Destination, ORIGIN};
-use crate::message::{Attribute, AttributeValue, Attributes, Body, Message, MessageId, Outgoing, SystemAttributes};
 use crate::plan::{self, SampleOptions, Shown, sample, sampling_refusal};
-use crate::rule::{Decision, ExplainedCondition, Explanation, Setting, read_envelope};
 use crate::sqs::{Counts, QueueAttributes};
-use crate::target::{Target, TargetKind};
 use crate::view::explain::{Condition, Explained, Rule, Step};
 use crate::view::text::Style;
 use crate::view::{explain, output};
@@ -176,7 +178,7 @@ fn queue(name: &str) -> QueueAttributes {
 fn put(compiled: &Compiled, message: &Message, setting: &Setting, explanation: Explanation) -> Explained {
     let rules = &compiled.rules;
     let Explanation { rules: asked, steps, verdict } = explanation;
-    let label = |target: crate::target::TargetId| {
+    let label = |target: redrive_protocol::target::TargetId| {
         setting.targets.get(usize::from(target.0)).map(Target::label).unwrap_or_default()
     };
     let (outcome, to, reason, words) = match &verdict.decision {

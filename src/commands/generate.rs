@@ -5,11 +5,11 @@ use std::fmt::Write;
 
 use clap::builder::StyledStr;
 use clap::{Command, CommandFactory};
+use redrive_rules::job::schema_json;
 
 use crate::cli::{Cli, CompletionsArgs};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::job::schema_json;
 use crate::view::output;
 
 pub(super) fn schema() -> Result<Exit> {

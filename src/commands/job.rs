@@ -1,9 +1,10 @@
 //! A job file's text to a job that is ready to run: reading, validation, and compiling, with the problems of all three shown
 //! alike.
 
+use redrive_rules::job::{Diagnostics, Job, load_with};
+use redrive_rules::rule::Rules;
+
 use crate::error::{Error, Result};
-use crate::job::{Diagnostics, Job, load_with};
-use crate::rule::Rules;
 use crate::view::output;
 
 /// A valid job with its rules compiled.

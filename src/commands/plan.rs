@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use redrive_protocol::message::MessageId;
 use tokio::sync::watch;
 
 use super::job::{self, Compiled};
@@ -13,7 +14,6 @@ use crate::cli::{PlanArgs, SampleArgs};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::journal::Reader;
-use crate::message::MessageId;
 use crate::plan::{self, Outcome, Plan, Request, SampleOptions};
 
 pub(super) async fn plan(args: PlanArgs, journal: &Path) -> Result<Exit> {

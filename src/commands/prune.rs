@@ -5,12 +5,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use redrive_rules::job::Age;
 
 use super::runs;
 use crate::cli::{Format, PruneArgs};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::job::Age;
 use crate::journal::{self, Marks, Pruned, Reader, RunRecord, State};
 use crate::view::{output, runs as view};
 

@@ -3,12 +3,13 @@
 
 use std::path::Path;
 
+use redrive_protocol::message::MessageId;
+
 use super::runs;
 use crate::cli::{DecisionArgs, Format, ResolveArgs};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::journal::{Journal, Marks, Resolution, Resolve, system_clock};
-use crate::message::MessageId;
 use crate::view::{output, resolve as view};
 
 pub(super) async fn resolve(args: ResolveArgs, journal: &Path) -> Result<Exit> {

@@ -5,19 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use redrive_protocol::target::{DROP, ORIGIN, PARKING, Target, TargetId, TargetKind};
+use redrive_rules::job::{self, Destination, Job};
+use redrive_rules::rule::Rules;
 
 use crate::apply::{FileArchive, Outlet};
 use crate::aws::{Access, Aws};
 use crate::cli::ReachArgs;
 use crate::error::{Error, Result};
-use crate::job::{self, DROP, Destination, Job, ORIGIN, PARKING};
 use crate::journal::Begun;
 use crate::payload::Payloads;
 use crate::plan::{self, Opener, Place, Plan};
-use crate::rule::Rules;
 use crate::sqs::{Queue, QueueAttributes};
 use crate::store::{Bucket, Buckets};
-use crate::target::{Target, TargetId, TargetKind};
 
 /// The largest batch that SQS takes, in bytes with attributes; older servers take a quarter of it, and say so by the
 /// largest message they take.

@@ -1,13 +1,14 @@
 //! Admission: a delivery is noted, and what is known of its message decides what may be done with it. Part of the writer.
 
+use redrive_protocol::message::MessageId;
+use redrive_protocol::target::Reason;
+
 use super::leases::{Met, Seen};
 use super::parked::{Parked, SentAs};
 use super::types::Delivered;
 use super::writer::Writer;
 use super::{Admitted, Claim, Delivery, Doubtful, Sent};
 use crate::error::Result;
-use crate::message::MessageId;
-use crate::target::Reason;
 
 impl Writer {
     pub(super) fn admit(&mut self, delivery: Delivery) -> Result<Admitted> {

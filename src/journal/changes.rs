@@ -1,9 +1,10 @@
 //! Changes of messages that are on their way, as they are on disk: those of one commit are one run of bytes. Pure.
 
+use redrive_protocol::target::{Reason, RuleId, TargetId};
+
 use super::key::Packed;
 use super::state::State;
 use super::table::Row;
-use crate::target::{Reason, RuleId, TargetId};
 
 const MET: u8 = 1;
 const ROW: u8 = 2;
@@ -171,10 +172,10 @@ impl Bytes<'_> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use redrive_protocol::message::MessageId;
 
     use super::*;
     use crate::journal::key::pack;
-    use crate::message::MessageId;
 
     fn id() -> impl Strategy<Value = Packed> {
         prop_oneof!["[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", ".{1,40}",]

@@ -184,9 +184,10 @@ impl Segments {
 
 #[cfg(test)]
 mod tests {
+    use redrive_protocol::message::MessageId;
+
     use super::*;
     use crate::journal::key::pack;
-    use crate::message::MessageId;
 
     /// Texts are as short as one byte, and begin alike.
     fn id(number: usize) -> Packed {

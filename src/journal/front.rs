@@ -9,6 +9,7 @@
 //! one row.
 
 use foldhash::{HashMap, HashSet};
+use redrive_protocol::message::ReceiptHandle;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::Delivery;
@@ -19,7 +20,6 @@ use super::rested::{At, insert_into, rest};
 use super::state::State;
 use super::table::{Row, Table};
 use crate::error::Result;
-use crate::message::ReceiptHandle;
 
 /// How many done messages wait for going to rest together: so many that the log, which begins anew with what is left, is not
 /// mostly that; so few that nobody waits long meanwhile. Four times as many, and those of the last commit, fill a segment.

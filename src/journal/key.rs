@@ -3,10 +3,9 @@
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
+use redrive_protocol::message::MessageId;
 use rusqlite::ToSql;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-
-use crate::message::MessageId;
 
 const UUID_LENGTH: usize = 16;
 

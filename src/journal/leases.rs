@@ -1,6 +1,7 @@
 //! Receipt handles of what is in flight with us: noted, looked for, extended, ended. Part of the table; no logic.
 
 use jiff::Timestamp;
+use redrive_protocol::message::{MessageId, ReceiptHandle};
 use rusqlite::{OptionalExtension, params};
 
 use super::entries::Index;
@@ -10,7 +11,6 @@ use super::state::State;
 use super::table::Table;
 use super::{Delivery, Lease};
 use crate::error::Result;
-use crate::message::{MessageId, ReceiptHandle};
 
 /// What is known of a message that is delivered.
 pub(super) struct Met {

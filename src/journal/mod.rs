@@ -45,6 +45,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use redrive_protocol::message::MessageId;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
@@ -60,7 +61,6 @@ pub use types::{
 };
 
 use crate::error::{Error, Kind, Result};
-use crate::message::MessageId;
 use writer::Command;
 
 /// The journal, open for writing by this process alone.

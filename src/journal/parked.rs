@@ -1,6 +1,8 @@
 //! Look-ups about sends by the IDs that they returned, and so about parked messages: what was sent as what, where it came from,
 //! and what is still away. Part of the table; no logic.
 
+use redrive_protocol::message::MessageId;
+use redrive_protocol::target::RuleId;
 use rusqlite::{OptionalExtension, ToSql, params};
 
 use super::entries::Index;
@@ -9,8 +11,6 @@ use super::rested::json;
 use super::state::State;
 use super::table::Table;
 use crate::error::Result;
-use crate::message::MessageId;
-use crate::target::RuleId;
 
 /// A send that returned an ID.
 pub(super) struct SentAs {

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use redrive_protocol::message::MessageId;
+use redrive_protocol::target::{Reason, RuleId, TargetId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::entries::{Candidates, Index};
@@ -15,8 +17,6 @@ use super::table::state_column;
 use super::tally::{Tally, TallyKey};
 use super::{Resolution, Resolved};
 use crate::error::Result;
-use crate::message::MessageId;
-use crate::target::{Reason, RuleId, TargetId};
 
 /// A journal, open to read from while another process may write to it.
 #[derive(Debug)]

@@ -1,12 +1,13 @@
 //! What deletes came to: when a message is done, and when it is no longer. A delete that succeeded is a fact about the call, not
 //! about the message.
 
+use redrive_protocol::message::MessageId;
+
 use super::key::pack;
 use super::state::{Event, State, next};
 use super::writer::Writer;
 use super::{DeleteEnd, Sent};
 use crate::error::Result;
-use crate::message::MessageId;
 
 impl Writer {
     /// A message that was sent is delivered again, or its handle is still known: it is not done before it is deleted with that.

@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use redrive_protocol::message::MessageId;
+use redrive_protocol::target::{Reason, RuleId};
 use rusqlite::{OptionalExtension, params};
 
 use super::key::pack;
@@ -10,8 +12,6 @@ use super::state::{Event, State};
 use super::writer::Writer;
 use super::{Resolution, Resolve};
 use crate::error::{Error, Result};
-use crate::message::MessageId;
-use crate::target::{Reason, RuleId};
 
 /// How the outcome of a run that was given up is noted.
 pub(super) const ABANDONED: &str = "abandoned";

@@ -6,6 +6,8 @@
 //! indexes (see entries.rs), after all that was there. A message is looked for in those segments only whose filters say that
 //! they may know it.
 
+use redrive_protocol::message::MessageId;
+use redrive_protocol::target::{Reason, RuleId, TargetId};
 use rusqlite::{Connection, OptionalExtension, Statement, ToSql, params, params_from_iter};
 
 use super::entries::{self, Entries, Index};
@@ -13,8 +15,6 @@ use super::filter::{FULL, Filter, Open, Segments};
 use super::key::{Packed, number, pack, prefix};
 use super::table::{Row, Table, state_column};
 use crate::error::Result;
-use crate::message::MessageId;
-use crate::target::{Reason, RuleId, TargetId};
 
 /// With fewer no segment is begun: with many small ones each look would be at many filters.
 const WORTH_A_SEGMENT: usize = 1_024;

@@ -207,10 +207,11 @@ pub(super) fn damaged(path: &Path, why: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use redrive_protocol::message::MessageId;
+
     use super::super::entries::{Candidates, Index};
     use super::super::key::pack;
     use super::*;
-    use crate::message::MessageId;
 
     #[test]
     fn a_commit_is_on_disk_when_it_returns() {

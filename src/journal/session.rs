@@ -1,6 +1,7 @@
 //! Sessions of a run: beginning one settles what an earlier process left, ending one notes how it went.
 
 use jiff::Timestamp;
+use redrive_protocol::target::{Reason, RuleId};
 use rusqlite::params;
 
 use super::claims::Claims;
@@ -10,7 +11,6 @@ use super::types::Delivered;
 use super::writer::Writer;
 use super::{Begun, Lease, RunSpec, Sent, SessionEnd};
 use crate::error::Result;
-use crate::target::{Reason, RuleId};
 
 impl Writer {
     pub(super) fn begin(&mut self, spec: &RunSpec) -> Result<Begun> {

@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use redrive_protocol::message::MessageId;
+use redrive_protocol::target::{Reason, RuleId, TargetId};
 use rusqlite::{Connection, ToSql, params};
 
 use super::Resolution;
@@ -16,8 +18,6 @@ use super::schema::broken;
 use super::state::State;
 use super::tally::TallyKey;
 use crate::error::Result;
-use crate::message::MessageId;
-use crate::target::{Reason, RuleId, TargetId};
 
 /// The messages of a run (`?1`) that are neither done nor settled, by their index: without it all of them could be read.
 const OPEN: &str = "rested INDEXED BY message_open WHERE run = ?1 AND state IN (1, 2, 4, 5, 6, 10)";

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use redrive_protocol::target::{Reason, RuleId, TargetId};
+
 use super::state::State;
-use crate::target::{Reason, RuleId, TargetId};
 
 /// What messages are counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -9,12 +9,13 @@ mod resolve;
 use std::sync::Arc;
 use std::time::Duration;
 
+use redrive_protocol::message::ReceiptHandle;
+use redrive_protocol::target::{Reason, RuleId, TargetId};
+
 use super::entries::{Candidates, Index};
 use super::key::Packed;
 use super::types::Delivered;
 use super::*;
-use crate::message::ReceiptHandle;
-use crate::target::{Reason, RuleId, TargetId};
 
 const RULE: RuleId = RuleId(0);
 const TARGET: TargetId = TargetId(0);

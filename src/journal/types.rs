@@ -2,9 +2,8 @@
 //! alone, so that nobody else can make one.
 
 use jiff::Timestamp;
-
-use crate::message::{MessageId, ReceiptHandle};
-use crate::target::{Reason, RuleId, TargetId};
+use redrive_protocol::message::{MessageId, ReceiptHandle};
+use redrive_protocol::target::{Reason, RuleId, TargetId};
 
 /// A delivery as it comes from a receive.
 #[derive(Debug, Clone)]

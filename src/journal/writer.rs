@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use redrive_protocol::message::MessageId;
+use redrive_protocol::target::{Reason, RuleId};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
@@ -27,8 +29,6 @@ use super::{
     RunSpec, SendEnd, Sent, SessionEnd, Settled, Settlement, Stay,
 };
 use crate::error::{Error, Result};
-use crate::message::MessageId;
-use crate::target::{Reason, RuleId};
 
 /// How many commands one transaction gathers at the most: enough to share a commit, few enough to answer soon.
 const MAX_GROUP: usize = 512;

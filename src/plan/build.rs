@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use redrive_protocol::target::RuleId;
+use redrive_rules::job::{Job, KEEP};
+use redrive_rules::rule::Setting;
 
 use super::cost::cost;
 use super::document::{FORMAT, JobText, OriginCount, Outcome, OutcomeFigures, Plan, RuleFigures, Sample, TYPE};
@@ -15,10 +18,7 @@ use super::look::{Look, Tally};
 use super::origins::Origins;
 use super::sample::{End, Scanned};
 use super::stats::{DEFAULT_TOLERANCE, Size, bound, estimate};
-use crate::job::{Job, KEEP};
-use crate::rule::Setting;
 use crate::sqs::QueueAttributes;
-use crate::target::RuleId;
 
 /// For how long a plan may be applied where the job does not say.
 const EXPIRES_AFTER: Duration = Duration::from_hours(24);

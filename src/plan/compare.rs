@@ -4,12 +4,12 @@
 //! A figure is said to have changed where its two 95 % intervals do not meet. That happens by chance in about one of two hundred
 //! comparisons of a queue that did not change, and in fewer where the intervals are wide.
 
+use redrive_protocol::target::Target;
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
 use super::document::{Estimate, Hazard, Plan, RuleFigures};
 use super::file::fingerprint_differences;
-use crate::target::Target;
 
 /// What is different in the second of two plans.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -9,11 +9,12 @@
 //! count as one request <https://aws.amazon.com/sqs/pricing/>, and a thousand S3 puts at 0.005 USD
 //! <https://aws.amazon.com/s3/pricing/>.
 
+use redrive_protocol::target::{Reason, Target, TargetKind};
+use redrive_rules::job::{Age, Limits, RAMP_FROM, Rate};
+
 use super::document::{Cost, Outcome, RuleFigures};
 use super::stats::{Size, project};
-use crate::job::{Age, Limits, RAMP_FROM, Rate};
 use crate::sqs::MAX_BATCH;
-use crate::target::{Reason, Target, TargetKind};
 
 /// The most bytes of one batch.
 const MAX_BATCH_BYTES: u64 = 1024 * 1024;
@@ -169,10 +170,11 @@ fn seconds(messages: u64, rate: Rate, ramp: Option<Age>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use redrive_protocol::target::{RuleId, TargetId};
+
     use super::super::document::{Estimate, OutcomeFigures};
     use super::super::fake::attributes;
     use super::*;
-    use crate::target::{RuleId, TargetId};
 
     fn target(kind: TargetKind, queue: Option<&str>) -> Target {
         Target { destination: "d".to_owned(), kind, queue: queue.map(attributes), location: None }

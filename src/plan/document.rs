@@ -2,11 +2,11 @@
 //! at, what would happen, what speaks against it.
 
 use jiff::Timestamp;
+use redrive_protocol::target::{Reason, RuleId, Target, TargetId, TargetKind};
 use serde::{Deserialize, Serialize};
 
 use super::exact::Pins;
 use crate::sqs::QueueAttributes;
-use crate::target::{Reason, RuleId, Target, TargetId, TargetKind};
 
 /// The version of the plan format that this program reads and writes.
 pub const FORMAT: u32 = 1;
@@ -269,8 +269,8 @@ impl Plan {
     }
 
     /// What judging needs to know.
-    pub fn setting(&self) -> crate::rule::Setting {
-        crate::rule::Setting {
+    pub fn setting(&self) -> redrive_rules::rule::Setting {
+        redrive_rules::rule::Setting {
             now: self.created,
             sent_before: self.sent_before,
             sent_after: self.sent_after,

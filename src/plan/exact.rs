@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use redrive_protocol::message::{AttributeValue, Message, MessageId, Payload};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
@@ -15,7 +16,6 @@ use sha2::{Digest as _, Sha256};
 use super::look::Look;
 use super::sample::End;
 use crate::error::{Error, Result};
-use crate::message::{AttributeValue, Message, MessageId, Payload};
 use crate::sqs::{MAX_IN_FLIGHT, QueueAttributes};
 use crate::words::thousands;
 
@@ -154,9 +154,10 @@ impl<'de> Deserialize<'de> for Pins {
 
 #[cfg(test)]
 mod tests {
+    use redrive_protocol::message::Attribute;
+
     use super::super::fake::message;
     use super::*;
-    use crate::message::Attribute;
 
     fn pins(messages: &[Message]) -> Pins {
         Pins::new(messages.iter().map(|message| (message.id.clone(), digest(message))).collect())

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use redrive_protocol::message::{Attributes, Message, MessageId, Outgoing};
+use redrive_protocol::target::RuleId;
+use redrive_rules::rule::Rules;
 
 use super::document::{Example, Outcome, Shown};
-use crate::message::{Attributes, Message, MessageId, Outgoing};
-use crate::rule::Rules;
-use crate::target::RuleId;
 
 /// Bytes of a body that are kept.
 const MAX_BODY: usize = 4 * 1024;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use redrive_protocol::message::{Attributes, Message, MessageId, Outgoing, ReceiptHandle, Received, SystemAttributes};
+use redrive_protocol::target::{Reason, RuleId, Target, TargetId, TargetKind};
 
 use super::document::{
     AgeCount, Cost, Example, FORMAT, Hazard, JobText, OriginCount, Outcome, OutcomeFigures, Plan, RuleFigures, Sample,
@@ -13,11 +15,9 @@ use super::document::{
 };
 use super::stats::{Size, bound, estimate};
 use crate::journal::Sent;
-use crate::message::{Attributes, Message, MessageId, Outgoing, ReceiptHandle, Received, SystemAttributes};
 use crate::sqs::{
     Acknowledged, CallError, Counts, EntryFault, EntryFaultKind, Fault, Queue, QueueAttributes, RedrivePolicy,
 };
-use crate::target::{Reason, RuleId, Target, TargetId, TargetKind};
 
 /// A queue that holds its messages in memory.
 #[derive(Debug)]

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use redrive_protocol::message::ReceiptHandle;
 use tokio::task::JoinSet;
 
 use super::sample::backoff;
-use crate::message::ReceiptHandle;
 use crate::sqs::{EntryFaultKind, MAX_BATCH, Queue};
 
 /// How often one batch is tried.

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use redrive_protocol::message::Message;
+use redrive_protocol::target::{Reason, RuleId};
+
 use super::document::Outcome;
 use super::hazards::target_of;
-use crate::message::Message;
-use crate::target::{Reason, RuleId};
 
 /// The groups met so far, and where each stopped.
 #[derive(Debug, Default)]

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use redrive_protocol::message::{Message, MessageId, size};
+use redrive_protocol::target::{Reason, RuleId, Target};
+use redrive_rules::job::Job;
+use redrive_rules::rule::{Decision, Rules, Setting};
 
 use super::document::Outcome;
 use super::exact::{Digest, digest};
@@ -12,11 +16,7 @@ use super::examples::Examples;
 use super::groups::Groups;
 use super::hazards::EXPIRES_SOON;
 use super::seen::Seen;
-use crate::job::Job;
-use crate::message::{Message, MessageId, size};
-use crate::rule::{Decision, Rules, Setting};
 use crate::sqs::QueueAttributes;
-use crate::target::{Reason, RuleId, Target};
 
 /// Stands for `{run}` while the plan is made: the run is named after the plan's digest, which is not known before the end. As
 /// long as a real one, so that sizes are right.

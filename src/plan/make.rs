@@ -6,6 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use redrive_protocol::message::{Message, MessageId};
+use redrive_protocol::target::{DROP, ORIGIN, PARKING, Target, TargetKind};
+use redrive_rules::job::{Destination, Job};
+use redrive_rules::rule::Rules;
 use tokio::sync::watch;
 
 use super::build::{Input, build};
@@ -16,13 +20,9 @@ use super::look::Look;
 use super::origins::{Opener, Origins, resolve};
 use super::sample::{End, SampleOptions, Sampled, Scanned, sample, scan};
 use crate::error::{Error, Result};
-use crate::job::{DROP, Destination, Job, ORIGIN, PARKING};
-use crate::message::{Message, MessageId};
 use crate::payload::Payloads;
-use crate::rule::Rules;
 use crate::sqs::{MAX_BATCH, Queue, QueueAttributes};
 use crate::store::Bucket;
-use crate::target::{Target, TargetKind};
 
 /// For how long a received message stays invisible where the job does not say.
 const VISIBILITY: Duration = Duration::from_mins(5);

@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use redrive_protocol::message::Message;
+use redrive_protocol::target::{ORIGIN, Target, TargetKind};
 
 use crate::error::Result;
-use crate::job::ORIGIN;
-use crate::message::Message;
 use crate::sqs::{Fault, Queue, QueueAttributes};
-use crate::target::{Target, TargetKind};
 
 /// Opens queues that are known only at planning: with the access settings of the job's source.
 #[async_trait]

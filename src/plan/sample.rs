@@ -8,14 +8,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use redrive_protocol::message::{Message, MessageId, ReceiptHandle, Received};
+use redrive_rules::job::Age;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::give_back::give_back;
 use crate::error::{Error, Kind, Result};
-use crate::job::Age;
-use crate::message::{Message, MessageId, ReceiptHandle, Received};
 use crate::sqs::{CallError, Fault, MAX_BATCH, Queue, QueueAttributes};
 
 /// Long polls under way at once, for a sample and for a whole queue.

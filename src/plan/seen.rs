@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use redrive_protocol::message::Message;
 use serde_json::Value;
 
 use super::document::AgeCount;
-use crate::message::Message;
 
 /// Where one age ends and the next begins, in seconds: a minute, ten, an hour, six, a day, three, a week, and the longest that
 /// SQS keeps a message. Fixed, so that the ages of two plans can be compared.
@@ -101,9 +101,10 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
+    use redrive_protocol::message::Attribute;
+
     use super::super::fake::{at, message};
     use super::*;
-    use crate::message::Attribute;
 
     fn seen(messages: &[Message]) -> Seen {
         let mut seen = Seen::default();

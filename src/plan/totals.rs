@@ -1,9 +1,10 @@
 //! The figures of a plan over all rules: what would be moved, archived, dropped, kept and blocked. Derived from the document, so
 //! that no two places of a plan can disagree.
 
+use redrive_protocol::target::TargetKind;
+
 use super::document::{Estimate, Outcome, Plan};
 use super::stats::{Size, estimate, project};
-use crate::target::TargetKind;
 
 /// What would become of the queue.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -9,13 +9,13 @@ mod pace;
 
 use std::time::Instant;
 
+use redrive_protocol::target::RuleId;
 use tokio::sync::mpsc;
 
 use super::output;
 use crate::apply::Event;
 use crate::journal::{State, Tally};
 use crate::plan::{Outcome, Plan};
-use crate::target::RuleId;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

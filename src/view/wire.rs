@@ -180,7 +180,7 @@ impl<'a> RunObject<'a> {
                 state,
                 to: to.as_deref(),
                 exhausted: *exhausted,
-                reason: reason.map(crate::target::Reason::code),
+                reason: reason.map(redrive_protocol::target::Reason::code),
                 messages: row.messages,
             }
         });
@@ -232,10 +232,10 @@ impl<'a> TroubleObject<'a> {
             message_id: trouble.id.as_str(),
             state: trouble.state.code(),
             rule: rule.map(|rule| rule.name.as_str()),
-            to: trouble.target.and_then(|target| plan.target(target)).map(crate::target::Target::label),
-            reason: trouble.reason.map(crate::target::Reason::code),
+            to: trouble.target.and_then(|target| plan.target(target)).map(redrive_protocol::target::Target::label),
+            reason: trouble.reason.map(redrive_protocol::target::Reason::code),
             doubts: trouble.doubts,
-            sent_as: trouble.sent_as.as_ref().map(crate::message::MessageId::as_str),
+            sent_as: trouble.sent_as.as_ref().map(redrive_protocol::message::MessageId::as_str),
             note: trouble.note.as_deref(),
             at: trouble.at,
             resolved: trouble.resolved.as_ref().map(ResolvedObject::new),

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use redrive::job;
+use redrive_rules::job;
 
 /// Files whose errors only compiling the rules can find: loading takes them.
 const FOUND_WHEN_COMPILED: &[&str] = &["jsonpath", "regex"];

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
 use redrive::cli::Cli;
-use redrive::job;
 use redrive::journal::{Reader, State};
-use redrive::rule::Rules;
+use redrive_rules::job;
+use redrive_rules::rule::Rules;
 use regex::Regex;
 use sqs_sandbox::Scenario;
 use tokio::task::JoinSet;
@@ -31,9 +31,9 @@ fn root() -> &'static Path {
 }
 
 /// All files below a directory of the repository with this extension, as paths from its root.
-fn files_below(directory: &str, extension: &str) -> Vec<PathBuf> {
+fn files_below(directory: impl AsRef<Path>, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut directories = vec![PathBuf::from(directory)];
+    let mut directories = vec![directory.as_ref().to_owned()];
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(root().join(&directory)).expect("a directory") {
             let entry = entry.expect("an entry");
@@ -356,10 +356,14 @@ fn tests() -> BTreeSet<String> {
     let attribute = Regex::new(attribute).expect("a pattern");
     let judged = Regex::new(r"(?s)on_every_(?:judge|server)!\(\n(.*?)\);").expect("a pattern");
     let mut found = BTreeSet::new();
-    let sources = files_below("src", "rs").into_iter().chain(files_below("tests/it", "rs"));
-    for path in sources {
+    let crates = fs::read_dir(root().join("crates")).expect("crates").map(|entry| entry.expect("an entry").file_name());
+    let folders = crates.map(|name| Path::new("crates").join(name).join("src"));
+    let folders = folders.chain(["src".into(), "tests/it".into()]);
+    let sources =
+        folders.flat_map(|folder| files_below(&folder, "rs").into_iter().map(move |path| (folder.clone(), path)));
+    for (folder, path) in sources {
         let text = fs::read_to_string(root().join(&path)).expect("UTF-8");
-        let module = path.strip_prefix("src").or(path.strip_prefix("tests/it")).expect("a source").with_extension("");
+        let module = path.strip_prefix(folder).expect("a source").with_extension("");
         let module = module.display().to_string().replace('/', "::");
         let module = module.strip_suffix("::mod").unwrap_or(&module);
         let inner = text.find("mod tests {").unwrap_or(usize::MAX);

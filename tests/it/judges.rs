@@ -8,11 +8,11 @@ use aws_sdk_sqs::types::QueueAttributeName as Name;
 use jiff::Timestamp;
 use redrive::aws::{Access, Aws};
 use redrive::error::Kind;
-use redrive::message::{
-    Attribute, AttributeValue, Attributes, Body, MAX_ATTRIBUTES, Outgoing, ReceiptHandle, Received,
-};
 use redrive::sqs::{EntryFaultKind, Fault, Queue};
 use redrive::store::{NewObject, Put};
+use redrive_protocol::message::{
+    Attribute, AttributeValue, Attributes, Body, MAX_ATTRIBUTES, Outgoing, ReceiptHandle, Received,
+};
 
 use crate::support::admin::Admin;
 use crate::support::judges::Judge;

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
-use redrive::job::load;
-use redrive::message::{Attributes, Message, MessageId, SystemAttributes};
-use redrive::rule::{Decision, Rules, Setting};
-use redrive::target::{Reason, Target, TargetKind};
+use redrive_protocol::message::{Attributes, Message, MessageId, SystemAttributes};
+use redrive_protocol::target::{Reason, Target, TargetKind};
+use redrive_rules::job::load;
+use redrive_rules::rule::{Decision, Rules, Setting};
 use serde_json::Value;
 use sqs_sandbox::{MessageAttribute, Seed};
 

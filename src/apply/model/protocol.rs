@@ -1,11 +1,12 @@
 //! What the process does in a step, as the journal's writer and apply do it: recovery, admission, judging, settling,
 //! noting deletes, and the end of a session. [`super::replay`] holds it against the real journal.
 
+use redrive_protocol::target::TargetKind;
+
 use super::super::{Doubt, may_resend};
 use super::setup::{Destination, Safeguard, Setup, Verdict};
 use super::world::{End, Few, Handle, Lease, MOST, Message, Place, Process, Row, Stage, Work, World};
 use crate::journal::{Event, State, next};
-use crate::target::TargetKind;
 
 impl World {
     pub(super) fn run(&self) -> usize {

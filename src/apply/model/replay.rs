@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use redrive_protocol::message::{MessageId, ReceiptHandle};
+use redrive_protocol::target::{Reason, RuleId, TargetId};
 
 use super::acts::{Act, Step};
 use super::explore::Model;
@@ -15,8 +17,6 @@ use crate::journal::{
     Admitted, Claim, Decided, DeleteEnd, Delivery, Doubtful, Intended, Journal, Judged, Judgement, Lease, RunSpec,
     SendEnd, Sent, SessionEnd, Settled, Settlement, State, Stay,
 };
-use crate::message::{MessageId, ReceiptHandle};
-use crate::target::{Reason, RuleId, TargetId};
 
 /// What the process has in hand of the one message.
 enum InHand {

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use redrive_rules::job::InDoubt;
+
 use super::world::{Faults, World};
-use crate::job::InDoubt;
 
 /// What the rules say of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

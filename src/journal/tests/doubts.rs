@@ -2,8 +2,9 @@
 
 use std::sync::Mutex;
 
+use redrive_protocol::target::Reason;
+
 use super::*;
-use crate::target::Reason;
 
 /// A clock that stands until it is turned.
 #[derive(Clone)]

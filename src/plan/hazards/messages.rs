@@ -1,8 +1,9 @@
 //! Hazards that lie in the messages and in what the job does with them.
 
+use redrive_protocol::target::{ORIGIN, RuleId, TargetKind};
+use redrive_rules::job::InDoubt;
+
 use super::{Facts, Hazard, are, hazard, list};
-use crate::job::{InDoubt, ORIGIN};
-use crate::target::{RuleId, TargetKind};
 use crate::words::{duration, moment};
 
 /// What expires within this many seconds is said.

@@ -11,14 +11,14 @@ mod reach;
 mod refusals;
 
 use jiff::Timestamp;
+use redrive_protocol::target::{Reason, Target, TargetId, TargetKind};
+use redrive_rules::job::Job;
 
 use super::document::{Estimate, Hazard, Outcome, RuleFigures, Sample};
 use super::groups::Groups;
 use super::sample::End;
 use super::seen::Seen;
-use crate::job::Job;
 use crate::sqs::QueueAttributes;
-use crate::target::{Reason, Target, TargetId, TargetKind};
 use crate::words::{count, thousands};
 
 pub(super) use messages::EXPIRES_SOON;

@@ -1,9 +1,10 @@
 //! What there is to say of the parking queue of `[unmatched] park`: what it costs, and why it cannot be used.
 
+use redrive_protocol::target::{Reason, TargetKind};
+
 use super::refusals::{name_of, room_in_flight, stays_in_flight};
 use super::{Facts, Hazard, Outcome, hazard, list};
 use crate::sqs::QueueAttributes;
-use crate::target::{Reason, TargetKind};
 use crate::words::{count, duration, thousands};
 
 /// Why a parking queue cannot be begun with: what is in it is not this run's.
@@ -34,8 +35,10 @@ pub(super) fn is_destination(facts: &Facts) -> Option<Hazard> {
     let parking = facts.parking()?;
     let same = |queue: &QueueAttributes| queue.arn == parking.arn && queue.created == parking.created;
     let others = facts.targets.iter().filter(|target| target.kind != TargetKind::Park);
-    let names: Vec<String> =
-        others.filter(|target| target.queue.as_ref().is_some_and(same)).map(crate::target::Target::label).collect();
+    let names: Vec<String> = others
+        .filter(|target| target.queue.as_ref().is_some_and(same))
+        .map(redrive_protocol::target::Target::label)
+        .collect();
     if names.is_empty() {
         return None;
     }

@@ -1,10 +1,11 @@
 //! Hazards that lie in the queues and in how they could be looked at.
 
+use redrive_protocol::target::{ORIGIN, RuleId};
+use redrive_rules::job::Destination;
+
 use super::refusals::{name_of, room_in_flight, stays_in_flight};
 use super::{Facts, Hazard, are, hazard, list};
-use crate::job::{Destination, ORIGIN};
 use crate::plan::End;
-use crate::target::RuleId;
 use crate::words::{count, duration, thousands};
 
 pub(super) fn consumer_active(facts: &Facts) -> Option<Hazard> {

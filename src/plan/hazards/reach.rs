@@ -3,8 +3,9 @@
 
 use std::path::{Component, Path};
 
+use redrive_rules::job::{Destination, Job};
+
 use super::{Facts, Hazard, hazard, list};
-use crate::job::{Destination, Job};
 
 /// All of it, from the job alone: apply compares it with what the plan says.
 pub fn reach(job: &Job) -> Vec<Hazard> {

@@ -1,10 +1,11 @@
 //! Refusals: what apply may not pass, however much a reviewer wants it.
 
+use redrive_protocol::target::{ORIGIN, Reason, RuleId};
+use redrive_rules::job::Destination;
+
 use super::{Facts, Hazard, hazard, list, sum};
-use crate::job::{Destination, ORIGIN};
 use crate::plan::Outcome;
 use crate::sqs::{MAX_IN_FLIGHT, QueueAttributes};
-use crate::target::{Reason, RuleId};
 use crate::words::{count, thousands};
 
 /// Whether sampling this queue could move messages: to be asked before the first receive.
@@ -45,13 +46,13 @@ pub(super) fn nothing_sampled(facts: &Facts) -> Option<Hazard> {
 /// A destination that turns out to be the source under another name. The URL is no sure sign, since a job may write it with
 /// another host; nor is the ARN, since servers that are not AWS's all know the same account. When it was created decides.
 pub(super) fn destination_is_source(facts: &Facts) -> Option<Hazard> {
-    let same = |target: &&crate::target::Target| {
+    let same = |target: &&redrive_protocol::target::Target| {
         target.queue.as_ref().is_some_and(|queue| {
             let created = queue.created.is_some() && queue.created == facts.source.created;
             queue.arn == facts.source.arn && (created || queue.url == facts.source.url)
         })
     };
-    let names: Vec<String> = facts.targets.iter().filter(same).map(crate::target::Target::label).collect();
+    let names: Vec<String> = facts.targets.iter().filter(same).map(redrive_protocol::target::Target::label).collect();
     if names.is_empty() {
         return None;
     }

@@ -1,10 +1,10 @@
 //! Every hazard where it applies, and nowhere else.
 
+use redrive_protocol::target::{ORIGIN, Reason, RuleId, TargetKind};
+
 use super::*;
-use crate::job::ORIGIN;
 use crate::plan::fake::{at, attributes, message, redrives_to};
 use crate::plan::{Estimate, OriginCount, OutcomeFigures};
-use crate::target::{Reason, RuleId, TargetKind};
 
 /// A world without hazards, to change one thing in.
 struct World {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use redrive_protocol::message::{Attribute, Message};
+use redrive_protocol::target::{Reason, RuleId, TargetId};
 
 use super::super::fake::{FakeQueue, at, attributes, call_error, message, redrives_to};
 use super::super::file::to_text;
@@ -10,10 +12,8 @@ use super::super::origins::tests::Fakes;
 use super::super::{Outcome, RuleFigures};
 use super::*;
 use crate::exit::Exit;
-use crate::message::{Attribute, Message};
 use crate::sqs::{CallError, Fault, QueueAttributes};
 use crate::store::{NewObject, Put};
-use crate::target::{Reason, RuleId, TargetId};
 
 const JOB: &str = r#"
 version = 1

@@ -10,10 +10,10 @@ use std::fmt::Write as _;
 use crate::error::Result;
 use crate::plan::{AgeCount, Cost, Estimate, Plan, RuleFigures};
 use crate::sqs::QueueAttributes;
-use crate::target::RuleId;
 use crate::words::{bytes, count, dollars, duration, moment, thousands};
 
 pub use markdown::markdown;
+use redrive_protocol::target::RuleId;
 pub use text::text;
 
 /// The document itself, as `--out` writes it.

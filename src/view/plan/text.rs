@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use redrive_protocol::target::Target;
+
 use super::super::approvals;
 use super::super::diff::lines;
 use super::super::report::render_text;
@@ -11,7 +13,6 @@ use super::{
     shown_rules, totals,
 };
 use crate::plan::{Approver, Estimate, Hazard, Plan};
-use crate::target::Target;
 use crate::words::{count, moment, thousands};
 
 const WIDTH: usize = 100;

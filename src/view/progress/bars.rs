@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use redrive_protocol::target::RuleId;
 
 use super::super::output;
 use super::super::text::neutral;
@@ -13,7 +14,6 @@ use super::{expected, expected_in_all, gone};
 use crate::apply::Event;
 use crate::journal::{State, Tally};
 use crate::plan::Plan;
-use crate::target::RuleId;
 
 /// A longer name would leave no room for the bar.
 const NAME: usize = 28;

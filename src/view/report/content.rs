@@ -1,11 +1,12 @@
 //! What a report says, whatever its form: what happened at a glance, the figures, what stays, and how to go on. Pure.
 
+use redrive_protocol::target::{Reason, TargetKind};
+
 use super::super::document::{Block, Column, Line, ours, plain, theirs};
 use super::super::units::{self, counted, grouped, messages};
 use super::Report;
 use crate::apply::{Destined, Figures, PinnedFigures, RuleSummary};
 use crate::plan::Plan;
-use crate::target::{Reason, TargetKind};
 
 /// One sentence on how the run stands. `outcome` is the code of the journal.
 pub(in crate::view) fn glance(outcome: &str, figures: &Figures) -> Line {

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use redrive_protocol::message::MessageId;
+use redrive_protocol::target::{Reason, RuleId, Target, TargetId, TargetKind};
 
 use super::Report;
 use crate::apply::{Event, Figures, Progress, Totals};
 use crate::journal::{Resolution, Resolved, RunRecord, State, Tally, TallyKey, Trouble};
-use crate::message::MessageId;
 use crate::plan::{
     Approver, Cost, Estimate, FORMAT, JobText, Outcome, OutcomeFigures, Plan, RuleFigures, Sample, TYPE,
 };
 use crate::sqs::{Counts, QueueAttributes};
-use crate::target::{Reason, RuleId, Target, TargetId, TargetKind};
 
 const ORDERS: TargetId = TargetId(0);
 const GRAVEYARD: TargetId = TargetId(1);

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use redrive_protocol::target::{Reason, RuleId, TargetId, TargetKind};
+
 use super::super::document::{Block, Column, Line, ours, plain, theirs};
 use super::super::units::{grouped, messages, time};
 use super::Report;
 use super::content::gone;
 use crate::journal::{Resolution, Resolved, State, Trouble};
-use crate::target::{Reason, RuleId, TargetId, TargetKind};
 
 /// Everything there is to say of them. Of each group that is not in doubt at most `most` are listed.
 pub(super) fn blocks(report: &Report, most: usize) -> Vec<Block> {

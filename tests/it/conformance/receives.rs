@@ -132,7 +132,7 @@ async fn message_attributes_are_chosen_by_name_and_prefix(stand: Stand) -> Outco
     }
     let call = stand.sqs.receive_message().queue_url(&url).wait_time_seconds(3).message_attribute_names("tenant");
     let message = call.send().await?.messages.unwrap_or_default().pop();
-    let attribute = redrive::message::Attribute::string("4");
+    let attribute = redrive_protocol::message::Attribute::string("4");
     let expected = md5::of_attributes(&[("tenant".to_owned(), attribute)].into());
     same("the digest, of those that came", message.and_then(|message| message.md5_of_message_attributes), expected)
 }

@@ -10,7 +10,7 @@ use aws_sdk_sqs::types::{
     MessageSystemAttributeValue, QueueAttributeName as Name,
 };
 use redrive::md5;
-use redrive::message::{Attribute, AttributeValue};
+use redrive_protocol::message::{Attribute, AttributeValue};
 
 use super::Check;
 use super::stand::{Failure, Outcome, Stand, ensure, refused, same, system, text};
