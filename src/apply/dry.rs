@@ -36,7 +36,7 @@ pub(super) async fn is_dry(shared: &Shared) -> bool {
     }
     if !shared.room.is_empty() {
         if shared.source_fifo {
-            // What is on its way hides the rest of its group: empty receives say nothing before it is gone.
+            // What is on its way hides what is behind it in its group: empty receives say nothing before it is gone.
             shared.empty_receives.fetch_min(1, Ordering::AcqRel);
         }
         return false;

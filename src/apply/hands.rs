@@ -14,7 +14,7 @@ use crate::sqs::Fault;
 /// Under way at once in the beginning: receives, each of which is one too many where the queue is small.
 pub(super) const FIRST_RECEIVES: usize = 16;
 
-/// The same of a FIFO queue, of which others get nothing while its groups are on their way.
+/// The same of a FIFO queue, of which others get nothing behind what is on its way in each group.
 pub(super) const FIRST_RECEIVES_FIFO: usize = 8;
 
 /// Under way at once in the beginning: sends and deletes, which keep their hand until the journal has noted them.

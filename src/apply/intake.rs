@@ -60,8 +60,8 @@ pub(super) async fn receive(shared: Arc<Shared>, number: usize, lanes: Vec<Sende
             if number == 0 && is_dry(&shared).await {
                 shared.drain();
             } else if number > 0 {
-                // The last word is receiver 0's, with a poll that began after these. In a FIFO queue what is on its way hides
-                // the rest of its group, so that others' polls say less.
+                // The last word is receiver 0's, with a poll that began after these. In a FIFO queue what is on its way hides what
+                // is behind it in its group, so that others' polls say less.
                 let most = if shared.source_fifo { 1 } else { EMPTY_ENOUGH - 1 };
                 let more = |empty| (empty < most).then_some(empty + 1);
                 let _ = shared.empty_receives.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);

@@ -103,7 +103,9 @@ impl Writer {
 
     /// Leases of an earlier session, of this run or another over the same source: what is safely elsewhere is to be
     /// deleted with its handle, what stays keeps its lease while that lasts, all else is to be given back. Out of a FIFO queue
-    /// what stays is given back too: in flight, it would hide what is before it in its group and is not settled yet.
+    /// what stays is given back too, so that a group is judged again from its first message on: where that comes back, what was
+    /// behind it may go now. Servers that hide a whole group while one of its messages is in flight, as SQS did until November
+    /// 2025, would not even give the first.
     fn left_behind(&mut self) -> Result<(Vec<Sent>, Vec<Lease>)> {
         let now = self.now;
         let (mut to_delete, mut to_release) = (Vec::new(), Vec::new());

@@ -195,7 +195,7 @@ async fn leases_of_a_killed_process_are_given_back_but_not_what_is_kept_or_to_be
 }
 
 #[tokio::test]
-async fn what_is_kept_of_a_fifo_queue_is_given_back_too_since_it_hides_what_is_before_it() {
+async fn what_is_kept_of_a_fifo_queue_is_given_back_too_so_that_its_group_is_judged_anew() {
     let place = Place { source_arn: "arn:aws:sqs:eu-west-1:000000000000:dlq.fifo", ..Place::new() };
     let (journal, _) = place.begin("run").await;
     let _ = intend(&journal, claim(&journal, "first of its group").await).await;

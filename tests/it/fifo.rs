@@ -1,10 +1,12 @@
 //! FIFO sources: order within message groups, in the plan, under failures, and through a kill at any request.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use sqs_sandbox::{Options, Seed, When};
+use sqs_sandbox::{Fault, Options, Rule, Seed, When};
 
 use crate::end_to_end::assert_adds_up;
+use crate::support::admin::Admin;
 use crate::support::stage::{Stage, each};
 
 const JOB: &str = r#"
@@ -112,4 +114,93 @@ async fn killed_at_every_request_groups_keep_their_order_and_stop_where_they_sto
     let killed = killed.into_iter().filter(|killed| *killed).count();
     assert!(killed > 24, "only {killed} of the kills came before the end of the run");
     assert!(killed < 60, "the sweep did not reach the end of the run");
+}
+
+/// Waits until this holds.
+async fn until(holds: impl Fn() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(2), waiting).await.expect("it comes to hold");
+}
+
+/// The message IDs of the source, in the order in which they arrived.
+fn ids(stage: &Stage) -> Vec<String> {
+    stage.sandbox.queue("in.fifo").expect("queue").messages.into_iter().map(|message| message.id).collect()
+}
+
+/// The messages of each receive that brought some, in order.
+fn receives(stage: &Stage) -> Vec<Vec<String>> {
+    let log = stage.sandbox.log().into_iter().filter(|entry| entry.action == "ReceiveMessage" && entry.entries > 0);
+    log.map(|entry| entry.messages.into_iter().map(|message| message.id).collect()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_else_gives_back_is_moved_while_they_hold_what_is_behind_it() {
+    let stage = stage(1, 3, |_, _| "").await;
+    let other = Admin::at(&stage.sandbox.endpoint_url()).sqs;
+    let url = format!("{}/000000000000/in.fifo", stage.sandbox.endpoint_url());
+    let receive = other.receive_message().queue_url(&url).max_number_of_messages(10).visibility_timeout(3_600);
+    let held = receive.send().await.expect("an answer").messages.expect("messages");
+    assert_eq!(held.len(), 3);
+    // The third is behind one that is still away, so that there is nothing to plan with; then that one comes back too.
+    for (given_back, code, moved) in [(0, 0, 1), (2, 5, 1), (1, 0, 3)] {
+        let handle = held[given_back].receipt_handle.as_deref().expect("a handle");
+        let change = other.change_message_visibility().queue_url(&url).receipt_handle(handle).visibility_timeout(0);
+        change.send().await.expect("given back");
+        stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+        let ran = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(code);
+        let rounds: Vec<u64> = (0..moved).collect();
+        assert_eq!(arrived(&stage)["group-0"], rounds, "{given_back} is back\n{}\n{}", ran.stdout, ran.stderr);
+    }
+    assert_eq!(stage.counts("in.fifo"), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_back_first_after_a_kill_is_moved_first_and_the_rest_is_waited_for() {
+    let stage = stage(1, 3, |_, round| if round == 1 { ",\"stop\":true" } else { "" }).await;
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    assert!(stage.killed_at(When::Before, |rule| rule.action("SendMessageBatch")).await);
+    assert_eq!(stage.counts("in.fifo"), (3, 0), "the dead process holds the group");
+    let group = ids(&stage);
+
+    // Of what it held only the first comes back at once. What the next apply gives back is refused.
+    assert!(stage.sandbox.reappear("in.fifo", &group[0]));
+    for index in 0..3 {
+        let refused = Fault::FailEntry { index, sender_fault: true, code: "ReceiptHandleIsInvalid".to_owned() };
+        stage.sandbox.faults().add(Rule::new(refused).action("ChangeMessageVisibilityBatch").nth(1));
+    }
+    stage.sandbox.clear_log();
+    let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(0).summary();
+    assert_adds_up(&summary);
+    assert_eq!(receives(&stage).first(), Some(&vec![group[0].clone()]), "it is met while the others are away");
+    assert_eq!(arrived(&stage)["group-0"], [0]);
+    assert_eq!((&summary["moved"], &summary["kept"]), (&1.into(), &2.into()), "{summary}");
+    assert_eq!(stage.counts("in.fifo"), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_message_that_comes_back_in_mid_run_overtakes_nothing_and_is_moved_once() {
+    let stage = stage(1, 3, |_, _| "").await;
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    stage.sandbox.clear_log();
+    let slow = Fault::Latency { ms: 6_000, jitter_ms: 0, when: When::Before };
+    stage.sandbox.faults().add(Rule::new(slow).action("SendMessageBatch").nth(1));
+    let child = stage.spawn(&["apply", "plan.json", "--format", "json"]);
+    // While the first is on its way and the others wait for it, SQS gives it out again.
+    until(|| stage.counts("in.fifo") == (3, 0)).await;
+    let group = ids(&stage);
+    assert!(stage.sandbox.reappear("in.fifo", &group[0]));
+    let ran = crate::support::stage::Ran::of(child.wait_with_output().await.expect("ended"));
+    let summary = ran.expect(0).summary();
+    assert_adds_up(&summary);
+    assert_eq!(receives(&stage)[..2], [group.clone(), vec![group[0].clone()]]);
+    let log = stage.sandbox.log().into_iter().filter(|entry| entry.entries > 0);
+    let actions: Vec<String> = log.map(|entry| entry.action).collect();
+    assert_eq!(actions[..2], ["ReceiveMessage"; 2], "again, before the first send has ended: {actions:?}");
+    assert_eq!(arrived(&stage)["group-0"], [0, 1, 2]);
+    assert_eq!(summary["moved"], 3, "{summary}");
+    assert_eq!(stage.counts("in.fifo"), (0, 0));
 }

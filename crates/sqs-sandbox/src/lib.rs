@@ -204,6 +204,15 @@ impl Sandbox {
         self.shared.account.advance(u64::try_from(by.as_millis()).unwrap_or(u64::MAX));
     }
 
+    /// Ends a message's visibility timeout, as if it had been received with a shorter one: its holder knows nothing of it. Answers
+    /// whether it was in flight.
+    pub fn reappear(&self, queue: &str, message_id: &str) -> bool {
+        let (Some(cell), Ok(id)) = (self.shared.account.by_name(queue), message_id.parse()) else { return false };
+        let was_in_flight = cell.lock().reappear(self.shared.account.now(), id);
+        cell.wake.notify_one();
+        was_in_flight
+    }
+
     /// Makes a queue, as if created at this time (milliseconds since the epoch) or now; answers its URL. One that is there stays as it is.
     pub fn create_queue(&self, name: &str, attributes: &[(&str, &str)], created_ms: Option<u64>) -> Result<String> {
         scenario::create_queue(&self.shared.account, name, attributes, created_ms)

@@ -103,6 +103,12 @@ fn two_messages_of_a_group() {
 }
 
 #[test]
+fn a_group_whose_first_message_comes_back_while_the_second_is_held() {
+    let faults = Faults { stops: 1, lost: 1, failures: 1, deliveries: 1, ..NONE };
+    holds("two messages of one group, deliveries anew", Setup { faults, ..GROUP });
+}
+
+#[test]
 fn without_any_one_safeguard_something_goes_wrong() {
     page::assert_counterexamples();
 }

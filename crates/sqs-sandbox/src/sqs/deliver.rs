@@ -120,12 +120,8 @@ impl Queue {
         }
         let until = now + visibility;
         stored.state = State::InFlight { until, received: now };
-        let group = stored.group().cloned();
         self.deadlines.insert((until, slot));
         self.in_flight += 1;
-        if let (Order::Fifo(groups), Some(group)) = (&mut self.order, group) {
-            groups.set_in_flight(&group, true);
-        }
     }
 
     /// Takes up to `max` visible messages out, for a move task.

@@ -78,14 +78,12 @@ impl Model {
         self.list.retain(|kept| kept.sent + RETENTION > now);
     }
 
-    /// What can be received: on a FIFO queue the visible beginnings of groups with nothing in flight.
+    /// What can be received: on a FIFO queue the visible beginnings of groups.
     fn available(&self) -> Vec<Uuid> {
         let is_open = |kept: &Kept| {
             let before = self.list.iter().take_while(|other| other.id != kept.id);
             let is_first = before.filter(|other| other.group == kept.group).all(|other| other.place == Place::Visible);
-            let is_blocked =
-                self.list.iter().any(|other| other.group == kept.group && matches!(other.place, Place::InFlight(_)));
-            !self.fifo || (is_first && !is_blocked)
+            !self.fifo || is_first
         };
         let open = self.list.iter().filter(|kept| kept.place == Place::Visible && is_open(kept));
         open.map(|kept| kept.id).collect()

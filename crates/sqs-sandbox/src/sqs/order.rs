@@ -1,6 +1,7 @@
 //! Which visible message comes next. A standard queue is spread over shards, as SQS's is over servers: order is only roughly
-//! kept, and a short poll that asks some of the shards may miss what is there. A FIFO queue keeps each group's order and blocks
-//! a group while one of its messages is in flight. Works on slot numbers; the messages themselves are `queue`'s.
+//! kept, and a short poll that asks some of the shards may miss what is there. A FIFO queue keeps each group's order: a message
+//! in flight holds back those behind it in its group, and only those. Works on slot numbers; the messages themselves are
+//! `queue`'s.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -69,74 +70,70 @@ impl Shards {
 /// The message groups of a FIFO queue.
 #[derive(Default)]
 pub(super) struct Groups {
-    groups: HashMap<Arc<str>, Group>,
-    /// Groups that can be received from, by the arrival of their first message.
+    by_name: HashMap<Arc<str>, Group>,
+    /// Groups that can be received from, in the order in which they came to be so.
     ready: BTreeMap<u64, Arc<str>>,
+    turns: u64,
 }
 
 #[derive(Default)]
 struct Group {
     /// All its messages by arrival, those in flight too.
     messages: BTreeMap<u64, u32>,
-    in_flight: usize,
     /// Its key in `ready`.
     ready_as: Option<u64>,
 }
 
 impl Groups {
     pub(super) fn insert(&mut self, name: &Arc<str>, place: Place) {
-        self.groups.entry(Arc::clone(name)).or_default().messages.insert(place.arrival, place.slot);
+        self.by_name.entry(Arc::clone(name)).or_default().messages.insert(place.arrival, place.slot);
     }
 
     /// Takes a message out. The group is not refreshed.
-    pub(super) fn remove(&mut self, name: &Arc<str>, arrival: u64, was_in_flight: bool) {
-        if let Some(group) = self.groups.get_mut(name) {
+    pub(super) fn remove(&mut self, name: &Arc<str>, arrival: u64) {
+        if let Some(group) = self.by_name.get_mut(name) {
             group.messages.remove(&arrival);
-            group.in_flight -= usize::from(was_in_flight);
         }
     }
 
-    /// Counts a message of the group as in flight, or not any more.
-    pub(super) fn set_in_flight(&mut self, name: &Arc<str>, is_in_flight: bool) {
-        if let Some(group) = self.groups.get_mut(name) {
-            if is_in_flight {
-                group.in_flight += 1;
-            } else {
-                group.in_flight -= 1;
-            }
-        }
-    }
-
-    /// Puts a group among those that can be received from, or takes it out, after something happened in it.
+    /// Puts a group behind those that can be received from, or takes it out, after something happened in it: it can be received
+    /// from while its first message is visible.
     pub(super) fn refresh(&mut self, name: &Arc<str>, is_visible: impl Fn(u32) -> bool) {
-        let Some(group) = self.groups.get_mut(name) else { return };
-        let head = group.messages.first_key_value().map(|(&arrival, &slot)| (arrival, slot));
-        let ready_as = match head {
-            Some((arrival, slot)) if group.in_flight == 0 && is_visible(slot) => Some(arrival),
-            _ => None,
-        };
-        if let Some(old) = group.ready_as.take() {
-            self.ready.remove(&old);
+        let Some(group) = self.by_name.get_mut(name) else { return };
+        let is_ready = group.messages.first_key_value().is_some_and(|(_, &slot)| is_visible(slot));
+        match group.ready_as {
+            None if is_ready => {
+                self.turns += 1;
+                self.ready.insert(self.turns, Arc::clone(name));
+                group.ready_as = Some(self.turns);
+            }
+            Some(turn) if !is_ready => {
+                self.ready.remove(&turn);
+                group.ready_as = None;
+            }
+            _ => {}
         }
-        if let Some(arrival) = ready_as {
-            self.ready.insert(arrival, Arc::clone(name));
-        }
-        group.ready_as = ready_as;
         if group.messages.is_empty() {
-            self.groups.remove(name);
+            self.by_name.remove(name);
         }
     }
 
-    /// A group to receive from: one of the first few, or the first.
+    /// A group to receive from: mostly the first, for the order of groups is only roughly kept.
     pub(super) fn pick(&self, rng: &mut SmallRng, shuffle: bool) -> Option<Arc<str>> {
-        let first_few = self.ready.len().min(if shuffle { SHARDS } else { 1 });
-        let nth = if first_few > 1 { rng.random_range(0..first_few) } else { 0 };
-        self.ready.values().nth(nth).cloned()
+        let mut rest = self.ready.values();
+        let mut picked = rest.next()?;
+        for next in rest {
+            if !shuffle || rng.random_ratio(3, 4) {
+                break;
+            }
+            picked = next;
+        }
+        Some(Arc::clone(picked))
     }
 
     /// The first slots of a group, in order.
     pub(super) fn first(&self, name: &Arc<str>, count: usize) -> Vec<u32> {
-        self.groups.get(name).map(|group| group.messages.values().take(count).copied().collect()).unwrap_or_default()
+        self.by_name.get(name).map(|group| group.messages.values().take(count).copied().collect()).unwrap_or_default()
     }
 
     pub(super) fn has_ready(&self) -> bool {

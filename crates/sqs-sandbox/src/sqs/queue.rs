@@ -215,6 +215,16 @@ impl Queue {
         Ok(self.take(decoded.place.slot).map(|stored| *stored))
     }
 
+    /// Ends the visibility timeout of a message in flight. Answers whether there was one.
+    pub(crate) fn reappear(&mut self, now: Millis, id: Uuid) -> bool {
+        self.advance(now);
+        let is_meant = |stored: &Stored| stored.id == id && matches!(stored.state, State::InFlight { .. });
+        let slot = self.slots.iter().position(|slot| slot.as_deref().is_some_and(is_meant));
+        let Some(slot) = slot.and_then(|slot| u32::try_from(slot).ok()) else { return false };
+        self.make_visible(slot);
+        true
+    }
+
     /// Whether a receipt handle is an older one than the newest of its message.
     pub(crate) fn is_stale(&self, handle: &str) -> bool {
         Handle::decode(handle, &self.secret)
@@ -323,7 +333,7 @@ impl Queue {
         self.ages.remove(stored.sent, slot);
         self.forget_deadline(slot, stored.state);
         if let (Order::Fifo(groups), Some(group)) = (&mut self.order, stored.group()) {
-            groups.remove(group, stored.arrival, matches!(stored.state, State::InFlight { .. }));
+            groups.remove(group, stored.arrival);
             self.refresh(group);
         }
         Some(stored)
@@ -352,12 +362,7 @@ impl Queue {
         match (&mut self.order, group) {
             (Order::Standard(shards), _) if matches!(state, State::Delayed { .. }) => shards.push(&mut self.rng, place),
             (Order::Standard(shards), _) => shards.push_again(&mut self.rng, place),
-            (Order::Fifo(groups), Some(group)) => {
-                if matches!(state, State::InFlight { .. }) {
-                    groups.set_in_flight(&group, false);
-                }
-                self.refresh(&group);
-            }
+            (Order::Fifo(_), Some(group)) => self.refresh(&group),
             (Order::Fifo(_), None) => {}
         }
     }

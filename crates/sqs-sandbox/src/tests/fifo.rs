@@ -43,6 +43,43 @@ async fn a_group_keeps_its_order_and_is_blocked_while_in_flight() {
 }
 
 #[tokio::test]
+async fn a_message_in_flight_holds_back_only_those_behind_it() {
+    let stage = Stage::new().await;
+    let url = stage.queue("q.fifo", &[FIFO]).await;
+    for body in ["1", "2", "3"] {
+        send(&stage, &url, "a", body).await;
+    }
+    let taken = stage.receive(&url).await;
+    assert_eq!(bodies(&taken), ["1", "2", "3"]);
+    let give_back = async |nth: usize| {
+        let handle = taken[nth].receipt_handle.as_deref().unwrap();
+        let change = stage.sqs.change_message_visibility().queue_url(&url).receipt_handle(handle);
+        change.visibility_timeout(0).send().await.unwrap();
+    };
+    give_back(2).await;
+    assert!(stage.receive(&url).await.is_empty(), "it is behind two that are away");
+    give_back(0).await;
+    assert_eq!(bodies(&stage.receive(&url).await), ["1"], "in front of one that is away");
+    give_back(1).await;
+    assert!(stage.receive(&url).await.is_empty(), "the first is away again");
+    assert!(stage.sandbox.reappear("q.fifo", taken[0].message_id.as_deref().unwrap()));
+    assert!(!stage.sandbox.reappear("q.fifo", taken[0].message_id.as_deref().unwrap()), "it is visible already");
+    assert_eq!(bodies(&stage.receive(&url).await), ["1", "2", "3"]);
+}
+
+#[tokio::test]
+async fn a_group_that_comes_back_comes_behind_the_others() {
+    let stage = Stage::with(Options { shuffle: false, ..Options::default() }).await;
+    let url = stage.queue("q.fifo", &[FIFO]).await;
+    for (group, body) in [("a", "a1"), ("b", "b1"), ("a", "a2"), ("c", "c1")] {
+        send(&stage, &url, group, body).await;
+    }
+    let receive = stage.sqs.receive_message().queue_url(&url).max_number_of_messages(2).visibility_timeout(0);
+    assert_eq!(bodies(&receive.send().await.unwrap().messages.unwrap()), ["a1", "a2"]);
+    assert_eq!(bodies(&stage.receive(&url).await), ["b1", "c1", "a1", "a2"]);
+}
+
+#[tokio::test]
 async fn deduplication_lasts_five_minutes_and_outlives_the_delete() {
     let stage = Stage::new().await;
     let url = stage.queue("q.fifo", &[FIFO]).await;
