@@ -42,14 +42,11 @@ fn sdk_attribute(attribute: &Attribute) -> Result<MessageAttributeValue, BuildEr
     .build()
 }
 
-/// What the service said of one message of a batch send, held against what was sent. `body` is the digest of its body.
-pub(super) fn acknowledged(
-    sent: &Outgoing,
-    body: &str,
-    answer: SendMessageBatchResultEntry,
-) -> Result<Acknowledged, EntryFault> {
+/// What the service said of one message of a batch send, held against what was sent.
+pub(super) fn acknowledged(sent: &Outgoing, answer: SendMessageBatchResultEntry) -> Result<Acknowledged, EntryFault> {
+    let body = md5::of_body(sent.body.as_str());
     if answer.md5_of_message_body != body {
-        return Err(mismatch("body", body, Some(&answer.md5_of_message_body)));
+        return Err(mismatch("body", &body, Some(&answer.md5_of_message_body)));
     }
     let attributes = md5::of_attributes(&sent.attributes);
     let theirs = answer.md5_of_message_attributes.as_deref().filter(|digest| !digest.is_empty());
@@ -122,19 +119,18 @@ fn failure(entry: BatchResultErrorEntry) -> EntryFault {
 
 /// The received messages, or what is wrong with the answer.
 pub(super) fn received(messages: Vec<SdkMessage>) -> Result<Vec<Received>, String> {
-    let digests = md5::of_bodies(messages.iter().map(|message| message.body.as_deref().unwrap_or_default()));
-    messages.into_iter().zip(digests).map(|(message, digest)| received_one(message, &digest)).collect()
+    messages.into_iter().map(received_one).collect()
 }
 
-/// The body is moved, never copied; `body_digest` is its digest.
-fn received_one(message: SdkMessage, body_digest: &str) -> Result<Received, String> {
+/// The body is moved, never copied.
+fn received_one(message: SdkMessage) -> Result<Received, String> {
     let id = message.message_id.filter(|id| !id.is_empty()).ok_or("a message came without a message ID")?;
     let receipt = message
         .receipt_handle
         .filter(|handle| !handle.is_empty())
         .ok_or_else(|| format!("message {id} came without a receipt handle"))?;
     let body = message.body.ok_or_else(|| format!("message {id} came without a body"))?;
-    if message.md5_of_body.is_some_and(|digest| digest != body_digest) {
+    if message.md5_of_body.is_some_and(|digest| digest != md5::of_body(&body)) {
         return Err(format!("the body of message {id} does not have the MD5 that came with it"));
     }
     let attributes = attributes(message.message_attributes.unwrap_or_default(), &id)?;
@@ -189,10 +185,6 @@ mod tests {
             .set_md5_of_message_system_attributes(sent.trace_header.as_deref().map(md5::of_trace_header))
             .build()
             .unwrap()
-    }
-
-    fn acknowledged(sent: &Outgoing, answer: SendMessageBatchResultEntry) -> Result<Acknowledged, EntryFault> {
-        super::acknowledged(sent, &md5::of_body(sent.body.as_str()), answer)
     }
 
     fn received(message: SdkMessage) -> Result<Received, String> {

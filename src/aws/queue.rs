@@ -18,7 +18,6 @@ use redrive_protocol::message::{Outgoing, ReceiptHandle, Received};
 use super::fault::Site;
 use super::{attributes, entries};
 use crate::journal::Sent;
-use crate::md5;
 use crate::retry::Retries;
 use crate::sqs::{Acknowledged, CallError, EntryFault, Fault, MAX_BATCH, MAX_VISIBILITY, Queue, QueueAttributes};
 
@@ -129,13 +128,12 @@ impl Queue for SqsQueue {
         let batch: Vec<_> = batch.collect::<Result<_, _>>().map_err(|error| self.unmade(ACTION, &error))?;
         let call = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(batch)).send();
         let answer = within(&self.site, ACTION, ANSWER, call).await?;
-        let digests = md5::of_bodies(messages.iter().map(|message| message.body.as_str()));
         Ok(entries::by_position(
             messages.len(),
             answer.successful,
             answer.failed,
             |entry| &entry.id,
-            |position, entry| entries::acknowledged(&messages[position], &digests[position], entry),
+            |position, entry| entries::acknowledged(&messages[position], entry),
         ))
     }
 
@@ -205,6 +203,7 @@ mod tests {
     use super::super::canned::{Answer, serve};
     use super::super::{Access, Aws};
     use super::*;
+    use crate::md5;
     use crate::sqs::EntryFaultKind;
     use crate::store::NewObject;
 

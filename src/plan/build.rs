@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use redrive_protocol::target::RuleId;
-use redrive_rules::job::{Job, KEEP};
+use redrive_protocol::target::{KEEP, RuleId};
+use redrive_rules::job::Job;
 use redrive_rules::rule::Setting;
 
 use super::cost::cost;

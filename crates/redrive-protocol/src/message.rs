@@ -134,6 +134,14 @@ pub const MAX_ATTRIBUTES: usize = 10;
 pub struct SystemAttributes(pub BTreeMap<String, String>);
 
 impl SystemAttributes {
+    /// Whether SQS means a number by the text of the attribute with this name.
+    pub fn is_numeric(name: &str) -> bool {
+        matches!(
+            name,
+            "ApproximateReceiveCount" | "ApproximateFirstReceiveTimestamp" | "SentTimestamp" | "SequenceNumber"
+        )
+    }
+
     /// One system attribute by SQS's name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)

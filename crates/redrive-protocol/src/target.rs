@@ -9,6 +9,8 @@ use crate::queue::QueueAttributes;
 
 /// The built-in destination that is each message's own source queue.
 pub const ORIGIN: &str = "origin";
+/// The built-in destination that leaves a message in the source queue.
+pub const KEEP: &str = "keep";
 /// The built-in destination that deletes a message.
 pub const DROP: &str = "drop";
 /// What plans call the parking queue; no destination can have this name.

@@ -1,9 +1,6 @@
 //! Problems with a job file: what is wrong, where in the job, and where in its text. How they look is `render`'s business.
 
-use std::fmt;
 use std::ops::Range;
-
-use super::render;
 
 /// One step of a key path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,23 +50,11 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// All problems as text: each with file, line, column and the underlined source. Whatever the file holds, nothing in the
-    /// result can drive a terminal but the colours, where they are asked for.
-    pub fn render(&self, colour: bool) -> String {
-        render::render(self, colour)
-    }
-
     /// Line and column of a problem, both from 1; columns count characters.
     pub fn position(&self, problem: &Located) -> (usize, usize) {
         let before = &self.text[..self.text.floor_char_boundary(problem.span.start)];
         let line = before.rsplit('\n').next().unwrap_or_default();
         (before.matches('\n').count() + 1, line.chars().count() + 1)
-    }
-}
-
-impl fmt::Display for Diagnostics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.render(false))
     }
 }
 

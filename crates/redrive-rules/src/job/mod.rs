@@ -39,8 +39,8 @@ pub use reference::reference_markdown;
 pub use schema::{schema, schema_json};
 pub use template::{Placeholder, Template};
 pub use types::{
-    Condition, Destination, FileDestination, InDoubt, Job, KEEP, Limits, MessageFact, Origin, PlanOptions,
-    ReportOptions, Retry, Rule, S3Destination, Source, SqsDestination, Transform,
+    Condition, Destination, FileDestination, InDoubt, Job, Limits, MessageFact, Origin, PlanOptions, ReportOptions,
+    Retry, Rule, S3Destination, Source, SqsDestination, Transform,
 };
 pub use unmatched::{Parking, Unmatched};
 pub use values::{Age, Bound, RAMP_FROM, Rate};

@@ -1,6 +1,7 @@
 //! Problems as text, with the source underlined. Writes nothing itself; neutralises whatever the file holds.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
@@ -10,20 +11,29 @@ use super::diagnostics::{Diagnostics, Located};
 /// Longer lines are cut around what is underlined.
 const WIDTH: usize = 120;
 
-/// All problems, one after the other.
-pub(super) fn render(diagnostics: &Diagnostics, colour: bool) -> String {
-    let renderer = if colour { Renderer::styled() } else { Renderer::plain() }.term_width(WIDTH);
-    let mut text = String::new();
-    for located in &diagnostics.problems {
-        text.push_str(&one(diagnostics, located, &renderer));
-        text.push_str("\n\n");
+impl Diagnostics {
+    /// All problems as text: each with file, line, column and the underlined source. Whatever the file holds, nothing in the
+    /// result can drive a terminal but the colours, where they are asked for.
+    pub fn render(&self, colour: bool) -> String {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() }.term_width(WIDTH);
+        let mut text = String::new();
+        for located in &self.problems {
+            text.push_str(&one(self, located, &renderer));
+            text.push_str("\n\n");
+        }
+        let count = match self.problems.len() {
+            1 => "1 error".to_owned(),
+            count => format!("{count} errors"),
+        };
+        text.extend([&neutral(&self.file), ": ", &count, "\n"]);
+        text
     }
-    let count = match diagnostics.problems.len() {
-        1 => "1 error".to_owned(),
-        count => format!("{count} errors"),
-    };
-    text.extend([&neutral(&diagnostics.file), ": ", &count, "\n"]);
-    text
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
 }
 
 fn one(diagnostics: &Diagnostics, located: &Located, renderer: &Renderer) -> String {
@@ -119,7 +129,7 @@ mod tests {
             help: Some("h\u{202e}".to_owned()),
         };
         let problems = vec![Located { problem, span, also }];
-        render(&Diagnostics { file: "f\u{9b}".to_owned(), text: text.to_owned(), problems }, false)
+        Diagnostics { file: "f\u{9b}".to_owned(), text: text.to_owned(), problems }.render(false)
     }
 
     #[test]
@@ -155,8 +165,8 @@ mod tests {
         let problem = Problem { at: Vec::new(), within: None, message: "m".to_owned(), help: None };
         let problems = vec![Located { problem, span: 0..1, also: None }];
         let diagnostics = Diagnostics { file: "f".to_owned(), text: "a".to_owned(), problems };
-        assert!(render(&diagnostics, true).contains('\u{1b}'));
-        assert!(!render(&diagnostics, false).contains('\u{1b}'));
-        assert_eq!(diagnostics.to_string(), render(&diagnostics, false));
+        assert!(diagnostics.render(true).contains('\u{1b}'));
+        assert!(!diagnostics.render(false).contains('\u{1b}'));
+        assert_eq!(diagnostics.to_string(), diagnostics.render(false));
     }
 }

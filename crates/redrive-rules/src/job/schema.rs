@@ -1,29 +1,10 @@
 //! The JSON Schema of the job file, generated from the types: for editors, for the reference page, and for the walk that
 //! finds every error of shape at once. It says what the types say and nothing more.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::Schema;
 use serde_json::{Map, Value};
 
 use super::types::Job;
-
-/// Stands in the schema for a literal in a condition: text, a number, or true or false.
-pub(super) struct Scalar;
-
-impl JsonSchema for Scalar {
-    fn schema_name() -> Cow<'static, str> {
-        "Scalar".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["string", "number", "boolean"] })
-    }
-}
 
 /// The JSON Schema of the job file (draft 2020-12).
 pub fn schema() -> Schema {

@@ -7,9 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::schema::Scalar;
 use super::unmatched::Unmatched;
-use super::values::{Age, Bound, Rate};
+use super::values::{Age, Bound, Rate, Scalar};
 
 /// A redrive job: which messages of a queue go where, what changes on the way, and how often one may go round.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -294,9 +293,6 @@ pub struct Transform {
     #[serde(rename = "type")]
     pub data_type: Option<String>,
 }
-
-/// The built-in destination that leaves a message in the source queue.
-pub const KEEP: &str = "keep";
 
 /// Bounds on what one run does.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]

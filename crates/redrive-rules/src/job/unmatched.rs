@@ -1,9 +1,8 @@
 //! What happens to messages that no rule takes, and where they wait: two more of the job file's types.
 
+use redrive_protocol::target::KEEP;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use super::types::KEEP;
 
 /// What happens to messages that no rule takes.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]

@@ -1,11 +1,12 @@
-//! Values of the job file that are written as text: ages, time bounds, rates.
+//! Values of the job file that are written as text (ages, time bounds, rates), and the literals of conditions.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A length of time: a whole number and `s`, `m`, `h` or `d`.
@@ -121,6 +122,23 @@ impl fmt::Display for Rate {
     }
 }
 
+/// Stands in the schema for a literal in a condition: text, a number, or true or false.
+pub(super) struct Scalar;
+
+impl JsonSchema for Scalar {
+    fn schema_name() -> Cow<'static, str> {
+        "Scalar".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "number", "boolean"] })
+    }
+}
+
 macro_rules! as_text {
     ($($type:ident, $pattern:literal, $example:literal;)*) => {$(
         impl<'de> Deserialize<'de> for $type {
@@ -136,12 +154,12 @@ macro_rules! as_text {
         }
 
         impl JsonSchema for $type {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
+            fn schema_name() -> Cow<'static, str> {
                 stringify!($type).into()
             }
 
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string", "pattern": $pattern, "examples": [$example] })
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern, "examples": [$example] })
             }
         }
     )*};

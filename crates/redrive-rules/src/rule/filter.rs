@@ -4,7 +4,7 @@
 use std::cell::{Cell, OnceCell};
 
 use jiff::Timestamp;
-use redrive_protocol::message::{Attribute, AttributeValue, Message};
+use redrive_protocol::message::{Attribute, AttributeValue, Message, SystemAttributes};
 use regex::Regex;
 
 use super::jq::{Bound, Program, Trouble};
@@ -12,9 +12,6 @@ use super::json::{self, Node};
 use super::number::Decimal;
 use super::path::Path;
 use crate::job::{Age, MessageFact};
-
-/// The memory that one compiled regular expression may take.
-pub(super) const MAX_REGEX: usize = 4 << 20;
 
 /// One subject and one test, or a group.
 #[derive(Debug)]
@@ -157,14 +154,6 @@ impl Condition {
     }
 }
 
-/// Whether SQS means a number by the text of this system attribute.
-pub(super) fn is_numeric(system_attribute: &str) -> bool {
-    matches!(
-        system_attribute,
-        "ApproximateReceiveCount" | "ApproximateFirstReceiveTimestamp" | "SentTimestamp" | "SequenceNumber"
-    )
-}
-
 impl Test {
     fn holds_for(&self, seen: Option<Seen<'_>>, now: Timestamp) -> bool {
         match seen {
@@ -241,7 +230,7 @@ impl<'v> Seen<'v> {
     }
 
     fn system(name: &str, value: &'v str) -> Self {
-        if is_numeric(name) { Self::NumberText(value) } else { Self::Text(value) }
+        if SystemAttributes::is_numeric(name) { Self::NumberText(value) } else { Self::Text(value) }
     }
 
     fn text(self) -> Option<&'v str> {

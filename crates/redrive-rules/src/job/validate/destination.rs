@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use redrive_protocol::target::{DROP, ORIGIN};
+use redrive_protocol::target::{DROP, KEEP, ORIGIN};
 
 use crate::job::finding::{Finding, Place};
 use crate::job::queue_ref::QueueRef;
 use crate::job::template::Placeholder;
-use crate::job::types::{Destination, FileDestination, Job, KEEP, S3Destination, SqsDestination};
+use crate::job::types::{Destination, FileDestination, Job, S3Destination, SqsDestination};
 
 use super::queue;
 use super::{Findings, text};

@@ -11,10 +11,10 @@ mod transform;
 
 use std::collections::BTreeMap;
 
-use redrive_protocol::target::{DROP, ORIGIN};
+use redrive_protocol::target::{DROP, KEEP, ORIGIN};
 
 use super::finding::{Finding, Place, did_you_mean, one_of};
-use super::types::{Destination, Job, KEEP};
+use super::types::{Destination, Job};
 use super::values::{Age, Bound};
 
 /// More would be a program, not a job; rule and target numbers stay far below what the journal can hold.

@@ -1,8 +1,10 @@
 //! The parking queue of `[unmatched] park`: only for what is kept, none that the job uses otherwise, and no FIFO queue.
 
+use redrive_protocol::target::KEEP;
+
 use crate::job::finding::{Finding, Place};
 use crate::job::queue_ref::QueueRef;
-use crate::job::types::{Destination, Job, KEEP};
+use crate::job::types::{Destination, Job};
 
 use super::Findings;
 use super::queue;

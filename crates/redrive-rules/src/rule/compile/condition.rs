@@ -3,9 +3,9 @@
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use super::super::filter::{Condition, Limit, MAX_REGEX, Test};
+use super::super::filter::{Condition, Limit, Test};
 use super::super::json::Node;
-use super::super::path::Path;
+use super::super::path::{MAX_REGEX, Path};
 use super::{At, Problems, literal};
 use crate::job;
 

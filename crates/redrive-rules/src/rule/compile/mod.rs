@@ -8,7 +8,7 @@ mod transform;
 
 use std::ops::Range;
 
-use redrive_protocol::target::{DROP, ORIGIN, RuleId};
+use redrive_protocol::target::{DROP, KEEP, ORIGIN, RuleId};
 
 use super::cap::Cap;
 use super::filter::Condition;
@@ -17,7 +17,7 @@ use super::path::{Path, PathError};
 use super::redact::Redaction;
 use super::transform::Transform;
 use super::{CompiledRule, Destination, Route, Rules};
-use crate::job::{self, Job, KEEP, KeyPath, Problem, Step, Template};
+use crate::job::{self, Job, KeyPath, Problem, Step, Template};
 
 /// A key path under construction.
 #[derive(Debug, Clone)]

@@ -1,10 +1,9 @@
 //! JSON to jaq's values and back, with every number's text. What jaq has and JSON has not is refused on the way back.
 
 use jaq_json::{Num, Rc, Val};
-use redrive_protocol::message::{Attribute, AttributeValue};
+use redrive_protocol::message::{Attribute, AttributeValue, SystemAttributes};
 use serde_json::Number;
 
-use super::super::filter::is_numeric;
 use super::super::json::{Node, quoted};
 
 /// Integers up to this many digits are integers in jq. Longer ones keep their text too, and are floats in arithmetic.
@@ -53,7 +52,7 @@ pub(super) fn attribute(attribute: &Attribute) -> Val {
 
 /// A system attribute's value: a number where SQS means one.
 pub(super) fn system(name: &str, value: &str) -> Val {
-    if is_numeric(name) { number_or_text(value) } else { text(value) }
+    if SystemAttributes::is_numeric(name) { number_or_text(value) } else { text(value) }
 }
 
 fn number_or_text(value: &str) -> Val {

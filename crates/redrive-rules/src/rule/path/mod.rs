@@ -16,6 +16,9 @@ use pest::error::InputLocation;
 
 pub(super) use self::tree::{Op, Operand, Query, Selector, Step, Test};
 
+/// The memory that one compiled regular expression may take.
+pub(super) const MAX_REGEX: usize = 4 << 20;
+
 /// A path into a body, ready to be walked.
 #[derive(Debug)]
 pub(super) struct Path {

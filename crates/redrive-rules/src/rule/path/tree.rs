@@ -7,9 +7,8 @@ use jsonpath_rust::parser::model::{
 };
 use regex::{Regex, RegexBuilder};
 
-use super::super::filter::MAX_REGEX;
 use super::super::json::Node;
-use super::PathError;
+use super::{MAX_REGEX, PathError};
 
 #[derive(Debug)]
 pub(in crate::rule) struct Step {
