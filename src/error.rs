@@ -20,6 +20,8 @@ pub enum Kind {
     PlanRefused,
     /// A guard refused to start or to go on.
     Guarded,
+    /// What had been archived is not there any more: the same command does not mend it.
+    Lost,
 }
 
 /// An error with what to do about it.
@@ -99,7 +101,7 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self.kind {
             Kind::Usage => Exit::Usage,
-            Kind::Failed => Exit::Failed,
+            Kind::Failed | Kind::Lost => Exit::Failed,
             Kind::Stopped => Exit::Stopped,
             Kind::PlanRefused => Exit::PlanRefused,
             Kind::Guarded => Exit::Guarded,

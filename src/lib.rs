@@ -41,6 +41,7 @@ pub mod apply;
 pub mod aws;
 pub mod cli;
 pub mod commands;
+mod crash_point;
 pub mod error;
 pub mod exit;
 pub mod journal;

@@ -1,13 +1,13 @@
 //! Archiving: one object per message in S3, or lines in a file. Both can be made again without a second copy: the key of an
-//! object, and the message ID of a line, say whether it is there already.
+//! object, and the message ID of a line, say whether it is there already. What goes here is an envelope, by its type.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use redrive_protocol::target::Reason;
+use redrive_protocol::target::{Reason, TargetId};
 
-use super::deliver::{Content, Ended, Parcel, stopped};
-use super::files::FileArchive;
+use super::deliver::{Ended, Sealed, resumable, stopped};
+use super::files::{Appended, FileArchive};
 use super::hands::Hands;
 use super::shared::Shared;
 use crate::error::{Error, Kind};
@@ -16,27 +16,21 @@ use crate::retry;
 use crate::sqs::{CallError, Fault};
 use crate::store::{Bucket, NewObject, Put};
 
-/// Puts each parcel as an object.
-pub(super) async fn put(shared: &Shared, bucket: &dyn Bucket, hands: &Hands, parcels: Vec<Parcel>) -> Vec<Ended> {
-    let mut ended = Vec::with_capacity(parcels.len());
-    for mut parcel in parcels {
-        let end = match &mut parcel.content {
-            Content::Envelope { key, envelope } => {
-                let object = NewObject {
-                    key: std::mem::take(key),
-                    content: std::mem::take(envelope).into_bytes(),
-                    content_type: "application/json",
-                    metadata: BTreeMap::from([
-                        ("redrive-message-id", parcel.ticket.intended.id().to_string()),
-                        ("redrive-run", shared.setting.run.clone()),
-                    ]),
-                };
-                put_one(shared, bucket, hands, &object).await
-            }
-            // The rules give a bucket nothing else.
-            Content::Message(_) => SendEnd::Withdrawn,
+/// Puts each envelope as an object.
+pub(super) async fn put(shared: &Shared, bucket: &dyn Bucket, hands: &Hands, sealed: Vec<Sealed>) -> Vec<Ended> {
+    let mut ended = Vec::with_capacity(sealed.len());
+    for mut one in sealed {
+        let object = NewObject {
+            key: std::mem::take(&mut one.key),
+            content: std::mem::take(&mut one.envelope).into_bytes(),
+            content_type: "application/json",
+            metadata: BTreeMap::from([
+                ("redrive-message-id", one.ticket.intended.id().to_string()),
+                ("redrive-run", shared.setting.run.clone()),
+            ]),
         };
-        ended.push((parcel, end));
+        let end = put_one(shared, bucket, hands, &object).await;
+        ended.push((one.into(), end));
     }
     ended
 }
@@ -88,25 +82,41 @@ pub(super) async fn put_one(shared: &Shared, bucket: &dyn Bucket, hands: &Hands,
     }
 }
 
-/// Appends the parcels to a file and syncs it.
-pub(super) async fn append(shared: &Shared, file: &Arc<FileArchive>, parcels: Vec<Parcel>) -> Vec<Ended> {
-    let mut lines = Vec::with_capacity(parcels.len());
-    for parcel in &parcels {
-        if let Content::Envelope { envelope, .. } = &parcel.content {
-            lines.push((parcel.ticket.intended.id().clone(), envelope.clone()));
+/// What this run wrote to a file with an append, for the commit that settles its messages.
+pub(super) type Written = Option<(TargetId, u64)>;
+
+/// Appends envelopes to a file and syncs it.
+pub(super) async fn append(shared: &Shared, file: &Arc<FileArchive>, sealed: Vec<Sealed>) -> (Vec<Ended>, Written) {
+    let all = |sealed: Vec<Sealed>, end: fn() -> SendEnd| sealed.into_iter().map(|one| (one.into(), end())).collect();
+    let lines = sealed.iter().map(|one| (one.ticket.intended.id(), one.envelope.as_str())).collect();
+    let draft = match file.draft(lines) {
+        Ok(Some(draft)) => draft,
+        // An earlier session has written all of it.
+        Ok(None) => return (all(sealed, || SendEnd::Acknowledged(None)), None),
+        Err(error) => {
+            shared.fail(resumable(&error));
+            return (all(sealed, || SendEnd::Withdrawn), None);
+        }
+    };
+    if shared.journaled(shared.journal.writing(draft.piece.clone()).await).is_none() {
+        return (all(sealed, || SendEnd::Withdrawn), None);
+    }
+    let (target, start) = (draft.piece.target, draft.piece.start);
+    let writing = Arc::clone(file);
+    let appended = tokio::task::spawn_blocking(move || writing.append(&draft)).await;
+    match appended {
+        Ok(Appended::Synced) => (all(sealed, || SendEnd::Acknowledged(None)), Some((target, start))),
+        Ok(Appended::NotWritten(error)) => {
+            shared.fail(resumable(&error));
+            (all(sealed, || SendEnd::Withdrawn), None)
+        }
+        Ok(Appended::Unknown(error)) => {
+            shared.fail(resumable(&error));
+            (all(sealed, || SendEnd::AnswerLost), None)
+        }
+        Err(error) => {
+            shared.fail(Error::failed(format!("writing an archive ended unexpectedly: {error}")));
+            (all(sealed, || SendEnd::AnswerLost), None)
         }
     }
-    let target = Arc::clone(file);
-    let written = tokio::task::spawn_blocking(move || target.append(&lines)).await;
-    let written = written.unwrap_or_else(|_| Err(Error::failed("writing the file ended unexpectedly")));
-    let end = |parcel| match &written {
-        Ok(()) => (parcel, SendEnd::Acknowledged(None)),
-        // Some of it may be in the file; the next session looks.
-        Err(_) => (parcel, SendEnd::AnswerLost),
-    };
-    let ended = parcels.into_iter().map(end).collect();
-    if let Err(error) = written {
-        shared.fail(error);
-    }
-    ended
 }

@@ -8,6 +8,7 @@ use redrive_protocol::message::Outgoing;
 use redrive_protocol::target::{Reason, RuleId, TargetId};
 use tokio::sync::mpsc::Sender;
 
+use super::archive::Written;
 use super::hands::Hands;
 use super::limits::Place;
 use super::outlets::Outlet;
@@ -61,6 +62,32 @@ impl Parcel {
     }
 }
 
+/// A parcel that is surely an envelope: all that an archive takes.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    pub(super) key: String,
+    pub(super) envelope: String,
+    pub(super) ticket: Ticket,
+}
+
+impl From<Sealed> for Parcel {
+    fn from(Sealed { key, envelope, ticket }: Sealed) -> Self {
+        Self { content: Content::Envelope { key, envelope }, ticket }
+    }
+}
+
+/// The envelopes of these parcels. The rules give an archive nothing else; if they did, it would not be sent.
+fn sealed(parcels: Vec<Parcel>) -> (Vec<Sealed>, Vec<Ended>) {
+    let (mut sealed, mut ended) = (Vec::with_capacity(parcels.len()), Vec::new());
+    for Parcel { content, ticket } in parcels {
+        match content {
+            Content::Envelope { key, envelope } => sealed.push(Sealed { key, envelope, ticket }),
+            message @ Content::Message(_) => ended.push((Parcel { content: message, ticket }, SendEnd::Withdrawn)),
+        }
+    }
+    (sealed, ended)
+}
+
 /// A parcel and how its send ended.
 pub(super) type Ended = (Parcel, SendEnd);
 
@@ -78,6 +105,7 @@ pub(super) async fn deliver(shared: Arc<Shared>, target: TargetId, parcels: Vec<
             () = shared.outflow.pass(leaving) => {}
             () = shared.halting() => {}
         }
+        let mut written = None;
         let ended = if shared.is_halting() {
             withdrawn(parcels).collect()
         } else {
@@ -88,12 +116,22 @@ pub(super) async fn deliver(shared: Arc<Shared>, target: TargetId, parcels: Vec<
                     ended.extend(send(&shared, queue.as_ref(), hands, parcels).await);
                     ended
                 }
-                Some((Outlet::Bucket(bucket), hands)) => archive::put(&shared, bucket.as_ref(), hands, parcels).await,
-                Some((Outlet::File(file), _)) => archive::append(&shared, file, parcels).await,
+                Some((Outlet::Bucket(bucket), hands)) => {
+                    let (sealed, mut ended) = sealed(parcels);
+                    ended.extend(archive::put(&shared, bucket.as_ref(), hands, sealed).await);
+                    ended
+                }
+                Some((Outlet::File(file), _)) => {
+                    let (sealed, mut ended) = sealed(parcels);
+                    let (appended, piece) = archive::append(&shared, file, sealed).await;
+                    written = piece;
+                    ended.extend(appended);
+                    ended
+                }
                 Some((Outlet::Drop, _)) | None => withdrawn(parcels).collect(),
             }
         };
-        let Some((next, doubtful)) = settle(&shared, ended, &removals).await else { return };
+        let Some((next, doubtful)) = settle(&shared, ended, written, &removals).await else { return };
         let mut by_target: BTreeMap<TargetId, Vec<Parcel>> = BTreeMap::new();
         for parcel in next {
             by_target.entry(parcel.ticket.target).or_default().push(parcel);
@@ -135,10 +173,11 @@ struct TicketRest {
     place: Place,
 }
 
-/// Puts ends on disk. Gives the parcels whose turn it is now, and those in doubt; `None` where the journal has failed.
+/// Puts ends on disk, and with them what was written to an archive. Gives the parcels whose turn it is now, and those in doubt; `None` where the journal has failed.
 async fn settle(
     shared: &Shared,
     ended: Vec<Ended>,
+    mut written: Written,
     removals: &Sender<Removal>,
 ) -> Option<(Vec<Parcel>, Vec<Unanswered>)> {
     let (mut next, mut doubtful) = (Vec::new(), Vec::new());
@@ -152,7 +191,11 @@ async fn settle(
             settlements.push(Settlement { intended, end });
             rests.push((content, TicketRest { target, rule, exhausted, group, place }));
         }
-        let settled = shared.journaled(shared.journal.settle(settlements).await)?;
+        let settled = match written.take() {
+            Some((target, start)) => shared.journal.settle_archived(settlements, target, start).await,
+            None => shared.journal.settle(settlements).await,
+        };
+        let settled = shared.journaled(settled)?;
         for (settled, (content, rest)) in settled.into_iter().zip(rests) {
             match settled {
                 Settled::Sent(sent) => {

@@ -1,57 +1,82 @@
-//! A file of JSON Lines as archive, plain or compressed. Each append is one write of whole lines (one gzip member or zstd
-//! frame) and one sync; so what a crash leaves behind is whole up to the last torn piece, which the next session cuts off.
+//! A file of JSON Lines as archive, plain or compressed, open for appending by this process alone. Each append is one write and
+//! one sync, and changes nothing that this process did not just write.
 
 use std::collections::HashSet;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use flate2::Compression;
-use flate2::bufread::GzDecoder;
-use flate2::write::GzEncoder;
 use redrive_protocol::message::MessageId;
-use serde::Deserialize;
+use redrive_protocol::target::TargetId;
 
-use crate::error::{Error, Kind, Result};
+use super::pieces::{Format, is_whole, piece};
+use crate::crash_point::CrashPoint;
+use crate::error::{Error, Result};
+use crate::journal::{BOUNDARY, Piece};
 
+/// An archive file that this process holds. Another process that comes to it is refused.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) path: PathBuf,
+    pub(super) format: Format,
+    pub(super) file: File,
+    /// Device and inode.
+    pub(super) identity: (u64, u64),
+}
+
+/// An archive file as it was found before the run began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Plain,
-    Gzip,
-    Zstd,
+pub struct Examined {
+    identity: (u64, u64),
+    length: u64,
 }
 
 /// An archive file, open for appending.
 #[derive(Debug)]
 pub struct FileArchive {
-    path: PathBuf,
-    format: Format,
+    held: Held,
+    target: TargetId,
+    /// The end of what is in the file, as this process left it.
+    length: AtomicU64,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug)]
 struct Inner {
-    file: File,
-    /// The end of what is whole; a failed append is cut back to it.
-    length: u64,
     /// Messages in doubt that were found in the file.
     present: HashSet<MessageId>,
+    /// Whether an append has failed: nothing follows it.
+    failed: bool,
+    crash_point: CrashPoint,
 }
 
-/// The part of an envelope that tells whose line it is.
-#[derive(Deserialize)]
-struct Line {
-    message_id: String,
+/// How an append ended.
+#[derive(Debug)]
+pub(super) enum Appended {
+    /// It is on disk.
+    Synced,
+    /// Nothing of it is in the file.
+    NotWritten(Error),
+    /// Some of it may be.
+    Unknown(Error),
 }
 
-impl FileArchive {
-    /// Opens or creates the file, readable by its owner only. A torn end is cut off where this run had been at work on the
-    /// file (`resumed`), and refused where it had not. `doubtful`: messages that may be in the file already.
-    pub fn open(path: &Path, resumed: bool, doubtful: &HashSet<MessageId>) -> Result<Self> {
-        let failed = |error: std::io::Error| unusable(path, &error);
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+/// Bytes that are to be written, and the piece that they will be.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) piece: Piece,
+    bytes: Vec<u8>,
+}
+
+impl Held {
+    /// Opens or creates the file, readable by its owner only, and takes it for this process.
+    pub(super) fn take(path: &Path) -> Result<Self> {
+        let failed = |error: io::Error| unusable(path, &error);
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if let Some(parent) = parent {
             DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed)?;
         }
         // A link would lead to a file that no plan has shown, and a pipe or a device takes nothing for good.
@@ -59,184 +84,189 @@ impl FileArchive {
             return Err(Error::failed(format!("{} is not a regular file", path.display()))
                 .hint("nothing was written; name the file itself in the job, not a link to it"));
         }
-        let format = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("gz") => Format::Gzip,
-            Some("zst") => Format::Zstd,
-            _ => Format::Plain,
-        };
         let mut options = OpenOptions::new();
-        let mut file =
-            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
-        let (whole, present) = scan(&mut file, format, doubtful).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len();
-        if whole < length {
-            if !resumed {
-                return Err(Error::failed(format!("the file {} ends in the middle of a record", path.display()))
-                    .hint("nothing was written; move it away, or name another file in the job"));
+        let file = options.read(true).append(true).create(true).mode(0o600).open(path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::failed(format!("another redrive is writing to the archive {}", path.display()))
+                    .hint("nothing was written; wait until it is done, or name another file in the job"));
             }
-            file.set_len(whole).and_then(|()| file.sync_all()).map_err(failed)?;
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
+        let metadata = file.metadata().map_err(failed)?;
+        let identity = (metadata.dev(), metadata.ino());
         // The name is as durable as the content: without its directory on disk a synced file can be gone after a power loss.
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(parent).and_then(|directory| directory.sync_all()).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), format, inner: Mutex::new(Inner { file, length: whole, present }) })
+        File::open(parent.unwrap_or(Path::new("."))).and_then(|directory| directory.sync_all()).map_err(failed)?;
+        let held = Self { path: path.to_owned(), format: Format::of(path), file, identity };
+        if held.is_in_place() { Ok(held) } else { Err(replaced(path)) }
     }
 
-    /// Appends lines and syncs; those that are in the file already are left out. After an error nothing of it is in the
-    /// file, as far as the disk lets itself be told.
-    pub(super) fn append(&self, lines: &[(MessageId, String)]) -> Result<()> {
-        let failed = |error: std::io::Error| unusable(&self.path, &error);
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = String::new();
-        for (id, line) in lines {
-            if !inner.present.contains(id) {
-                text.push_str(line);
-                text.push('\n');
-            }
-        }
-        if text.is_empty() {
+    /// The same file under a further handle.
+    pub(super) fn again(&self) -> Result<Self> {
+        let file = self.file.try_clone().map_err(|error| unusable(&self.path, &error))?;
+        Ok(Self { path: self.path.clone(), file, ..*self })
+    }
+
+    pub(super) fn length(&self) -> Result<u64> {
+        self.file.metadata().map(|file| file.len()).map_err(|error| unusable(&self.path, &error))
+    }
+
+    /// Fails where what is in the file between these two places is no archive, or one that ends in the middle of a record.
+    pub(super) fn check_whole(&self, from: u64, to: u64) -> Result<()> {
+        if is_whole(&self.file, self.format, from, to).map_err(|error| unusable(&self.path, &error))? {
             return Ok(());
         }
-        let bytes = match self.format {
-            Format::Plain => text.into_bytes(),
-            Format::Gzip => {
-                let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-                encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()).map_err(failed)?
-            }
-            Format::Zstd => zstd::encode_all(text.as_bytes(), 0).map_err(failed)?,
-        };
-        let start = inner.length;
-        let written = inner
-            .file
-            .seek(SeekFrom::Start(start))
-            .and_then(|_| inner.file.write_all(&bytes))
-            .and_then(|()| inner.file.sync_data());
-        if let Err(error) = written {
-            // Best effort: what cannot be cut off now is cut off by the next session.
-            let _ = inner.file.set_len(start);
-            return Err(failed(error));
-        }
-        inner.length += bytes.len() as u64;
-        Ok(())
+        Err(Error::failed(format!("the file {} ends in the middle of a record", self.path.display()))
+            .hint("this run did not write it, and leaves it as it is; move it away, or name another file in the job"))
+    }
+
+    /// Whether the path still leads to this file.
+    fn is_in_place(&self) -> bool {
+        std::fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.identity)
+    }
+
+    /// Cuts off what is behind this length, and syncs. Only for what this run provably wrote.
+    pub(super) fn cut(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)?;
+        self.file.sync_all()
     }
 }
 
-fn unusable(path: &Path, error: &std::io::Error) -> Error {
-    Error::new(Kind::Stopped, format!("the file {} cannot be used: {error}", path.display())).hint(
+impl Examined {
+    /// Looks at a file before a run begins that is to write to it, if there is one: what speaks against it is said before
+    /// the run is in the journal.
+    pub fn of(path: &Path) -> Result<Option<Self>> {
+        if std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return Ok(None);
+        }
+        let held = Held::take(path)?;
+        let length = held.length()?;
+        held.check_whole(0, length)?;
+        Ok(Some(Self { identity: held.identity, length }))
+    }
+
+    /// Whether nobody has changed it since.
+    pub(super) fn still_is(self, held: &Held, length: u64) -> bool {
+        (self.identity, self.length) == (held.identity, length)
+    }
+}
+
+impl FileArchive {
+    /// What is in it was looked at; `present` are messages in doubt that are.
+    pub(super) fn new(held: Held, target: TargetId, length: u64, present: HashSet<MessageId>) -> Self {
+        let crash_point = CrashPoint::from_environment("REDRIVE_CRASH_AT_APPEND");
+        let inner = Mutex::new(Inner { present, failed: false, crash_point });
+        Self { held, target, length: AtomicU64::new(length), inner }
+    }
+
+    pub(super) fn held(&self) -> &Held {
+        &self.held
+    }
+
+    pub(super) fn target(&self) -> TargetId {
+        self.target
+    }
+
+    /// Fails where the path does not lead to this file any more, or the file is shorter than this process left it: what was
+    /// archived to it may be gone.
+    pub(super) fn check(&self) -> Result<()> {
+        let left = self.length.load(Ordering::Acquire);
+        if self.held.is_in_place() && self.held.length()? >= left { Ok(()) } else { Err(replaced(&self.held.path)) }
+    }
+
+    /// The bytes of these lines, without those that are in the file already; `None` where all are.
+    pub(super) fn draft(&self, lines: Vec<(&MessageId, &str)>) -> Result<Option<Draft>> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = String::new();
+        for (_, line) in lines.into_iter().filter(|(id, _)| !inner.present.contains(*id)) {
+            text.push_str(line);
+            text.push('\n');
+        }
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let bytes = self.held.format.encode(text).map_err(|error| unusable(&self.held.path, &error))?;
+        let start = self.length.load(Ordering::Acquire);
+        Ok(Some(Draft { piece: piece(self.target, self.held.identity, start, &bytes), bytes }))
+    }
+
+    /// Appends a draft and syncs it.
+    pub(super) fn append(&self, draft: &Draft) -> Appended {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = draft.piece.start;
+        if inner.failed || start != self.length.load(Ordering::Acquire) {
+            let path = self.held.path.display();
+            return Appended::NotWritten(Error::failed(format!("an earlier write to the archive {path} failed")));
+        }
+        if let Err(error) = self.check_untouched(start) {
+            return Appended::NotWritten(error);
+        }
+        let written = self.write(&draft.bytes, &mut inner.crash_point);
+        let end = start + draft.piece.length;
+        // Whoever wrote or replaced it meanwhile has put our bytes where they do not count.
+        if let Err(error) = written.and_then(|()| self.check_untouched(end)) {
+            inner.failed = true;
+            return if self.take_back(draft) { Appended::NotWritten(error) } else { Appended::Unknown(error) };
+        }
+        self.length.store(end, Ordering::Release);
+        inner.crash_point.after();
+        Appended::Synced
+    }
+
+    fn write(&self, bytes: &[u8], crash_point: &mut CrashPoint) -> Result<()> {
+        let mut file = &self.held.file;
+        crash_point.before();
+        if crash_point.ends_in_midst() {
+            // As the system does it: a write that is killed ends between two blocks of the file.
+            let start = self.length.load(Ordering::Acquire);
+            let half = start + bytes.len() as u64 / 2;
+            let torn = (half - half % BOUNDARY).saturating_sub(start);
+            let _ = file.write_all(&bytes[..usize::try_from(torn).unwrap_or(0)]);
+            CrashPoint::end();
+        }
+        file.write_all(bytes).and_then(|()| file.sync_data()).map_err(|error| unusable(&self.held.path, &error))
+    }
+
+    /// Fails unless the file is where it was, and as long as this.
+    fn check_untouched(&self, length: u64) -> Result<()> {
+        if !self.held.is_in_place() {
+            return Err(replaced(&self.held.path));
+        }
+        let found = self.held.length()?;
+        if found == length {
+            return Ok(());
+        }
+        let path = self.held.path.display();
+        Err(Error::failed(format!("somebody else changed the archive {path}: it has {found} bytes, not {length}")).hint(
+            "no message is deleted before its line is on disk; nothing of the file was cut. See who writes to it, and run the \
+             same command again",
+        ))
+    }
+
+    /// Cuts off what a failed write left, if that is all that is there; says whether nothing of it is left. If something is,
+    /// the next session knows it by its digests.
+    fn take_back(&self, draft: &Draft) -> bool {
+        let start = draft.piece.start;
+        let mut file = &self.held.file;
+        let mut left = Vec::new();
+        let most = draft.piece.length + 1;
+        let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.take(most).read_to_end(&mut left));
+        // The failure of the write is what is reported; a second one here only leaves the doubt.
+        read.is_ok() && draft.bytes.starts_with(&left) && self.held.cut(start).is_ok()
+    }
+}
+
+fn replaced(path: &Path) -> Error {
+    Error::failed(format!("the archive {} was removed, replaced or cut while redrive had it open", path.display()))
+        .hint("no message is deleted whose line may be gone; put the file back, and run the same command again")
+}
+
+pub(super) fn unusable(path: &Path, error: &io::Error) -> Error {
+    Error::failed(format!("the file {} cannot be used: {error}", path.display())).hint(
         "no message is deleted before its line is on disk; free the path or the disk, and run the same command again",
     )
 }
 
-/// Reads the file: where what is whole ends, and which of these messages are in it.
-fn scan(file: &mut File, format: Format, doubtful: &HashSet<MessageId>) -> std::io::Result<(u64, HashSet<MessageId>)> {
-    let mut present = HashSet::new();
-    let mut note = |line: &[u8]| {
-        if !doubtful.is_empty()
-            && let Ok(line) = serde_json::from_slice::<Line>(line)
-        {
-            let id = MessageId::new(line.message_id);
-            if doubtful.contains(&id) {
-                present.insert(id);
-            }
-        }
-    };
-    file.seek(SeekFrom::Start(0))?;
-    let length = file.metadata()?.len();
-    let mut reader = BufReader::new(&mut *file);
-    let mut whole = 0;
-    while whole < length {
-        // One piece: a line, a gzip member, a zstd frame. A piece that cannot be read to its end is the torn one.
-        let piece = match format {
-            Format::Plain => {
-                let mut line = Vec::new();
-                let read = reader.read_until(b'\n', &mut line)?;
-                if line.last() != Some(&b'\n') {
-                    break;
-                }
-                whole += read as u64;
-                line
-            }
-            Format::Gzip => {
-                let mut text = Vec::new();
-                if GzDecoder::new(&mut reader).read_to_end(&mut text).is_err() {
-                    break;
-                }
-                whole = reader.stream_position()?;
-                text
-            }
-            Format::Zstd => {
-                let mut text = Vec::new();
-                let read = zstd::Decoder::with_buffer(&mut reader)
-                    .and_then(|decoder| decoder.single_frame().read_to_end(&mut text));
-                if read.is_err() {
-                    break;
-                }
-                whole = reader.stream_position()?;
-                text
-            }
-        };
-        piece.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).for_each(&mut note);
-    }
-    Ok((whole, present))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn line(id: &str) -> (MessageId, String) {
-        (MessageId::new(id), format!("{{\"message_id\":\"{id}\",\"body\":\"x\"}}"))
-    }
-
-    fn read(path: &Path) -> Vec<String> {
-        let (bytes, mut text) = (std::fs::read(path).expect("read"), String::new());
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("gz") => drop(flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text).expect("gzip")),
-            Some("zst") => text = String::from_utf8(zstd::decode_all(&bytes[..]).expect("zstd")).expect("text"),
-            _ => text = String::from_utf8(bytes).expect("text"),
-        }
-        text.lines().map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn a_file_cut_anywhere_is_whole_again_and_holds_each_line_once() {
-        for name in ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst"] {
-            let directory = tempfile::tempdir().expect("directory");
-            let path = directory.path().join("evidence").join(name);
-            let archive = FileArchive::open(&path, false, &HashSet::new()).expect("open");
-            archive.append(&[line("one"), line("two")]).expect("append");
-            let safe = std::fs::metadata(&path).expect("metadata").len();
-            archive.append(&[line("three"), line("four")]).expect("append");
-            let whole = std::fs::read(&path).expect("read");
-            let doubtful = HashSet::from([MessageId::new("three"), MessageId::new("four")]);
-            for cut in usize::try_from(safe).expect("length")..=whole.len() {
-                std::fs::write(&path, &whole[..cut]).expect("cut");
-                let archive = FileArchive::open(&path, true, &doubtful).expect("open again");
-                assert!(read(&path).len() < 5 && std::fs::metadata(&path).expect("metadata").len() <= cut as u64);
-                assert!(name != "a.jsonl" || std::fs::read(&path).expect("read").ends_with(b"\n"), "cut at {cut}");
-                archive.append(&[line("three"), line("four")]).expect("append again");
-                let expected: Vec<String> = ["one", "two", "three", "four"].map(|id| line(id).1).into();
-                assert_eq!(read(&path), expected, "{name} cut at {cut}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_synced_is_no_acknowledgement() {
-        // Takes every write, and has no disk to sync to.
-        let directory = tempfile::tempdir().expect("directory");
-        let archive = FileArchive::open(&directory.path().join("a.jsonl"), false, &HashSet::new()).expect("open");
-        archive.inner.lock().expect("not poisoned").file = File::options().write(true).open("/dev/null").expect("open");
-        archive.append(&[line("one")]).expect_err("not synced");
-    }
-
-    #[test]
-    fn a_torn_file_of_somebody_else_is_left_alone() {
-        let directory = tempfile::tempdir().expect("directory");
-        let path = directory.path().join("a.jsonl");
-        std::fs::write(&path, "no line end").expect("write");
-        let error = FileArchive::open(&path, false, &HashSet::new()).expect_err("refused");
-        assert!(error.message().contains("ends in the middle"), "{error}");
-        assert_eq!(std::fs::read_to_string(&path).expect("read"), "no line end");
-    }
-}
+mod tests;

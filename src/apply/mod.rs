@@ -24,9 +24,11 @@ mod model;
 mod offload;
 mod outlets;
 mod park;
+mod pieces;
 mod pinned;
 mod rate;
 mod remove;
+mod resume;
 mod shared;
 mod stop;
 mod summary;
@@ -43,8 +45,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 pub use events::{Event, Events, Progress};
-pub use files::FileArchive;
+pub use files::{Examined, FileArchive};
 pub use outlets::Outlet;
+pub use resume::open_archive;
 pub use shared::Options;
 pub use stop::{Signal, Stop};
 pub use summary::{Destined, Figures, Outcome, PinnedFigures, RuleSummary, Summary, Totals};
@@ -98,6 +101,12 @@ pub async fn run(apply: Apply) -> Result<Summary> {
         not_released += pass(&back, begun, false).await;
         halt = back.take_halt().or(halt);
         orphans_until = orphans_until.max(back.orphans_until());
+    }
+    // A run is not finished before its archives are seen to hold what was written to them.
+    if (halt.is_none() || !shared.archives_hold())
+        && let Err(error) = resume::verify(&shared).await
+    {
+        halt = Some(Halt::Failed(error));
     }
     ticker.abort();
     let tally = shared.journal.tally();

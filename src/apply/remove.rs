@@ -51,7 +51,8 @@ async fn delete(shared: &Shared, mut left: Vec<Sent>) -> Vec<(Sent, DeleteEnd)> 
     let mut ends = Vec::with_capacity(left.len());
     let mut tries = 1;
     while !left.is_empty() {
-        if shared.source_lost.load(Ordering::Relaxed) {
+        // Nothing is deleted whose line may be gone from its archive.
+        if shared.source_lost.load(Ordering::Relaxed) || !shared.archives_hold() {
             ends.extend(left.into_iter().map(|sent| (sent, DeleteEnd::Unknown)));
             break;
         }

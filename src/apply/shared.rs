@@ -12,7 +12,7 @@ use redrive_rules::job::InDoubt;
 use redrive_rules::rule::{Rules, Setting};
 use tokio::sync::{Notify, watch};
 
-use super::deliver::Content;
+use super::deliver::{Content, resumable};
 use super::events::Events;
 use super::gate::Gate;
 use super::limits::{Bounds, Budget, Room};
@@ -351,6 +351,15 @@ impl Shared {
             // The sender lives as long as `self`.
             _ = halted.wait_for(|halted| *halted) => {}
         }
+    }
+
+    /// Whether every archive file is where this run left it. If one is not, the run halts.
+    pub(super) fn archives_hold(&self) -> bool {
+        let checked = self.outlets.iter().try_for_each(|outlet| match outlet {
+            Outlet::File(file) => file.check(),
+            _ => Ok(()),
+        });
+        checked.map_err(|error| self.fail(resumable(&error))).is_ok()
     }
 
     pub(super) fn take_halt(&self) -> Option<Halt> {

@@ -238,6 +238,7 @@ impl Summary {
             Outcome::Drifted(_) => Exit::PlanRefused,
             Outcome::Guarded(_) => Exit::Guarded,
             Outcome::Failed(error) if error.kind() == Kind::Guarded => Exit::Guarded,
+            Outcome::Failed(error) if error.kind() == Kind::Lost => Exit::Failed,
             // Once a run has begun, whatever stops it leaves it resumable.
             Outcome::Unfinished | Outcome::Interrupted | Outcome::Failed(_) => Exit::Stopped,
         }

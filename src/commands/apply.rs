@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::job::Compiled;
+use super::own::Own;
 use super::{approve, job, plan as planning, read_bytes, show, text_of, wiring};
 use crate::apply::{self, Apply, Events, Options, Signal, Stop, Summary};
 use crate::aws::Aws;
@@ -152,6 +153,11 @@ async fn carry_out(
     if let Earlier::None = earlier {
         plan::check_time(&plan, aws.server_time(source.url()).unwrap_or_else(jiff::Timestamp::now))?;
     }
+    let mut own = Own::of_journal(journal_path).and("the file", &args.file).and("the job", Path::new(&plan.job.file));
+    for approval in approve::files(&args.file) {
+        own = own.and("the approval", &approval);
+    }
+    own.refuse(&job, &rules, Some(plan.id()))?;
     let opened = wiring::open(aws, &job, &rules, &plan, stage).await.map_err(give_up)?;
     let (meter, url) = (Arc::clone(aws), source.url().to_owned());
     let journal = Journal::open(journal_path, system_clock(move || meter.server_time(&url)))?;
@@ -176,7 +182,13 @@ async fn carry_out(
             }
         }
     }
-    let outlets = match wiring::outlets(opened, &begun) {
+    // The journal is there by now, and so are all files that the destinations may be.
+    let refused = own.refuse(&job, &rules, Some(plan.id())).err();
+    let opened = match refused {
+        Some(refused) => Err(refused),
+        None => wiring::outlets(opened, &journal, &begun).await,
+    };
+    let outlets = match opened {
         Ok(outlets) => outlets,
         Err(error) => {
             // A session that ended before it began: the next one has as much to wait for as this had.

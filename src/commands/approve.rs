@@ -22,6 +22,8 @@ pub(super) fn approve(args: &ApproveArgs) -> Result<Exit> {
     let signed = args.sign.as_ref().map(|key| signature::sign(key, text.as_bytes())).transpose()?;
     // An approval that is made anew does not fit an older signature.
     let signature = signature_file(&file);
+    plan::check_approval(&file)?;
+    plan::check_signature(&signature)?;
     if let Err(error) = std::fs::remove_file(&signature)
         && error.kind() != std::io::ErrorKind::NotFound
     {
@@ -67,7 +69,7 @@ pub(super) fn found(file: &Path, plan: &Plan, allowed_signers: Option<&Path>) ->
 }
 
 /// The files beside the plan that are named as its approvals, in the order of their names.
-fn files(plan: &Path) -> Vec<PathBuf> {
+pub(super) fn files(plan: &Path) -> Vec<PathBuf> {
     let (Some(name), Some(parent)) = (plan.file_name().and_then(|name| name.to_str()), plan.parent()) else {
         return Vec::new();
     };

@@ -1,11 +1,14 @@
 //! `redrive check`: every error in job files, and nothing else. Makes no connection.
 
+use std::path::Path;
+
 use redrive_rules::job::Diagnostics;
 use serde::Serialize;
 
+use super::own::Own;
 use super::{job, read_text};
 use crate::cli::{CheckArgs, Format};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::view::{error, output};
 
@@ -21,29 +24,25 @@ struct Checked<'a> {
 
 #[derive(Serialize)]
 struct Problem<'a> {
-    /// None where the file could not be read at all.
+    /// None where it is about the file as a whole.
     line: Option<usize>,
     column: Option<usize>,
     message: &'a str,
     help: Option<&'a str>,
 }
 
-pub(super) fn check(args: &CheckArgs) -> Result<Exit> {
+pub(super) fn check(args: &CheckArgs, journal: &Path) -> Result<Exit> {
     let mut exit = Exit::Done;
     for path in &args.jobs {
         let file = path.display().to_string();
         // One that cannot be read hides nothing of the others.
         let valid = match read_text(path) {
-            Ok(text) => check_text(&file, &text, args.format)?,
+            Ok(text) => {
+                let own = Own::of_journal(journal).and("the job", path);
+                check_text(&file, &text, args.format, &own)?
+            }
             Err(unread) => {
-                match args.format {
-                    Format::Text => error::show(&unread),
-                    Format::Json => {
-                        let problem =
-                            Problem { line: None, column: None, message: unread.message(), help: unread.hint_text() };
-                        show_json(&file, vec![problem])?;
-                    }
-                }
+                show_error(&file, &unread, args.format)?;
                 false
             }
         };
@@ -55,8 +54,14 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit> {
 }
 
 /// Whether a job's text is valid; shows what there is to say of it.
-fn check_text(file: &str, text: &str, format: Format) -> Result<bool> {
+fn check_text(file: &str, text: &str, format: Format, own: &Own) -> Result<bool> {
     let compiled = job::compile(file, text);
+    if let Ok(valid) = &compiled
+        && let Err(refused) = own.refuse(&valid.job, &valid.rules, None)
+    {
+        show_error(file, &refused, format)?;
+        return Ok(false);
+    }
     match (format, &compiled) {
         (Format::Text, Ok(valid)) => {
             let rules = valid.job.rule.len();
@@ -68,6 +73,18 @@ fn check_text(file: &str, text: &str, format: Format) -> Result<bool> {
         (Format::Json, Err(diagnostics)) => show_json(file, problems(diagnostics))?,
     }
     Ok(compiled.is_ok())
+}
+
+/// What is wrong with a job as a whole.
+fn show_error(file: &str, wrong: &Error, format: Format) -> Result<()> {
+    match format {
+        Format::Text => error::show(wrong),
+        Format::Json => {
+            let problem = Problem { line: None, column: None, message: wrong.message(), help: wrong.hint_text() };
+            show_json(file, vec![problem])?;
+        }
+    }
+    Ok(())
 }
 
 fn show_json(file: &str, problems: Vec<Problem<'_>>) -> Result<()> {

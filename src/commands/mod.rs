@@ -7,6 +7,7 @@ mod check;
 mod explain;
 mod generate;
 mod job;
+mod own;
 mod plan;
 mod prune;
 mod resolve;
@@ -47,7 +48,7 @@ pub fn main(cli: Cli) -> Exit {
 async fn dispatch(cli: Cli) -> Result<Exit> {
     let journal = cli.journal;
     match cli.command {
-        Command::Check(args) => check::check(&args),
+        Command::Check(args) => check::check(&args, &journal),
         Command::Explain(args) => Box::pin(explain::explain(args)).await,
         Command::Plan(args) => Box::pin(plan::plan(args, &journal)).await,
         Command::Show(args) => show::show(&args),

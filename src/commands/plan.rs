@@ -7,6 +7,7 @@ use redrive_protocol::message::MessageId;
 use tokio::sync::watch;
 
 use super::job::{self, Compiled};
+use super::own::Own;
 use super::{apply, read_text, show, wiring};
 use crate::apply::Stop;
 use crate::aws::Aws;
@@ -20,6 +21,12 @@ pub(super) async fn plan(args: PlanArgs, journal: &Path) -> Result<Exit> {
     let file = args.job.display().to_string();
     let text = read_text(&args.job)?;
     let compiled = job::compile_or_show(&file, &text)?;
+    let mut own = Own::of_journal(journal).and("the job", &args.job);
+    if let Some(out) = &args.out {
+        plan::check_out(out)?;
+        own = own.and("the plan", out);
+    }
+    own.refuse(&compiled.job, &compiled.rules, None)?;
     let older = args.diff.as_deref().map(show::read).transpose()?;
     let reach = wiring::Reach::new(&args.reach).await?;
     let stop = Stop::default();

@@ -1,7 +1,6 @@
 //! From a job's words to the real queues, buckets and files behind them.
 
-use std::collections::HashSet;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,11 +8,11 @@ use redrive_protocol::target::{DROP, ORIGIN, PARKING, Target, TargetId, TargetKi
 use redrive_rules::job::{self, Destination, Job};
 use redrive_rules::rule::Rules;
 
-use crate::apply::{FileArchive, Outlet};
+use crate::apply::{Examined, Outlet, open_archive};
 use crate::aws::{Access, Aws};
 use crate::cli::ReachArgs;
 use crate::error::{Error, Result};
-use crate::journal::Begun;
+use crate::journal::{Begun, Journal};
 use crate::payload::Payloads;
 use crate::plan::{self, Opener, Place, Plan};
 use crate::sqs::{Queue, QueueAttributes};
@@ -154,8 +153,8 @@ pub(super) fn check(stage: Stage, planned: &QueueAttributes, now: &QueueAttribut
 /// What is behind a target, found to be there and as it was planned.
 pub(super) enum Opened {
     Ready(Outlet),
-    /// A file, which is opened only once the journal says what may be in it.
-    File(String),
+    /// A file, which is opened only once the journal says what is in it; of a new run, as it was found before.
+    File(PathBuf, Option<Examined>),
 }
 
 /// Opens what is behind a plan's targets, and compares each queue with what the plan knows of it. To be called before a run
@@ -186,8 +185,10 @@ pub(super) async fn open(aws: &Aws, job: &Job, rules: &Rules, plan: &Plan, stage
                 Outlet::Bucket(bucket)
             }
             (TargetKind::File, Some(Destination::File(file))) if is_shown(&file.path) => {
-                let path = rules.file_path(&target.destination, &plan.setting()).unwrap_or_else(|| file.path.clone());
-                opened.push(Opened::File(path));
+                let path = rules.file_path(&target.destination, plan.id()).unwrap_or_else(|| file.path.clone());
+                let path = PathBuf::from(path);
+                let examined = if stage == Stage::New { Examined::of(&path) } else { Ok(None) };
+                opened.push(Opened::File(path, examined.map_err(|error| about(&target.destination, error))?));
                 continue;
             }
             _ => return Err(not_of_the_job(target)),
@@ -203,17 +204,18 @@ fn not_of_the_job(target: &Target) -> Error {
 }
 
 /// The real things behind a plan's targets, once the run has begun.
-pub(super) fn outlets(opened: Vec<Opened>, begun: &Begun) -> Result<Vec<Outlet>> {
-    let outlets = opened.into_iter().enumerate().map(|(position, opened)| match opened {
-        Opened::Ready(outlet) => Ok(outlet),
-        Opened::File(path) => {
-            let id = TargetId(u16::try_from(position).unwrap_or(u16::MAX));
-            let doubtful: HashSet<_> =
-                begun.doubtful.iter().filter(|one| one.1 == Some(id)).map(|one| one.0.clone()).collect();
-            Ok(Outlet::File(Arc::new(FileArchive::open(Path::new(&path), begun.resumed, &doubtful)?)))
-        }
-    });
-    outlets.collect()
+pub(super) async fn outlets(opened: Vec<Opened>, journal: &Journal, begun: &Begun) -> Result<Vec<Outlet>> {
+    let mut outlets = Vec::with_capacity(opened.len());
+    for (position, opened) in opened.into_iter().enumerate() {
+        let target = TargetId(u16::try_from(position).unwrap_or(u16::MAX));
+        outlets.push(match opened {
+            Opened::Ready(outlet) => outlet,
+            Opened::File(path, examined) => {
+                Outlet::File(Arc::new(open_archive(&path, target, journal, begun, examined).await?))
+            }
+        });
+    }
+    Ok(outlets)
 }
 
 async fn queue_outlet(queue: Result<Arc<dyn Queue>>, target: &Target) -> Result<Outlet> {

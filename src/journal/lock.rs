@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -40,12 +40,19 @@ impl Lock {
         let mut options = OpenOptions::new();
         let mut file =
             options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
+        let mut holder = String::new();
+        // A hard link would lead to a file of somebody else, and so would a name that was taken.
+        let is_ours = file.metadata().map_err(failed)?.nlink() == 1
+            && (&file)
+                .take(64)
+                .read_to_string(&mut holder)
+                .is_ok_and(|_| holder.trim().bytes().all(|c| c.is_ascii_digit()));
+        if !is_ours {
+            return Err(failed(std::io::Error::other("it is a file of something else, and is left as it is")));
+        }
         match try_lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // Who holds it is a help, not a need: an unreadable file is an unknown holder.
-                let _ = file.read_to_string(&mut holder);
                 let holder = holder.trim().parse::<u32>().map_or(String::new(), |pid| format!(" (process {pid})"));
                 return Err(Error::failed(format!(
                     "another redrive{holder} is at work with the journal {}",

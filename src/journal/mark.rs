@@ -130,7 +130,13 @@ impl Mark {
 
     fn write(&self) -> io::Result<()> {
         let new = self.path.with_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        // Left by a process that was killed; whatever else it may be, nothing is written through it.
+        if let Err(error) = fs::remove_file(&new)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
         file.write_all(&serde_json::to_vec(&self.content)?)?;
         fs::rename(new, &self.path)
     }

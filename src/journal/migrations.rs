@@ -224,4 +224,17 @@ CREATE TABLE entries (
     sent_as BLOB NOT NULL,          -- by the IDs that their sends returned
     PRIMARY KEY (segment, bucket, first)
 ) WITHOUT ROWID;
+", "
+-- What was written to archive files, a row a write: see archives.rs.
+CREATE TABLE piece (
+    run INTEGER NOT NULL,
+    target INTEGER NOT NULL,
+    start INTEGER NOT NULL,         -- where in the file it begins
+    length INTEGER NOT NULL,
+    device INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    digest BLOB NOT NULL,           -- SHA-256 of its bytes
+    beginnings BLOB,                -- of one that may be torn: digests of how far it may have come; null once it is on disk
+    PRIMARY KEY (run, target, start)
+) WITHOUT ROWID;
 "];

@@ -12,10 +12,10 @@
 //! `report`) need no lock. The journal must be on a local disk.
 
 mod admit;
+mod archives;
 mod changes;
 mod claims;
 mod clock;
-mod crash_point;
 mod entries;
 mod filter;
 mod front;
@@ -40,15 +40,18 @@ mod tests;
 mod types;
 mod writer;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use redrive_protocol::message::MessageId;
+use redrive_protocol::target::TargetId;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+pub use archives::{BOUNDARY, Missing, Piece};
 pub use clock::{Clock, system_clock};
 pub use mark::{Mark, Marks};
 pub use prune::{Pruned, prune};
@@ -170,7 +173,45 @@ impl Journal {
 
     /// Puts the ends of sends on disk. Answers by position.
     pub async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>> {
-        self.tell(settlements, |settlements, reply| Command::Settle { settlements, reply }).await
+        self.tell(settlements, |settlements, reply| Command::Settle { settlements, piece: None, reply }).await
+    }
+
+    /// Puts on disk which bytes are about to be written to an archive file, so that they can be told from everybody else's.
+    pub async fn writing(&self, piece: Piece) -> Result<()> {
+        self.ask(|reply| Command::Archive { change: archives::Change::Write(piece), reply }).await
+    }
+
+    /// Puts on disk what became of a piece whose process died: it is all in the file, or nothing of it is.
+    pub async fn recovered(&self, target: TargetId, start: u64, written: bool) -> Result<()> {
+        let change =
+            if written { archives::Change::Keep { target, start } } else { archives::Change::Forget { target, start } };
+        self.ask(|reply| Command::Archive { change, reply }).await
+    }
+
+    /// Puts the ends of sends on disk, and in the same commit that this piece is whole and synced. Answers by position.
+    pub async fn settle_archived(
+        &self,
+        settlements: Vec<Settlement>,
+        target: TargetId,
+        start: u64,
+    ) -> Result<Vec<Settled>> {
+        self.ask(|reply| Command::Settle { settlements, piece: Some((target, start)), reply }).await
+    }
+
+    /// What this run wrote to the file behind a target, from this place on, at most so many pieces in their order.
+    pub async fn pieces(&self, target: TargetId, from: u64, most: usize) -> Result<Vec<Piece>> {
+        self.ask(|reply| Command::Pieces { target, from, most, reply }).await
+    }
+
+    /// Settles the doubts about messages whose lines were found in their archive.
+    pub async fn found(&self, messages: Vec<MessageId>) -> Result<()> {
+        self.tell(messages, |messages, reply| Command::Found { messages, reply }).await
+    }
+
+    /// Compares the messages that this run archived to a target with those that are there. What is missing and was not
+    /// deleted yet becomes in doubt, so that nothing deletes it.
+    pub async fn missing(&self, target: TargetId, found: HashSet<MessageId>) -> Result<Missing> {
+        self.ask(|reply| Command::Missing { target, found, reply }).await
     }
 
     /// Notes how deletes ended. What was not confirmed is deleted by the next session, or when it comes back. Gives what was

@@ -98,6 +98,10 @@ pub enum Event {
     Reappear,
     /// The queue it should be in is dry, and it was not met there, or not again.
     Vanish,
+    /// What had acknowledged it does not have it any more, and it was not deleted yet.
+    Lose,
+    /// Its line was found in its archive, where a send of it may have written it.
+    Find,
     /// Somebody looked, and decides that it is sent again.
     Resend,
     /// Somebody looked, and decides that it has arrived.
@@ -108,7 +112,7 @@ pub enum Event {
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Intend,
         Self::Acknowledge,
         Self::Refuse,
@@ -121,6 +125,8 @@ impl Event {
         Self::Delete,
         Self::Reappear,
         Self::Vanish,
+        Self::Lose,
+        Self::Find,
         Self::Resend,
         Self::Discard,
         Self::Release,
@@ -170,6 +176,9 @@ pub fn next(state: Option<State>, event: Event) -> Result<State, Illegal> {
         E::Vanish if matches!(state, None | Some(S::InDoubt | S::Returned)) => S::Failed,
         // That it is gone is all that was wanted.
         E::Vanish if state == Some(S::Sent) => S::Done,
+        // Its archive is damaged: whether it arrives there after all, the next session finds out.
+        E::Lose if state == Some(S::Sent) => S::InDoubt,
+        E::Find if state == Some(S::InDoubt) => S::Sent,
         // What a person decides about a doubt.
         E::Resend if doubtful => S::InDoubt,
         E::Discard if doubtful => S::Sent,
@@ -203,6 +212,7 @@ mod tests {
                 (E::Drop, S::Sent),
                 (E::Hold, S::Held),
                 (E::Vanish, S::Failed),
+                (E::Find, S::Sent),
                 (E::Resend, S::InDoubt),
                 (E::Discard, S::Sent),
                 (E::Release, S::Kept),
@@ -229,7 +239,7 @@ mod tests {
                 (E::LoseAnswer, S::InDoubt),
                 (E::Withdraw, S::InDoubt),
             ],
-            Some(S::Sent) => &[(E::Delete, S::Done), (E::Vanish, S::Done)],
+            Some(S::Sent) => &[(E::Delete, S::Done), (E::Vanish, S::Done), (E::Lose, S::InDoubt)],
             Some(S::Done) => &[(E::Delete, S::Done), (E::Reappear, S::Sent)],
         }
     }
@@ -252,9 +262,11 @@ mod tests {
                     // The job decides to drop it; or a person, of what is in doubt, that it has arrived.
                     let doubtful = matches!(state, Some(State::InDoubt | State::Held));
                     let decided = event == Event::Drop || (event == Event::Discard && doubtful);
+                    // Or its line is there for all to see.
+                    let found = event == Event::Find && state == Some(State::InDoubt);
                     // Or it was so before.
                     let known = event == Event::Reappear && state == Some(State::Done);
-                    assert!(event == Event::Acknowledge || decided || known, "{state:?} {event:?}");
+                    assert!(event == Event::Acknowledge || decided || found || known, "{state:?} {event:?}");
                 }
             }
         }

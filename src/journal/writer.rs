@@ -4,19 +4,20 @@
 //! run stops, and what was committed is where it goes on.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use redrive_protocol::message::MessageId;
-use redrive_protocol::target::{Reason, RuleId};
+use redrive_protocol::target::{Reason, RuleId, TargetId};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+use super::archives::{Change, Missing, Piece};
 use super::claims::Claims;
-use super::crash_point::CrashPoint;
 use super::filter::Segments;
 use super::key::pack;
 use super::schema::broken;
@@ -28,6 +29,7 @@ use super::{
     Admitted, Begun, Claim, Clock, Decided, DeleteEnd, Delivery, Doubtful, Intended, Judged, Judgement, Lease, Resolve,
     RunSpec, SendEnd, Sent, SessionEnd, Settled, Settlement, Stay,
 };
+use crate::crash_point::CrashPoint;
 use crate::error::{Error, Result};
 
 /// How many commands one transaction gathers at the most: enough to share a commit, few enough to answer soon.
@@ -50,7 +52,11 @@ pub(super) enum Command {
     AdmitParked { deliveries: Vec<(Delivery, Option<MessageId>)>, reply: Reply<Vec<Admitted>> },
     Turn { parking_arn: String, drained: bool, reply: Reply<Begun> },
     Judge { judgements: Vec<Judgement>, reply: Reply<Vec<Judged>> },
-    Settle { settlements: Vec<Settlement>, reply: Reply<Vec<Settled>> },
+    Settle { settlements: Vec<Settlement>, piece: Option<(TargetId, u64)>, reply: Reply<Vec<Settled>> },
+    Archive { change: Change, reply: Reply<()> },
+    Pieces { target: TargetId, from: u64, most: usize, reply: Reply<Vec<Piece>> },
+    Found { messages: Vec<MessageId>, reply: Reply<()> },
+    Missing { target: TargetId, found: HashSet<MessageId>, reply: Reply<Missing> },
     Deleted { deletes: Vec<(Sent, DeleteEnd)>, reply: Reply<Vec<Sent>> },
     Leases { before: Timestamp, most: usize, releasable: bool, reply: Reply<Vec<Lease>> },
     Leased { changes: Vec<(Lease, Option<Timestamp>)>, reply: Reply<()> },
@@ -119,7 +125,7 @@ impl Writer {
             tally: Tally::default(),
             published,
             failure: None,
-            crash_point: CrashPoint::from_environment(),
+            crash_point: CrashPoint::from_environment("REDRIVE_CRASH_AT_COMMIT"),
         })
     }
 
@@ -197,9 +203,9 @@ impl Writer {
     fn commit(&mut self) -> Result<()> {
         self.table.write_front()?;
         self.note_figures()?;
-        self.crash_point.before_commit();
+        self.crash_point.before();
         let committed = self.table.direct(|connection| connection.execute_batch("COMMIT"));
-        self.crash_point.after_commit();
+        self.crash_point.after();
         committed
     }
 
@@ -236,9 +242,13 @@ impl Writer {
             Command::Judge { judgements, reply } => {
                 answer!(reply, judgements.into_iter().map(|judgement| self.judge(judgement)).collect())
             }
-            Command::Settle { settlements, reply } => {
-                answer!(reply, settlements.into_iter().map(|settlement| self.settle(settlement)).collect())
+            Command::Settle { settlements, piece, reply } => {
+                answer!(reply, self.settle_all(settlements, piece))
             }
+            Command::Archive { change, reply } => answer!(reply, self.archive(&change)),
+            Command::Pieces { target, from, most, reply } => answer!(reply, self.pieces(target, from, most)),
+            Command::Found { messages, reply } => answer!(reply, self.found(&messages)),
+            Command::Missing { target, found, reply } => answer!(reply, self.missing(target, &found)),
             Command::Deleted { deletes, reply } => {
                 answer!(
                     reply,
@@ -305,7 +315,7 @@ impl Writer {
         Ok(Sent { delivered, run: self.table.run, confirmed: None })
     }
 
-    fn settle(&mut self, settlement: Settlement) -> Result<Settled> {
+    pub(super) fn settle(&mut self, settlement: Settlement) -> Result<Settled> {
         let Settlement { intended: Intended { delivered, .. }, end } = settlement;
         let id = &delivered.id;
         let behind = matches!(end, SendEnd::Behind);
@@ -378,7 +388,8 @@ impl Writer {
             None => {}
         }
         edit(&mut row);
-        row.doubts = row.doubts.max(u32::from(doubted.is_some())) + u32::from(event == Event::LoseAnswer);
+        row.doubts =
+            row.doubts.max(u32::from(doubted.is_some())) + u32::from(matches!(event, Event::LoseAnswer | Event::Lose));
         self.table.put(&claim, &row, now)?;
         self.tally.doubted += u64::from(old_doubts == 0 && row.doubts > 0);
         self.tally.shift(from, row.key());

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::document::Plan;
-use super::file::{sha256, write_atomically};
+use super::file::{refuse_foreign, sha256, write_atomically};
 use crate::error::{Error, Kind, Result};
 
 /// The value of `type` in an approval, and the version of its format.
@@ -151,6 +151,16 @@ pub fn approval_file(plan: &Path, by: &str) -> std::path::PathBuf {
 /// Whether a file of this name, beside the plan of that name, is an approval of it.
 pub fn is_approval_file(name: &str, plan: &str) -> bool {
     name.strip_prefix(plan).is_some_and(|rest| rest.starts_with('.') && rest.ends_with(ENDING))
+}
+
+/// Refuses to write an approval over a file that is none.
+pub fn check_approval(path: &Path) -> Result<()> {
+    refuse_foreign(path, "an approval", &format!("\"{TYPE}\""))
+}
+
+/// The same for its signature.
+pub fn check_signature(path: &Path) -> Result<()> {
+    refuse_foreign(path, "a signature", "-----BEGIN SSH SIGNATURE-----")
 }
 
 /// Writes an approval or its signature: whole or not at all, and readable as the umask says.

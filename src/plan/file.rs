@@ -5,7 +5,7 @@
 //! digest stands. So layout does not matter, and every changed value does. It protects against accidents and careless edits; who can write the file can also seal it anew.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -73,14 +73,35 @@ pub fn to_kept_text(plan: &Plan) -> Result<String> {
 /// Writes a sealed plan: readable for its owner only, and whole or not at all.
 pub fn write(plan: &Plan, path: &Path) -> Result<()> {
     let text = to_text(plan)?;
-    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-        return Err(Error::usage(format!("{} is not a regular file", path.display()))
-            .hint("give --out the name of a file; the plan was not written"));
-    }
+    check_out(path)?;
     write_atomically(path, text.as_bytes(), 0o600).map_err(|error| {
         Error::failed(format!("the plan cannot be written to {}: {error}", path.display()))
             .hint("an older file of that name is as it was; all sampled messages were given back")
     })
+}
+
+/// Refuses to write a plan over a file that is none.
+pub fn check_out(path: &Path) -> Result<()> {
+    refuse_foreign(path, "a plan", &format!("\"{TYPE}\""))
+}
+
+/// Refuses to replace what is not of this kind, which its beginning tells: a file of somebody else, a link, a device. An empty
+/// file is nobody's.
+pub(super) fn refuse_foreign(path: &Path, what: &str, beginning: &str) -> Result<()> {
+    let Ok(found) = path.symlink_metadata() else { return Ok(()) };
+    let refused = |why: &str| {
+        Err(Error::usage(format!("{} {why}", path.display()))
+            .hint("it is left as it is; give another name for a new file"))
+    };
+    if !found.is_file() {
+        return refused("is not a regular file");
+    }
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(256).read_to_end(&mut head));
+    if read.is_err() || !(head.is_empty() || String::from_utf8_lossy(&head).contains(beginning)) {
+        return refused(&format!("is there already, and is not {what}"));
+    }
+    Ok(())
 }
 
 /// Writes a file of this mode, as far as the umask allows it; an older one of that name stays until the new one is on disk.

@@ -30,13 +30,15 @@ mod stats;
 mod totals;
 
 pub use approval::{
-    Approval, Approver, MAX_APPROVAL_BYTES, approval_file, is_approval_file, require as require_approvals,
-    write_approval,
+    Approval, Approver, MAX_APPROVAL_BYTES, approval_file, check_approval, check_signature, is_approval_file,
+    require as require_approvals, write_approval,
 };
 pub use compare::{Comparison, Figure, Limit, compare};
 pub use document::*;
 pub use exact::{Pinned, Pins};
-pub use file::{MAX_BYTES, check_fingerprint, check_time, parse, parse_kept, sha256, to_kept_text, to_text, write};
+pub use file::{
+    MAX_BYTES, check_fingerprint, check_out, check_time, parse, parse_kept, sha256, to_kept_text, to_text, write,
+};
 pub use hazards::{parking_in_use, reach, sampling_refusal};
 pub use make::{Place, Request, make};
 pub use origins::Opener;

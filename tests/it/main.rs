@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, what fails says where")]
 
 mod approve;
+mod archives;
 mod boto3;
 mod commands;
 mod conformance;

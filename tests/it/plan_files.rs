@@ -240,7 +240,7 @@ async fn the_plan_file_is_private_whole_and_shown_as_it_was_printed() {
     let stage = Stage::with_queues().await;
     stage.sandbox.seed("orders-dlq", (0..TOTAL).map(message)).expect("seeded");
     stage.file("job.toml", JOB);
-    std::fs::write(stage.path("plan.json"), "older").expect("written");
+    std::fs::write(stage.path("plan.json"), "{\"type\": \"redrive.plan\"}").expect("written");
     std::fs::set_permissions(stage.path("plan.json"), PermissionsExt::from_mode(0o644)).expect("set");
     let planned = stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
     let mode = std::fs::metadata(stage.path("plan.json")).expect("the plan").permissions().mode();

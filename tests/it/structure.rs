@@ -7,18 +7,19 @@ use std::path::{Path, PathBuf};
 
 /// What each module may import, in an order in which each imports only what stands above it: imports run one way.
 const IMPORTS: &[(&str, &[&str])] = &[
+    ("crash_point", &[]),
     ("exit", &[]),
     ("words", &[]),
     ("error", &["exit"]),
     ("md5", &[]),
-    ("journal", &["error"]),
+    ("journal", &["crash_point", "error"]),
     // The seams. A delete takes a proof, and only the journal makes one.
     ("sqs", &["error", "journal"]),
     ("store", &["error", "sqs"]),
     ("retry", &["sqs"]),
     ("payload", &["error", "sqs", "store"]),
     ("plan", &["error", "journal", "payload", "sqs", "store", "words"]),
-    ("apply", &["error", "exit", "journal", "payload", "plan", "retry", "sqs", "store"]),
+    ("apply", &["crash_point", "error", "exit", "journal", "payload", "plan", "retry", "sqs", "store"]),
     // Behind the seams.
     ("aws", &["error", "journal", "md5", "retry", "sqs", "store"]),
     // The types that plan and apply publish, and what the journal says of a run.

@@ -17,7 +17,7 @@ fn refusal(text: &str) -> String {
 fn what_is_written_is_read_back_and_private() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("plan.json");
-    std::fs::write(&path, "an older plan").expect("writable");
+    std::fs::write(&path, "{\"type\": \"redrive.plan\"}").expect("writable");
     let sealed = plan().seal();
     write(&sealed, &path).expect("writable");
     assert_eq!(parse(&std::fs::read(&path).expect("readable"), "p").expect("sealed"), sealed);

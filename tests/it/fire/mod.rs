@@ -1,6 +1,7 @@
 //! Under fire: one job with everything in it, brought into trouble on purpose, killed, resumed, and held against a reference
 //! model afterwards. What is done to it is in the modules below and in `crash`; what must hold whatever is done is in `model`.
 
+mod archives;
 mod faults;
 mod model;
 mod schedules;
@@ -63,6 +64,8 @@ pub(crate) enum Crash {
     Request(u64, When),
     /// By itself at its nth commit to the journal, before or after it.
     Commit(u64, When),
+    /// By itself at its nth write to an archive file: `before`, in its `midst`, or `after`.
+    Append(u64, &'static str),
 }
 
 /// A stage with the job, its messages, and a plan.
@@ -114,6 +117,9 @@ impl Scene {
         if let Crash::Commit(nth, when) = crash {
             let moment = if when == When::Before { "before" } else { "after" };
             command.env("REDRIVE_CRASH_AT_COMMIT", format!("{nth}:{moment}"));
+        }
+        if let Crash::Append(nth, moment) = crash {
+            command.env("REDRIVE_CRASH_AT_APPEND", format!("{nth}:{moment}"));
         }
         let child = command.spawn().expect("the program starts");
         let rule = if let Crash::Request(nth, when) = crash {

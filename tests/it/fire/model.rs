@@ -137,10 +137,16 @@ impl Scene {
     /// Right after a crash: whatever was deleted, the journal on disk knows to be sent.
     pub(crate) fn assert_deleted_is_on_disk(&self, at: &str) {
         let (deleted, states) = (self.deleted(), self.states_on_disk());
+        let archive = std::fs::read_to_string(self.stage.path("archive.jsonl")).unwrap_or_default();
+        let numbers: BTreeMap<&str, usize> =
+            self.ids.iter().enumerate().map(|(number, id)| (id.as_str(), number)).collect();
         for id in deleted {
+            let is_line = self.setting.archive == Archive::File && expected(numbers[id.as_str()]).0 == "archive";
+            let lines = is_line.then_some(archive.as_str());
             let state = states.get(&id).copied();
             // Sent, or done.
             assert!(matches!(state, Some(2 | 3)), "{id} was deleted, and is {state:?} on disk: {at}");
+            assert!(lines.is_none_or(|lines| lines.contains(id.as_str())), "{id} was deleted, and has no line: {at}");
         }
     }
 

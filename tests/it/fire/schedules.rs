@@ -90,8 +90,10 @@ fn trouble(random: &mut SmallRng) -> Trouble {
 
 fn crash(random: &mut SmallRng) -> Option<Crash> {
     let when = if random.random_bool(0.5) { When::Before } else { When::After };
-    match random.random_range(0..3) {
+    match random.random_range(0..4) {
         0 => None,
+        // Of the jobs that archive to a file.
+        3 => Some(Crash::Append(random.random_range(1..=3), ["before", "midst", "after"][random.random_range(0..3)])),
         1 => Some(Crash::Request(random.random_range(1..=60), when)),
         // Without debug assertions nothing happens at a commit, and the session comes to its end.
         _ => Some(Crash::Commit(random.random_range(1..=40), when)),

@@ -284,11 +284,11 @@ impl Rules {
         self.destinations_used().contains(ORIGIN)
     }
 
-    /// The path of a `file` destination in one run; `None` where it is of another kind.
-    pub fn file_path(&self, destination: &str, setting: &Setting) -> Option<String> {
+    /// The path of a `file` destination in the run of this identity; `None` where it is of another kind.
+    pub fn file_path(&self, destination: &str, run: &str) -> Option<String> {
         match self.destinations.get(destination)? {
             Destination::File { path } => Some(path.render(|placeholder| match placeholder {
-                Placeholder::Run => context::safe(&setting.run).into(),
+                Placeholder::Run => context::safe(run).into(),
                 Placeholder::Job => context::safe(&self.job).into(),
                 // One file takes the messages of a whole run: nothing of one message can be in its name.
                 other => format!("{{{}}}", other.name()).into(),

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
 
 use redrive_protocol::target::{DROP, KEEP, ORIGIN};
 
@@ -17,7 +18,7 @@ use super::{Findings, text};
 const MAX_KEY: usize = 1024;
 
 pub(super) fn all(job: &Job, findings: &mut Findings) {
-    let mut files: BTreeMap<&str, Place> = BTreeMap::new();
+    let mut files: BTreeMap<PathBuf, Place> = BTreeMap::new();
     for (name, destination) in &job.destination {
         let place = Place::root().key("destination").key(name);
         if matches!(name.as_str(), ORIGIN | KEEP | DROP) {
@@ -33,7 +34,7 @@ pub(super) fn all(job: &Job, findings: &mut Findings) {
                 let place = place.key("file").key("path");
                 self::file(file, &place, findings);
                 // Two writers on one file would tear each other's lines, and break its compression.
-                if let Some(first) = files.insert(&file.path, place.clone()) {
+                if let Some(first) = files.insert(plainly(&file.path, &job.name), place.clone()) {
                     let message = "two destinations write to one file";
                     let help = "send both rules to one destination: each line says which rule took it";
                     findings.add(Finding::new(&place, message).help(help).also(first, "the first"));
@@ -41,6 +42,21 @@ pub(super) fn all(job: &Job, findings: &mut Findings) {
             }
         }
     }
+}
+
+/// A path without what makes two spellings of one. Links are looked at when the file is opened.
+fn plainly(path: &str, job: &str) -> PathBuf {
+    let path = path.replace("{job}", job);
+    Path::new(&path).components().fold(PathBuf::new(), |mut plain, component| {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(plain.components().next_back(), Some(Component::Normal(_))) => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+        plain
+    })
 }
 
 fn sqs(job: &Job, sqs: &SqsDestination, place: &Place, findings: &mut Findings) {

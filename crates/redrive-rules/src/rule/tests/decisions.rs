@@ -261,9 +261,9 @@ fn what_a_job_can_reach() {
     assert_eq!(used("[origin]\nfallback = \"fifo\"\n"), "");
     assert!(rules(&to("origin")).uses_origin() && !rules(&to("orders")).uses_origin());
     let rules = rules("");
-    assert_eq!(rules.file_path("evidence", &setting()).as_deref(), Some("evidence/0123456789ab-orders-dlq.jsonl"));
-    assert_eq!(rules.file_path("archive", &setting()), None);
-    assert_eq!(rules.file_path("none", &setting()), None);
+    assert_eq!(rules.file_path("evidence", &setting().run).as_deref(), Some("evidence/0123456789ab-orders-dlq.jsonl"));
+    assert_eq!(rules.file_path("archive", &setting().run), None);
+    assert_eq!(rules.file_path("none", &setting().run), None);
 }
 
 #[test]
