@@ -82,6 +82,8 @@ pub enum PlanFormat {
     Json,
     /// For a pull request.
     Markdown,
+    /// One page that stands alone, for a browser.
+    Html,
 }
 
 /// How a report is printed.

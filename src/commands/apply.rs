@@ -281,7 +281,7 @@ fn tell(args: &ApplyArgs, summary: &Summary) -> Result<Exit> {
     match args.format {
         Format::Text => {
             let again = format!("redrive apply {}", args.file.display());
-            output::out(&report::summary_text(summary, &again))?;
+            output::out(&report::summary(summary, &again).text(output::screen()))?;
         }
         Format::Json => output::out(&report::summary_json(summary))?,
     }

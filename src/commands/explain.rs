@@ -22,7 +22,6 @@ use crate::exit::Exit;
 use crate::plan::{self, SampleOptions, Shown, sample, sampling_refusal};
 use crate::sqs::{Counts, QueueAttributes};
 use crate::view::explain::{Condition, Explained, Rule, Step};
-use crate::view::text::Style;
 use crate::view::{explain, output};
 
 /// What SQS takes at the most, in bytes.
@@ -40,7 +39,7 @@ pub(super) async fn explain(args: ExplainArgs) -> Result<Exit> {
         reach = Some(wiring::Reach::new(&args.reach).await?);
     }
     let payloads = reach.as_ref().and_then(|reach| wiring::payloads(&reach.aws, &compiled.job, &compiled.rules));
-    for mut message in messages {
+    for (position, mut message) in messages.into_iter().enumerate() {
         if let Some(payloads) = &payloads {
             payloads.fetch(&compiled.rules, std::iter::once(&mut message)).await?;
         }
@@ -48,7 +47,10 @@ pub(super) async fn explain(args: ExplainArgs) -> Result<Exit> {
         let explanation = compiled.rules.explain(&compiled.job, &message, &setting);
         let explained = put(&compiled, &message, &setting, explanation);
         match args.format {
-            Format::Text => output::out(&explain::text(&explained, Style { colour: output::stdout_colour() }))?,
+            Format::Text => {
+                let gap = if position == 0 { "" } else { "\n" };
+                output::out(&format!("{gap}{}", explain::document(&explained).text(output::screen())))?;
+            }
             Format::Json => output::json_line(&explained)?,
         }
     }

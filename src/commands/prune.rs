@@ -26,7 +26,7 @@ pub(super) fn prune(args: &PruneArgs, journal: &Path) -> Result<Exit> {
     let pruned = if chosen.is_empty() { None } else { Some(journal::prune(journal, &chosen)?) };
     let pruned = pruned.unwrap_or(Pruned { messages: 0, before: 0, after: 0 });
     output::out(&match args.format {
-        Format::Text => view::pruned_text(&chosen, pruned),
+        Format::Text => view::pruned(&chosen, pruned).text(output::screen()),
         Format::Json => view::pruned_json(&chosen, pruned),
     })?;
     Ok(Exit::Done)

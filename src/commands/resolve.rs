@@ -17,21 +17,21 @@ pub(super) async fn resolve(args: ResolveArgs, journal: &Path) -> Result<Exit> {
     let run = record.name.clone();
     let Some(resolution) = resolution(&args.decision) else {
         if args.all || !args.messages.is_empty() {
-            return Err(Error::usage("nothing is decided about these messages")
-                .hint("say --resend, --discard or --release; without messages it lists what is in doubt"));
+            return Err(Error::usage("no decision given for these messages")
+                .hint("pass --resend, --discard or --release; without messages, the command lists what is in doubt"));
         }
         let mut report = runs::load(&reader, record, 0)?;
         report.troubles = reader.doubts(&run)?;
         output::out(&match args.format {
-            Format::Text => view::text(&report),
+            Format::Text => view::doubts(&report).text(output::screen()),
             Format::Json => view::json(&report),
         })?;
         return Ok(Exit::Done);
     };
     let about_messages = resolution != Resolution::Abandon;
     if about_messages && !args.all && args.messages.is_empty() {
-        return Err(Error::usage("it is not said about which messages this is decided")
-            .hint("name their IDs, or say --all; without a decision it lists what is in doubt"));
+        return Err(Error::usage("no messages selected")
+            .hint("pass their IDs, or --all; without a decision, the command lists what is in doubt"));
     }
     let messages = about_messages && !args.all;
     let resolve = Resolve {
@@ -48,7 +48,7 @@ pub(super) async fn resolve(args: ResolveArgs, journal: &Path) -> Result<Exit> {
     }
     let report = runs::load(&reader, record, 0)?;
     output::out(&match args.format {
-        Format::Text => view::decided_text(&report, resolution, messages),
+        Format::Text => view::decided(&report, resolution, messages).text(output::screen()),
         Format::Json => view::decided_json(&report, resolution, messages),
     })?;
     Ok(Exit::Done)

@@ -23,7 +23,7 @@ pub(super) fn runs(args: &RunsArgs, journal: &Path) -> Result<Exit> {
         }
     }
     output::out(&match args.format {
-        Format::Text => view::text(&runs),
+        Format::Text => view::list(&runs).text(output::screen()),
         Format::Json => view::json(&runs),
     })?;
     Ok(Exit::Done)
@@ -33,7 +33,7 @@ pub(super) fn status(args: &RunArgs, journal: &Path) -> Result<Exit> {
     let (reader, record) = find(args.run.as_deref(), journal)?;
     let run = load(&reader, record, MOST_TROUBLES)?;
     output::out(&match args.format {
-        Format::Text => view::status_text(&run),
+        Format::Text => view::status(&run).text(output::screen()),
         Format::Json => view::status_json(&run),
     })?;
     Ok(Exit::Done)
@@ -43,10 +43,10 @@ pub(super) fn report(args: &ReportArgs, journal: &Path) -> Result<Exit> {
     let (reader, record) = find(args.run.as_deref(), journal)?;
     let run = load(&reader, record, MOST_TROUBLES)?;
     output::out(&match args.format {
-        ReportFormat::Text => report::text(&run),
+        ReportFormat::Text => report::document(&run).text(output::screen()),
         ReportFormat::Json => report::json(&run),
-        ReportFormat::Markdown => report::markdown(&run),
-        ReportFormat::Html => report::html(&run),
+        ReportFormat::Markdown => report::document(&run).markdown(),
+        ReportFormat::Html => report::document(&run).html(),
     })?;
     Ok(Exit::Done)
 }

@@ -1,4 +1,4 @@
-//! `redrive show`: a saved plan, as text, JSON or Markdown.
+//! `redrive show`: a saved plan, as text, JSON, Markdown or HTML.
 
 use std::path::Path;
 
@@ -7,8 +7,7 @@ use crate::cli::{PlanFormat, ShowArgs};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::plan::{self, Approver, Plan};
-use crate::view::output;
-use crate::view::text::Style;
+use crate::view::{compare, output, plan as view};
 
 pub(super) fn show(args: &ShowArgs) -> Result<Exit> {
     let plan = read(&args.plan)?;
@@ -34,17 +33,20 @@ pub(super) fn read(file: &Path) -> Result<Plan> {
 pub(super) fn show_changes(older: &Plan, plan: &Plan, format: PlanFormat) -> Result<()> {
     let comparison = plan::compare(older, plan);
     output::out(&match format {
-        PlanFormat::Text => crate::view::compare::text(&comparison),
-        PlanFormat::Json => crate::view::compare::json(&comparison),
-        PlanFormat::Markdown => crate::view::compare::markdown(&comparison),
+        PlanFormat::Text => compare::document(&comparison).text(output::screen()),
+        PlanFormat::Json => compare::json(&comparison),
+        PlanFormat::Markdown => compare::document(&comparison).markdown(),
+        PlanFormat::Html => compare::document(&comparison).html(),
     })
 }
 
 /// Shows a plan; `file` is where it is saved, for the words on how to apply it. The JSON is the plan alone, as it was saved.
 pub(super) fn show_plan(plan: &Plan, format: PlanFormat, file: Option<&str>, approvers: &[Approver]) -> Result<()> {
+    let document = || view::document(plan, file, approvers);
     output::out(&match format {
-        PlanFormat::Text => crate::view::plan::text(plan, file, approvers, Style { colour: output::stdout_colour() }),
+        PlanFormat::Text => document().text(output::screen()),
         PlanFormat::Json => plan::to_text(plan)?,
-        PlanFormat::Markdown => crate::view::plan::markdown(plan, file, approvers),
+        PlanFormat::Markdown => document().markdown(),
+        PlanFormat::Html => document().html(),
     })
 }

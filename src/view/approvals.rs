@@ -1,6 +1,6 @@
 //! Who approved a plan, for the plan itself and for the report of its run. Pure.
 
-use super::document::{Block, Column, Line, ours, plain, theirs};
+use super::document::{Block, Column, Line, Row, heading, ours, plain, row, theirs};
 use super::units;
 use crate::plan::Approver;
 
@@ -9,13 +9,12 @@ pub(super) fn blocks(approvers: &[Approver]) -> Vec<Block> {
     if approvers.is_empty() {
         return Vec::new();
     }
-    let columns =
-        vec![Column::text("who"), Column::text("when"), Column::text("signature"), Column::text("what they said")];
-    let row = |approver: &Approver| {
+    let columns = vec![Column::text("who"), Column::text("when"), Column::text("signature"), Column::text("comment")];
+    let approval = |approver: &Approver| -> Row {
         let comment = approver.comment.as_ref().map_or_else(|| ours("-"), theirs);
-        vec![theirs(&approver.by), plain(units::time(approver.at)), signature(approver), comment]
+        row(vec![theirs(&approver.by), plain(units::time(approver.at)), signature(approver), comment])
     };
-    vec![Block::Heading("Approvals"), Block::Table(columns, approvers.iter().map(row).collect())]
+    vec![heading("Approvals"), Block::Table(columns, approvers.iter().map(approval).collect())]
 }
 
 fn signature(approver: &Approver) -> Line {

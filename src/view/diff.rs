@@ -1,10 +1,10 @@
 //! A message before and after, as a diff: JSON bodies are laid out line by line first, then the message attributes follow; in
-//! lines that were changed, the words that differ are marked. Pure. What comes out can be shown: it is neutral and shortened.
+//! lines that were changed, the words that differ are marked. Pure. What comes out is shortened.
 
 use serde::de::IgnoredAny;
 use similar::{ChangeTag, DiffOp, TextDiff};
 
-use super::text::{Style, neutral};
+use super::document::{DiffLine as Line, Mark};
 use crate::plan::Shown;
 use crate::words::count;
 
@@ -18,93 +18,38 @@ const UNCHANGED_LINES: usize = 10;
 /// Characters of a line at most.
 const WIDTH: usize = 160;
 
-/// What a line of a diff is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// In both.
-    Same,
-    /// Only before.
-    Removed,
-    /// Only after.
-    Added,
-    /// Stands for lines that are left out.
-    Gap,
-}
-
-/// A line of a diff, in pieces, each with whether it is what differs from the line on the other side.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
-    kind: Kind,
-    pieces: Vec<(String, bool)>,
-}
-
-impl Line {
-    fn new(kind: Kind, text: impl Into<String>) -> Self {
-        Self { kind, pieces: vec![(text.into(), false)] }
-    }
-
-    /// For a page that colours it itself, or for none: the first character says what the line is.
-    pub(super) fn plain(&self) -> String {
-        self.painted(Style::PLAIN)
-    }
-
-    /// For a terminal. It reads without colour.
-    pub(super) fn painted(&self, style: Style) -> String {
-        let paint = |text: &str, differs: bool| match (self.kind, differs) {
-            (Kind::Same, _) => text.to_owned(),
-            (Kind::Removed, false) => style.red(text).into_owned(),
-            (Kind::Removed, true) => style.red_strong(text).into_owned(),
-            (Kind::Added, false) => style.green(text).into_owned(),
-            (Kind::Added, true) => style.green_strong(text).into_owned(),
-            (Kind::Gap, _) => style.dim(text).into_owned(),
-        };
-        let mark = match self.kind {
-            Kind::Same => "  ",
-            Kind::Removed => "- ",
-            Kind::Added => "+ ",
-            Kind::Gap => "@ ",
-        };
-        let mut painted = paint(mark, false);
-        for (text, differs) in &self.pieces {
-            painted.push_str(&paint(text, *differs));
+/// Cut where it is too long.
+fn shortened(line: Line) -> Line {
+    let (mut left, mut cut) = (WIDTH, 0);
+    let mut pieces: Vec<(String, bool)> = Vec::with_capacity(line.pieces.len());
+    for (text, differs) in line.pieces {
+        let length = text.chars().count();
+        if length <= left {
+            pieces.push((text, differs));
+        } else {
+            pieces.push((text.chars().take(left).collect(), differs));
+            cut += length - left;
         }
-        painted
+        left = left.saturating_sub(length);
     }
-
-    /// Made neutral, and cut where it is too long.
-    fn shortened(self) -> Self {
-        let (mut left, mut cut) = (WIDTH, 0);
-        let mut pieces: Vec<(String, bool)> = Vec::with_capacity(self.pieces.len());
-        for (text, differs) in self.pieces {
-            let text = neutral(&text).into_owned();
-            let length = text.chars().count();
-            if length <= left {
-                pieces.push((text, differs));
-            } else {
-                pieces.push((text.chars().take(left).collect(), differs));
-                cut += length - left;
-            }
-            left = left.saturating_sub(length);
-        }
-        if cut > 0 {
-            pieces.push((format!(" [{} more]", count(cut as u64, "character")), false));
-        }
-        Self { pieces, ..self }
+    if cut > 0 {
+        pieces.push((format!(" [{} more]", count(cut as u64, "character")), false));
     }
+    Line { pieces, ..line }
 }
 
 /// What changes between before and after, or the message that stays as it is: as many lines of it as are shown.
 pub(super) fn lines(before: &Shown, after: Option<&Shown>) -> Vec<Line> {
     let (mut lines, most) = match after {
         Some(after) => (changes(before, after), CHANGED_LINES),
-        None => (laid_out(before).0.into_iter().map(|text| Line::new(Kind::Same, text)).collect(), UNCHANGED_LINES),
+        None => (laid_out(before).0.into_iter().map(|text| Line::new(Mark::Same, text)).collect(), UNCHANGED_LINES),
     };
     let hidden = lines.len().saturating_sub(most);
     if hidden > 1 {
         lines.truncate(most);
-        lines.push(Line::new(Kind::Gap, format!("{} more", count(hidden as u64, "line"))));
+        lines.push(Line::new(Mark::Gap, format!("{} more", count(hidden as u64, "line"))));
     }
-    lines.into_iter().map(Line::shortened).collect()
+    lines.into_iter().map(shortened).collect()
 }
 
 fn changes(before: &Shown, after: &Shown) -> Vec<Line> {
@@ -128,7 +73,7 @@ fn changes(before: &Shown, after: &Shown) -> Vec<Line> {
             next = from.end;
             match op {
                 DiffOp::Equal { .. } => {
-                    shown.extend(new[to].iter().map(|text| Line::new(Kind::Same, text)));
+                    shown.extend(new[to].iter().map(|text| Line::new(Mark::Same, text)));
                 }
                 _ => pair(&old[from], &new[to], &mut shown),
             }
@@ -136,7 +81,7 @@ fn changes(before: &Shown, after: &Shown) -> Vec<Line> {
     }
     if shown.is_empty() {
         // Both were cut off before the first difference, or what differs is redacted.
-        return vec![Line::new(Kind::Gap, "it changes where it is not shown")];
+        return vec![Line::new(Mark::Gap, "it changes where it is not shown")];
     }
     gap(old.len().saturating_sub(next), &mut shown);
     shown
@@ -149,11 +94,11 @@ fn pair(old: &[String], new: &[String], shown: &mut Vec<Line>) {
         match (old.get(position), new.get(position)) {
             (Some(old), Some(new)) => {
                 let (old, new) = words(old, new);
-                removed.push(Line { kind: Kind::Removed, pieces: old });
-                added.push(Line { kind: Kind::Added, pieces: new });
+                removed.push(Line { mark: Mark::Removed, pieces: old });
+                added.push(Line { mark: Mark::Added, pieces: new });
             }
-            (Some(old), None) => removed.push(Line::new(Kind::Removed, old)),
-            (None, Some(new)) => added.push(Line::new(Kind::Added, new)),
+            (Some(old), None) => removed.push(Line::new(Mark::Removed, old)),
+            (None, Some(new)) => added.push(Line::new(Mark::Added, new)),
             (None, None) => {}
         }
     }
@@ -210,7 +155,7 @@ fn slices(lines: &[String]) -> Vec<&str> {
 
 fn gap(length: usize, shown: &mut Vec<Line>) {
     if length > 0 {
-        shown.push(Line::new(Kind::Gap, format!("{} the same", count(length as u64, "line"))));
+        shown.push(Line::new(Mark::Gap, format!("{} the same", count(length as u64, "line"))));
     }
 }
 
@@ -270,6 +215,8 @@ fn line(text: &mut String, depth: usize) {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::document::{Block, Document};
+    use super::super::text::{Screen, Style};
     use super::*;
 
     fn shown(body: &str, attributes: &[&str]) -> Shown {
@@ -277,7 +224,11 @@ mod tests {
     }
 
     fn text(before: &Shown, after: &Shown) -> String {
-        lines(before, Some(after)).iter().map(|line| line.plain() + "\n").collect()
+        Document::new(vec![Block::Diff(lines(before, Some(after)))])
+            .text(Screen::PLAIN)
+            .lines()
+            .map(|line| line[2..].to_owned() + "\n")
+            .collect()
     }
 
     #[test]
@@ -327,9 +278,9 @@ mod tests {
         assert_eq!(marked(r#""debug": true"#, r#""by": "INC-1""#), r#""debug": true "by": "INC-1""#);
         assert_eq!(marked("état_1 a", "état_2 a"), "<état_1> a <état_2> a");
         let line = &lines(&shown(r#"{"a":1}"#, &[]), Some(&shown(r#"{"a":2}"#, &[])))[1];
-        let painted = line.painted(Style { colour: true });
-        assert_eq!(painted, "\u{1b}[31m- \u{1b}[0m\u{1b}[31m  \"a\": \u{1b}[0m\u{1b}[1;7;31m1\u{1b}[0m");
-        assert_eq!(line.plain(), "-   \"a\": 1");
+        let painted = Document::new(vec![Block::Diff(vec![line.clone()])])
+            .text(Screen { style: Style { colour: true }, ..Screen::PLAIN });
+        assert_eq!(painted, "  \u{1b}[31m- \u{1b}[0m\u{1b}[31m  \"a\": \u{1b}[0m\u{1b}[1;7;31m1\u{1b}[0m\n");
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! Why single messages are judged as they are, as text and as JSON. Takes what `rule` found out; bodies come redacted.
+//! Why single messages are handled as they are, as a document and as JSON. Takes what `rule` found out; bodies come redacted.
 
 use serde::Serialize;
 
 use super::diff;
-use super::text::{Style, neutral};
+use super::document::{Block, Document, Line, Severity, heading, ours, prose};
 use crate::plan::Shown;
 
-/// One message explained: a line of JSON, and what the text is made from.
+/// One message explained: a line of JSON, and what the document is made from.
 #[derive(Debug, Serialize)]
 pub struct Explained {
     /// `explanation`.
@@ -22,7 +22,7 @@ pub struct Explained {
     pub rule: String,
     /// `send`, `archive`, `drop`, `keep` or `block`.
     pub outcome: &'static str,
-    /// Where it goes, where it goes somewhere.
+    /// The destination, if it has one.
     pub to: Option<String>,
     /// Whether its retry count has reached the cap.
     pub exhausted: bool,
@@ -73,45 +73,49 @@ pub struct Step {
     pub after: Option<Shown>,
 }
 
-/// The explanation as text.
-pub fn text(explained: &Explained, style: Style) -> String {
-    let mut lines = vec![format!("message {}", neutral(&explained.message_id))];
-    for rule in &explained.rules {
-        lines.push(format!("  {} rule {:?}", mark(rule.holds), rule.name));
-        conditions(&rule.conditions, 4, &mut lines);
+/// The explanation for a person.
+pub fn document(explained: &Explained) -> Document {
+    let mut verdict = ours("Rule ").theirs(&explained.rule).ours(" decides: the message ").prose(&explained.words);
+    if explained.exhausted {
+        verdict = verdict.ours(" (retry count exhausted)");
     }
-    let exhausted = if explained.exhausted { ", its retry count is exhausted" } else { "" };
-    lines.push(format!("  {:?}{exhausted}: {}", explained.rule, neutral(&explained.words)));
+    let severity = if explained.outcome == "block" { Severity::Caution } else { Severity::Good };
+    let mut blocks = vec![
+        Block::Title(ours("Message ").theirs(&explained.message_id)),
+        Block::Headline(severity, verdict.ours(".")),
+    ];
+    let mut lines = Vec::new();
+    for rule in &explained.rules {
+        lines.push((0, ours(mark(rule.holds)).ours("rule ").prose(format!("{:?}", rule.name))));
+        conditions(&rule.conditions, 1, &mut lines);
+    }
+    blocks.extend([heading("Rules, in the order they were tried"), Block::Outline(lines)]);
+    if explained.transforms.is_empty() {
+        blocks.extend([heading("The message"), Block::Diff(diff::lines(&explained.before, None))]);
+    } else {
+        blocks.push(heading("Transforms"));
+    }
     let mut before = &explained.before;
     for step in &explained.transforms {
-        lines.push(format!("    {} {}", if step.done { "done  " } else { "BLOCKS" }, neutral(&step.transform)));
-        if let Some(after) = &step.after {
-            changes(before, Some(after), style, &mut lines);
-            before = after;
-        }
+        let title = ours(if step.done { "done    " } else { "BLOCKS  " }).prose(&step.transform);
+        let diff = step.after.iter().map(|after| Block::Diff(diff::lines(before, Some(after))));
+        blocks.push(Block::Fold(title, diff.collect()));
+        before = step.after.as_ref().unwrap_or(before);
     }
-    if explained.transforms.is_empty() {
-        changes(before, None, style, &mut lines);
-    }
-    lines.join("\n") + "\n"
+    Document::new(blocks)
 }
 
-fn conditions(conditions: &[Condition], indent: usize, lines: &mut Vec<String>) {
+fn conditions(conditions: &[Condition], depth: usize, lines: &mut Vec<(usize, Line)>) {
     for condition in conditions {
-        let space = " ".repeat(indent);
-        lines.push(format!("{space}{} {}", mark(condition.holds), neutral(&condition.condition)));
+        lines.push((depth, ours(mark(condition.holds)).prose(&condition.condition)));
         if !condition.found.is_empty() {
-            lines.push(format!("{space}      {}", neutral(&condition.found)));
+            lines.push((depth + 3, prose(&condition.found)));
         }
-        self::conditions(&condition.parts, indent + 6, lines);
+        self::conditions(&condition.parts, depth + 3, lines);
     }
-}
-
-fn changes(before: &Shown, after: Option<&Shown>, style: Style, lines: &mut Vec<String>) {
-    lines.extend(diff::lines(before, after).iter().map(|line| format!("      {}", line.painted(style))));
 }
 
 /// In words, so that it reads without colour; of one width.
 fn mark(holds: bool) -> &'static str {
-    if holds { "holds" } else { "no   " }
+    if holds { "holds " } else { "no    " }
 }

@@ -11,6 +11,7 @@ pub mod plan;
 pub mod progress;
 pub mod report;
 pub mod resolve;
+mod run;
 pub mod runs;
 pub mod text;
 mod units;

@@ -7,8 +7,9 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
+use terminal_size::terminal_size_of;
 
-use super::text::{neutral, neutral_lines};
+use super::text::{Screen, Style, neutral, neutral_lines};
 use super::wire;
 use crate::error::{Error, Result};
 
@@ -58,9 +59,14 @@ pub fn prompt(text: &str) {
     let _ = stderr.write_all(neutral_lines(text).as_bytes()).and_then(|()| stderr.flush());
 }
 
-/// Whether stdout takes colours.
-pub fn stdout_colour() -> bool {
-    io::stdout().is_terminal() && is_colour_wanted()
+/// What a document on stdout is shown on.
+pub fn screen() -> Screen {
+    if !io::stdout().is_terminal() {
+        return Screen::PLAIN;
+    }
+    let width = terminal_size_of(io::stdout()).map_or(Screen::PLAIN.width, |(width, _)| usize::from(width.0));
+    // Lines that are longer are hard to follow, and a terminal that claims to have no columns has some.
+    Screen { width: width.clamp(40, 140), style: Style { colour: is_colour_wanted() } }
 }
 
 /// Whether stderr takes colours.

@@ -9,13 +9,11 @@ mod pace;
 
 use std::time::Instant;
 
-use redrive_protocol::target::RuleId;
 use tokio::sync::mpsc;
 
 use super::output;
 use crate::apply::Event;
-use crate::journal::{State, Tally};
-use crate::plan::{Outcome, Plan};
+use crate::plan::Plan;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,25 +83,6 @@ impl Screen {
             bars.clear();
         }
     }
-}
-
-/// How many messages of each rule are expected to leave the source, for those of which any are.
-fn expected(plan: &Plan) -> Vec<(RuleId, &str, u64)> {
-    let leaving = |outcome: &Outcome| matches!(outcome, Outcome::To(_) | Outcome::Exhausted(_));
-    let rules = plan.rules.iter().map(|rule| {
-        let outcomes = rule.outcomes.iter().filter(|figures| leaving(&figures.outcome));
-        (rule.rule, rule.name.as_str(), outcomes.map(|figures| figures.estimate.total).sum())
-    });
-    rules.filter(|(_, _, total)| *total > 0).collect()
-}
-
-fn expected_in_all(plan: &Plan) -> u64 {
-    expected(plan).iter().map(|(_, _, total)| total).sum()
-}
-
-/// Messages that have left the source.
-fn gone(tally: &Tally) -> u64 {
-    tally.count(|key| key.state == State::Done)
 }
 
 #[cfg(test)]

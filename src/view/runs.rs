@@ -1,17 +1,18 @@
-//! The list of runs and the status of one, as text and JSON. Pure: it takes what was read from the journal.
+//! The list of runs and the status of one, as documents and JSON. Pure: it takes what was read from the journal.
 
 use serde::Serialize;
 
-use super::document::{Block, Column, ours, plain, theirs};
-use super::report::{self, Report};
+use super::document::{Block, Column, Document, heading, ours, plain, row, theirs};
+use super::report;
+use super::run::Report;
 use super::units;
 use super::wire::{self, RunObject};
 use crate::journal::Pruned;
 
 /// The list for a person.
-pub fn text(runs: &[Report]) -> String {
+pub fn list(runs: &[Report]) -> Document {
     if runs.is_empty() {
-        return "No runs in this journal yet.\n".to_owned();
+        return Document::new(vec![Block::Paragraph(ours("No runs in this journal yet."))]);
     }
     let columns = vec![
         Column::text("run"),
@@ -20,13 +21,13 @@ pub fn text(runs: &[Report]) -> String {
         Column::text("started"),
         Column::text("outcome"),
         Column::number("received"),
-        Column::number("gone"),
-        Column::number("stay"),
+        Column::number("left"),
+        Column::number("stayed"),
     ];
     let rows = runs.iter().map(|run| {
         let figures = &run.figures;
         let gone = figures.moved + figures.archived + figures.dropped;
-        vec![
+        row(vec![
             theirs(&figures.run),
             theirs(&figures.job),
             theirs(&figures.source),
@@ -35,9 +36,9 @@ pub fn text(runs: &[Report]) -> String {
             plain(units::grouped(figures.received)),
             plain(units::grouped(gone)),
             plain(units::grouped(figures.received.saturating_sub(gone))),
-        ]
+        ])
     });
-    report::render_text(&[Block::Table(columns, rows.collect())])
+    Document::new(vec![Block::Table(columns, rows.collect())])
 }
 
 /// The list for a program: a line and an object of type `run` each.
@@ -46,25 +47,24 @@ pub fn json(runs: &[Report]) -> String {
 }
 
 /// What was forgotten, for a person.
-pub fn pruned_text(runs: &[String], pruned: Pruned) -> String {
+pub fn pruned(runs: &[String], pruned: Pruned) -> Document {
     if runs.is_empty() {
-        return "No run is that old: nothing was forgotten.\n".to_owned();
+        return Document::new(vec![Block::Paragraph(ours("No run is that old: nothing was forgotten."))]);
     }
-    let blocks = [
+    Document::new(vec![
         Block::Paragraph(
             ours("Forgotten: ")
                 .plain(units::counted(runs.len() as u64, "run", "runs"))
                 .ours(" with ")
                 .plain(units::messages(pruned.messages))
-                .ours(". The journal had ")
+                .ours(". The journal shrank from ")
                 .number(pruned.before / 1024)
-                .ours(" KiB and has ")
+                .ours(" to ")
                 .number(pruned.after / 1024)
-                .ours(" KiB now."),
+                .ours(" KiB."),
         ),
         Block::List(runs.iter().map(theirs).collect()),
-    ];
-    report::render_text(&blocks)
+    ])
 }
 
 #[derive(Debug, Serialize)]
@@ -85,11 +85,11 @@ pub fn pruned_json(runs: &[String], pruned: Pruned) -> String {
 }
 
 /// The status of one run for a person.
-pub fn status_text(run: &Report) -> String {
+pub fn status(run: &Report) -> Document {
     let figures = &run.figures;
     let mut blocks = report::head(run, Vec::new());
     blocks.extend([
-        Block::Heading("Figures"),
+        heading("What happened"),
         Block::Paragraph(report::sum(figures)),
         report::table(figures, Some(&run.plan)),
     ]);
@@ -102,7 +102,7 @@ pub fn status_text(run: &Report) -> String {
         ));
     }
     blocks.extend(report::resume(run.outcome(), &report::command(run)));
-    report::render_text(&blocks)
+    Document::new(blocks)
 }
 
 /// The status of one run for a program: one line, one object of type `status`.

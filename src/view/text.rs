@@ -106,6 +106,20 @@ impl Style {
     }
 }
 
+/// What a text is shown on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Screen {
+    /// Columns.
+    pub width: usize,
+    /// Whether it has colours.
+    pub style: Style,
+}
+
+impl Screen {
+    /// Where nothing is known: files and pipes.
+    pub const PLAIN: Self = Self { width: 100, style: Style::PLAIN };
+}
+
 /// Breaks a text between words so that no line passes `width` characters, where its words allow it. The first line begins with
 /// `first`, the others with `rest`.
 pub(super) fn wrapped(text: &str, width: usize, first: &str, rest: &str) -> String {
@@ -128,6 +142,16 @@ pub(super) fn wrapped(text: &str, width: usize, first: &str, rest: &str) -> Stri
         length += word_length;
     }
     lines
+}
+
+/// A file name as a shell takes it, whatever is in it: commands are there to be copied.
+pub(super) fn quoted(file: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-+,=@%".contains(character);
+    let here = if file.starts_with('-') { "./" } else { "" };
+    if here.is_empty() && !file.is_empty() && file.chars().all(plain) {
+        return file.to_owned();
+    }
+    format!("'{here}{}'", file.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -162,6 +186,15 @@ mod tests {
         assert_eq!(wrapped("aa bb cc dd", 8, "- ", "  "), "- aa bb\n  cc dd");
         assert_eq!(wrapped("a-word-that-is-too-long b", 8, "- ", "  "), "- a-word-that-is-too-long\n  b");
         assert_eq!(wrapped("", 8, "- ", "  "), "- ");
+    }
+
+    #[test]
+    fn a_command_can_be_copied_into_a_shell() {
+        assert_eq!(quoted("jobs/orders-dlq.toml"), "jobs/orders-dlq.toml");
+        assert_eq!(quoted("a b; rm -rf ~"), "'a b; rm -rf ~'");
+        assert_eq!(quoted("a b's.json"), r"'a b'\''s.json'");
+        assert_eq!(quoted(""), "''");
+        assert_eq!(quoted("-x"), "'./-x'");
     }
 
     proptest! {

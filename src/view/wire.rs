@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::report::Report;
+use super::run::Report;
 use super::text::neutral;
 use crate::apply::{Destined, Figures, PinnedFigures};
 use crate::journal::{Resolved, Trouble};

@@ -286,7 +286,7 @@ async fn what_is_not_understood_is_a_usage_error_with_nothing_done() {
         &["plan", "job.toml", "--sample", "0"],
         &["plan", "job.toml", "--sample", "-1"],
         &["plan", "job.toml", "--sample", "100001"],
-        &["plan", "job.toml", "--format", "html"],
+        &["plan", "job.toml", "--format", "pdf"],
         &["plan", "job.toml", "job.toml"],
         &["apply", "job.toml", "--yes"],
         &["apply", "job.toml", "--format", "markdown"],

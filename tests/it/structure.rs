@@ -41,6 +41,7 @@ const KEPT_TO: &[(&str, &str)] = &[
     ("aws_types", "aws"),
     ("indicatif", "view"),
     ("rusqlite", "journal"),
+    ("terminal_size", "view"),
     ("sqs_sandbox", "commands"),
 ];
 

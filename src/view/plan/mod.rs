@@ -1,24 +1,142 @@
-//! A plan as people read it: [`text`] for a terminal, [`markdown`] for a pull request, [`json`] for programs. Pure: a plan goes in,
-//! a string comes out. Whatever a plan holds came from outside, from messages, servers or a file that anybody may have written,
-//! so nothing reaches a string without being neutralised.
-
-mod markdown;
-mod text;
+//! A plan as people read it. Pure: a plan goes in, a document comes out.
 
 use std::fmt::Write as _;
 
-use crate::error::Result;
-use crate::plan::{AgeCount, Cost, Estimate, Plan, RuleFigures};
+use super::document::{Block, Column, Document, Line, Row, Severity};
+use super::document::{heading, ours, plain, prose, row, theirs};
+use super::text::quoted;
+use super::units::{grouped, time};
+use super::{approvals, diff};
+use crate::plan::{AgeCount, Approver, Cost, Estimate, Example, Hazard, Plan, RuleFigures};
 use crate::sqs::QueueAttributes;
 use crate::words::{bytes, count, dollars, duration, moment, thousands};
-
-pub use markdown::markdown;
 use redrive_protocol::target::RuleId;
-pub use text::text;
 
-/// The document itself, as `--out` writes it.
-pub fn json(plan: &Plan) -> Result<String> {
-    crate::plan::to_text(plan)
+/// The plan for a person. `file` is where it was saved, `approvers` who approved it.
+pub fn document(plan: &Plan, file: Option<&str>, approvers: &[Approver]) -> Document {
+    let mut blocks = vec![Block::Title(ours("Plan ").theirs(plan.id()).ours(" for job ").theirs(&plan.job.name))];
+    blocks.push(headline(plan));
+    blocks.extend(plan.job.description.as_ref().map(|text| Block::Paragraph(prose(text))));
+    if !plan.refusals.is_empty() {
+        blocks.push(heading("REFUSED: apply will not carry out this plan"));
+        blocks.extend(plan.refusals.iter().map(|hazard| notice(Severity::Danger, hazard)));
+    }
+    if !plan.hazards.is_empty() {
+        blocks.push(Block::Heading(ours("Risks to review (").number(plan.hazards.len() as u64).ours(")")));
+        blocks.extend(plan.hazards.iter().map(|hazard| notice(Severity::Caution, hazard)));
+    }
+    blocks.extend(figures(plan));
+    blocks.extend([heading("Cost of applying it"), Block::Paragraph(prose(cost_words(&plan.cost)))]);
+    blocks.extend(places(plan));
+    if !plan.examples.is_empty() {
+        blocks.push(heading("Examples"));
+        blocks.extend(plan.examples.iter().map(|example| shown(plan, example)));
+    }
+    blocks.extend(approvals::blocks(approvers));
+    blocks.extend([heading("About this plan"), Block::Facts(facts(plan)), heading("Next step")]);
+    blocks.extend(next_step(plan, file));
+    Document::new(blocks)
+}
+
+/// The one line for a person in a hurry.
+fn headline(plan: &Plan) -> Block {
+    let totals = plan.totals();
+    let stays = totals.kept.total + totals.blocked.total;
+    let mut line = String::new();
+    let exact = plan.sample.whole_queue || plan.pins.is_some();
+    line.push_str(if exact { "" } else { "Estimate: " });
+    for (verb, number) in [("moves", totals.moved), ("archives", totals.archived), ("drops", totals.dropped)] {
+        if number.total > 0 || verb == "moves" {
+            let _ = write!(line, "{verb} {}, ", thousands(number.total));
+        }
+    }
+    let _ = write!(line, "leaves {}", thousands(stays));
+    let (severity, said) = match (plan.refusals.len(), plan.hazards.len()) {
+        (0, 0) => (Severity::Good, "no risks found".to_owned()),
+        (0, risks) => (Severity::Caution, format!("{} to review", count(risks as u64, "risk"))),
+        (refusals, _) => (Severity::Danger, format!("REFUSED for {}", count(refusals as u64, "reason"))),
+    };
+    let _ = write!(line, "; {said}.");
+    let first = line.get(..1).map(str::to_uppercase).unwrap_or_default();
+    Block::Headline(severity, prose(format!("{first}{}", line.get(1..).unwrap_or_default())))
+}
+
+fn notice(severity: Severity, hazard: &Hazard) -> Block {
+    Block::Notice(severity, prose(&hazard.code), prose(&hazard.text))
+}
+
+/// What would happen, in numbers.
+fn figures(plan: &Plan) -> [Block; 3] {
+    let columns = vec![
+        Column::text("rule and outcome"),
+        Column::number("sampled"),
+        Column::number("total"),
+        Column::number("95 % interval"),
+        Column::number("bytes"),
+    ];
+    let cells = |label: Line, estimate: Estimate, bytes: String| -> Row {
+        let (sampled, total) = (plain(grouped(estimate.sampled)), plain(grouped(estimate.total)));
+        row(vec![label, sampled, total, prose(interval(estimate)), prose(bytes)])
+    };
+    let mut rows = Vec::new();
+    for rule in shown_rules(plan) {
+        rows.push(cells(theirs(&rule.name), rule.estimate, String::new()));
+        for figures in &rule.outcomes {
+            let bytes = bytes(plan.projected_bytes(figures.bytes));
+            rows.push(cells(prose(plan.words_of(figures.outcome)), figures.estimate, bytes).nested());
+        }
+        rows.extend(limits(rule).map(|limits| Row::remark(prose(limits))));
+    }
+    let all = totals(plan).map(|(what, estimate)| cells(ours("all rules: ").ours(what), estimate, String::new()));
+    rows.extend(all);
+    [heading("What would happen"), Block::Paragraph(prose(basis(plan))), Block::Table(columns, rows)]
+}
+
+/// Where messages come from and go to.
+fn places(plan: &Plan) -> Vec<Block> {
+    let mut from = vec![
+        (ours("queue"), theirs(plan.source.name()).ours(", ").prose(counts(plan))),
+        (ours("ARN"), theirs(&plan.source.arn)),
+        (ours("properties"), prose(properties(&plan.source))),
+        (ours("scope"), prose(scope(plan))),
+    ];
+    from.extend(ages(plan).map(|ages| (ours("ages"), prose(ages))));
+    let to = plan.targets.iter().map(|target| {
+        let place = match (&target.queue, &target.location) {
+            (Some(queue), _) => theirs(&queue.arn).ours(": ").prose(properties(queue)),
+            (None, Some(location)) => theirs(location),
+            (None, None) => ours("deleted, without a copy"),
+        };
+        (prose(target.label()), place)
+    });
+    let mut blocks = vec![heading("From"), Block::Facts(from)];
+    if !plan.sample.ages.is_empty() {
+        blocks.push(Block::Paragraph(ours("Ages of the sampled messages:")));
+        blocks.push(Block::Bars(plan.sample.ages.iter().map(|age| (label(age), age.messages)).collect()));
+    }
+    blocks.extend([heading("To"), Block::Facts(to.collect())]);
+    blocks
+}
+
+fn shown(plan: &Plan, example: &Example) -> Block {
+    let rule = plan.rules.iter().find(|rule| rule.rule == example.rule).map_or("", |rule| &rule.name);
+    let title = format!("{rule}, {}: {}", plan.words_of(example.outcome), example.message_id);
+    let title = match example.sent {
+        Some(sent) => prose(title).ours(", sent ").plain(time(sent)),
+        None => prose(title),
+    };
+    let detail = example.detail.as_ref().map(|detail| Block::Paragraph(prose(detail)));
+    let diff = Block::Diff(diff::lines(&example.before, example.after.as_ref()));
+    Block::Fold(title, detail.into_iter().chain([diff]).collect())
+}
+
+fn facts(plan: &Plan) -> Vec<(Line, Line)> {
+    let sha256 = plan.job.sha256.get(..12).unwrap_or(&plan.job.sha256);
+    vec![
+        (ours("job"), theirs(&plan.job.file).ours(", SHA-256 ").prose(sha256)),
+        (ours("made"), plain(time(plan.created)).ours(" ").prose(maker(plan))),
+        (ours("expires"), plain(time(plan.expires))),
+    ]
 }
 
 /// Rules that a reader wants to see: all but `out of scope`, where nothing is.
@@ -26,13 +144,15 @@ fn shown_rules(plan: &Plan) -> impl Iterator<Item = &RuleFigures> {
     plan.rules.iter().filter(|rule| rule.rule != RuleId::OUT_OF_SCOPE || rule.estimate.sampled > 0)
 }
 
-/// The bounds of a rule: with one message more, apply stops as drifted.
-fn bounds(rule: &RuleFigures) -> Option<String> {
+/// The limits of a rule: with one message more, apply stops as drifted.
+fn limits(rule: &RuleFigures) -> Option<String> {
     match (rule.bound, rule.bound_staying.map(thousands)) {
         (0, None) => None,
-        (0, Some(staying)) => Some(format!("at most {staying} may stay by it")),
-        (leaving, None) => Some(format!("at most {} may leave by it", thousands(leaving))),
-        (leaving, Some(staying)) => Some(format!("at most {} may leave by it, and {staying} stay", thousands(leaving))),
+        (0, Some(staying)) => Some(format!("limit: leaves at most {staying}")),
+        (leaving, None) => Some(format!("limit: moves at most {}", thousands(leaving))),
+        (leaving, Some(staying)) => {
+            Some(format!("limit: moves at most {}, leaves at most {staying}", thousands(leaving)))
+        }
     }
 }
 
@@ -57,12 +177,12 @@ fn maker(plan: &Plan) -> String {
 fn basis(plan: &Plan) -> String {
     let messages = plan.sample.messages;
     if plan.pins.is_some() {
-        format!("exact: {} looked at, and apply moves none but these", count(messages, "message"))
+        format!("Exact: {} examined; apply moves only these.", count(messages, "message"))
     } else if plan.sample.whole_queue {
-        format!("{} looked at: the whole queue", count(messages, "message"))
+        format!("Exact: the whole queue was examined, {}.", count(messages, "message"))
     } else {
         let population = count(plan.sample.population, "message");
-        format!("{} of about {population} looked at; totals with their 95 % interval", thousands(messages))
+        format!("Estimated from {} of about {population}; totals with their 95 % interval.", thousands(messages))
     }
 }
 
@@ -97,27 +217,15 @@ fn ages(plan: &Plan) -> Option<String> {
     let (oldest, newest) = (plan.sample.oldest?, plan.sample.newest?);
     let keeps = std::time::Duration::from_secs(plan.source.message_retention_seconds);
     let gone = oldest.checked_add(keeps).map_or_else(|_| "never".to_owned(), moment);
-    Some(format!("sampled ones sent {} to {}; the oldest expires {gone}", moment(oldest), moment(newest)))
+    Some(format!("sampled messages were sent {} to {}; the oldest expires {gone}", moment(oldest), moment(newest)))
 }
 
-/// How old the sampled messages were, as bars: one line an age. Made of numbers alone.
-fn histogram(plan: &Plan) -> Vec<String> {
-    /// The longest bar.
-    const BAR: u64 = 40;
-    let ages = &plan.sample.ages;
-    let label = |age: &AgeCount| match (age.from, age.to) {
+fn label(age: &AgeCount) -> Line {
+    prose(match (age.from, age.to) {
         (0, Some(to)) => format!("under {}", duration(to)),
         (from, Some(to)) => format!("{} to {}", duration(from), duration(to)),
         (from, None) => format!("over {}", duration(from)),
-    };
-    let most = ages.iter().map(|age| age.messages).max().unwrap_or(0).max(1);
-    let line = |age: &AgeCount| {
-        // What is there is seen, however few they are.
-        let length = (u128::from(age.messages) * u128::from(BAR)).div_ceil(u128::from(most));
-        let bar = "█".repeat(usize::try_from(length).unwrap_or_default());
-        format!("{:10} {:>9} {bar}", label(age), thousands(age.messages)).trim_end().to_owned()
-    };
-    ages.iter().map(line).collect()
+    })
 }
 
 /// Which messages are in scope at all.
@@ -131,14 +239,14 @@ fn scope(plan: &Plan) -> String {
 
 /// Requests, money and time.
 fn cost_words(cost: &Cost) -> String {
-    let mut text = format!("about {}", count(cost.sqs_requests, "SQS request"));
+    let mut text = format!("About {}", count(cost.sqs_requests, "SQS request"));
     if cost.s3_requests > 0 {
         let _ = write!(text, " and {}", count(cost.s3_requests, "S3 request"));
     }
     let pace = cost
         .seconds_at_rate
         .map_or_else(|| "no rate limit".to_owned(), |seconds| format!("{} at the job's rate", duration(seconds)));
-    format!("{text}, {} at list price, {pace}", dollars(cost.micro_usd))
+    format!("{text}, {} at list price, {pace}.", dollars(cost.micro_usd))
 }
 
 /// The totals by what becomes of messages; without those that cannot be.
@@ -154,29 +262,18 @@ fn totals(plan: &Plan) -> impl Iterator<Item = (&'static str, Estimate)> {
     all.into_iter().filter(|(what, estimate)| *what == "moved" || estimate.high > 0)
 }
 
-/// Bytes of an outcome, projected on the queue.
-fn projected(plan: &Plan, sampled: u64) -> String {
-    bytes(plan.projected_bytes(sampled))
-}
-
 /// The command that applies the plan, or why there is none.
-fn next_step(plan: &Plan, file: Option<&str>) -> Result<String, &'static str> {
+fn next_step(plan: &Plan, file: Option<&str>) -> Vec<Block> {
     if !plan.refusals.is_empty() {
-        return Err("Apply refuses this plan; the reasons are above.");
+        return vec![Block::Paragraph(ours("Apply refuses this plan; the reasons are above."))];
     }
-    file.map(|file| format!("redrive apply {}", quoted(file)))
-        .ok_or("This plan is not saved; `redrive plan --out FILE` saves one that can be reviewed and applied.")
-}
-
-/// A file name as a shell takes it.
-fn quoted(file: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-+,=@%".contains(character);
-    if !file.is_empty() && !file.starts_with('-') && file.chars().all(plain) {
-        file.to_owned()
-    } else if file.starts_with('-') {
-        format!("'./{}'", file.replace('\'', r"'\''"))
-    } else {
-        format!("'{}'", file.replace('\'', r"'\''"))
+    match file {
+        Some(file) => {
+            vec![Block::Paragraph(ours("Apply it:")), Block::Command(format!("redrive apply {}", quoted(file)))]
+        }
+        None => vec![Block::Paragraph(
+            ours("This plan is not saved. ").code("redrive plan --out FILE").ours(" saves one to review and apply."),
+        )],
     }
 }
 

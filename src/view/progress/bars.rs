@@ -1,4 +1,4 @@
-//! Bars on a terminal: one for each rule whose messages leave the source, and a line on how it stands.
+//! Bars on a terminal: one for the whole run, one for each rule whose messages leave the source, and a line on how it stands.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,8 +9,7 @@ use redrive_protocol::target::RuleId;
 use super::super::output;
 use super::super::text::neutral;
 use super::lines::{Every, notable, standing};
-use super::pace::Pace;
-use super::{expected, expected_in_all, gone};
+use super::pace::{Pace, expected, expected_in_all, gone};
 use crate::apply::Event;
 use crate::journal::{State, Tally};
 use crate::plan::Plan;
@@ -26,6 +25,7 @@ const WAITING: Duration = Duration::from_secs(5);
 pub(super) struct Bars {
     all: MultiProgress,
     names: BTreeMap<RuleId, String>,
+    overall: ProgressBar,
     by_rule: BTreeMap<RuleId, ProgressBar>,
     standing: ProgressBar,
     expected: u64,
@@ -49,11 +49,13 @@ impl Bars {
 
     pub(super) fn new(plan: &Plan, target: ProgressDrawTarget) -> Self {
         let all = MultiProgress::with_draw_target(target);
+        let overall = all.add(bar(expected_in_all(plan), "all rules".to_owned()));
         let standing = all.add(ProgressBar::no_length().with_style(style("  {msg}")));
         let names = plan.rules.iter().map(|rule| (rule.rule, shortened(&rule.name))).collect();
         let mut bars = Self {
             all,
             names,
+            overall,
             by_rule: BTreeMap::new(),
             standing,
             expected: expected_in_all(plan),
@@ -69,10 +71,7 @@ impl Bars {
     fn add(&mut self, rule: RuleId, total: u64) {
         let name = self.names.get(&rule).cloned().unwrap_or_default();
         // Made whole before it joins the others: until then it would draw itself anywhere.
-        let bar = ProgressBar::new(total)
-            .with_style(style("  {prefix:28} {wide_bar} {human_pos:>9}/{human_len:9}"))
-            .with_prefix(name);
-        self.by_rule.insert(rule, self.all.insert_before(&self.standing, bar));
+        self.by_rule.insert(rule, self.all.insert_before(&self.standing, bar(total, name)));
     }
 
     pub(super) fn show(&mut self, event: &Event, now: Instant) {
@@ -98,11 +97,10 @@ impl Bars {
                 self.add(rule, number);
             }
             if let Some(bar) = self.by_rule.get(&rule) {
-                // The plan's figure is an estimate; the bar does not claim to be over the end.
-                bar.set_length(bar.length().unwrap_or(0).max(number));
-                bar.set_position(number);
+                advance(bar, number);
             }
         }
+        advance(&self.overall, gone(tally));
         // Figures that change faster than they can be read are of no use.
         if self.text.is_due(now) {
             self.standing.set_message(standing(tally, &self.pace, self.expected));
@@ -111,13 +109,23 @@ impl Bars {
 
     /// Takes everything off the terminal.
     pub(super) fn clear(&self) {
-        for bar in self.by_rule.values().chain([&self.standing]) {
+        for bar in self.by_rule.values().chain([&self.overall, &self.standing]) {
             bar.finish_and_clear();
         }
         // Where the terminal is gone there is nothing to clear.
         let _ = self.all.clear();
         output::divert(None);
     }
+}
+
+fn bar(total: u64, name: String) -> ProgressBar {
+    ProgressBar::new(total).with_style(style("  {prefix:28} {wide_bar} {human_pos:>9}/{human_len:9}")).with_prefix(name)
+}
+
+fn advance(bar: &ProgressBar, number: u64) {
+    // The plan's figure is an estimate; the bar does not claim to be over the end.
+    bar.set_length(bar.length().unwrap_or(0).max(number));
+    bar.set_position(number);
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -147,6 +155,7 @@ mod tests {
             assert_eq!(bar.position(), gone);
             assert!(bar.length() >= Some(gone));
         }
+        assert_eq!(bars.overall.position(), gone(&tally));
         assert!(bars.standing.message().contains("kept 950"), "{}", bars.standing.message());
         bars.clear();
         assert!(bars.standing.is_finished());

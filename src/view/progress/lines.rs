@@ -7,8 +7,7 @@ use serde::Serialize;
 
 use super::super::units::{duration, grouped, messages, per_second, time};
 use super::super::wire::{self, PaceObject, RunObject, VERSION};
-use super::pace::Pace;
-use super::{expected_in_all, gone};
+use super::pace::{Pace, expected_in_all, gone};
 use crate::apply::{Event, Figures, Progress, Totals};
 use crate::journal::{State, Tally};
 use crate::plan::Plan;

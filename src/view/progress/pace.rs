@@ -3,6 +3,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::journal::{State, Tally};
+use crate::plan::{Outcome, Plan};
+use redrive_protocol::target::RuleId;
+
 /// Long enough to be calm, short enough to show that a destination has slowed down.
 const WINDOW: Duration = Duration::from_secs(10);
 
@@ -40,6 +44,25 @@ impl Pace {
         let millis = (u128::from(left) * u128::from(millis)).checked_div(u128::from(moved))?;
         Some(u64::try_from(millis).unwrap_or(u64::MAX))
     }
+}
+
+/// How many messages of each rule are expected to leave the source, for those of which any are.
+pub(super) fn expected(plan: &Plan) -> Vec<(RuleId, &str, u64)> {
+    let leaving = |outcome: &Outcome| matches!(outcome, Outcome::To(_) | Outcome::Exhausted(_));
+    let rules = plan.rules.iter().map(|rule| {
+        let outcomes = rule.outcomes.iter().filter(|figures| leaving(&figures.outcome));
+        (rule.rule, rule.name.as_str(), outcomes.map(|figures| figures.estimate.total).sum())
+    });
+    rules.filter(|(_, _, total)| *total > 0).collect()
+}
+
+pub(super) fn expected_in_all(plan: &Plan) -> u64 {
+    expected(plan).iter().map(|(_, _, total)| total).sum()
+}
+
+/// Messages that have left the source.
+pub(super) fn gone(tally: &Tally) -> u64 {
+    tally.count(|key| key.state == State::Done)
 }
 
 #[cfg(test)]

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use super::super::report::sample;
+use super::pace::expected;
 use super::*;
 use crate::apply::Events;
+use crate::journal::Tally;
+use redrive_protocol::target::RuleId;
 
 fn resumed() -> Event {
     Event::Resumed { interrupted: true, in_doubt: 1, to_delete: 1200, to_release: 0 }

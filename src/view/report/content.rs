@@ -1,44 +1,52 @@
 //! What a report says, whatever its form: what happened at a glance, the figures, what stays, and how to go on. Pure.
 
-use redrive_protocol::target::{Reason, TargetKind};
-
-use super::super::document::{Block, Column, Line, ours, plain, theirs};
+use super::super::document::{Block, Column, Line, Row, Severity, heading, ours, plain, row, theirs};
+use super::super::run::Report;
+use super::super::text::quoted;
 use super::super::units::{self, counted, grouped, messages};
-use super::Report;
 use crate::apply::{Destined, Figures, PinnedFigures, RuleSummary};
-use crate::plan::Plan;
+use crate::journal::Resolved;
+use crate::plan::{Outcome, Plan};
+use redrive_protocol::target::{Reason, TargetKind};
 
 /// One sentence on how the run stands. `outcome` is the code of the journal.
 pub(in crate::view) fn glance(outcome: &str, figures: &Figures) -> Line {
     let attention = figures.blocked + figures.held + figures.failed;
     match outcome {
-        "finished" if attention == 0 => ours("Done. Every message that the run met is where the plan wanted it."),
+        "finished" if attention == 0 => ours("Done. Every message received is where the plan wanted it."),
         "finished" => ours("Done, but ")
             .plain(messages(attention))
-            .ours(" must be looked at (")
+            .ours(if attention == 1 { " needs attention (" } else { " need attention (" })
             .number(figures.blocked)
             .ours(" blocked, ")
             .number(figures.held)
             .ours(" held, ")
             .number(figures.failed)
-            .ours(if gone(figures) == 0 { " failed), left in the source." } else { " failed)." })
-            .ours(" The rest is where the plan wanted it."),
-        "interrupted" => ours("Stopped because somebody asked for it. ").ours(SAFE),
-        "drifted" => ours("Stopped because the queue did not hold what was planned. ").ours(SAFE),
-        "abandoned" => ours("Given up. What it had sent is known to every later run, and is not sent again."),
+            .ours(if gone(figures) == 0 { " failed); they were left in the source." } else { " failed)." })
+            .ours(" Every other message is where the plan wanted it."),
+        "interrupted" => ours("Stopped on request. ").ours(SAFE),
+        "drifted" => ours("Stopped because the queue does not hold what was planned. ").ours(SAFE),
+        "abandoned" => ours("Abandoned. Confirmed sends are known to every later run and are not repeated."),
         "guarded" => ours("Halted by a guard. ").ours(SAFE),
         "failed" => ours("Stopped by a failure. ").ours(SAFE),
-        "unfinished" => {
-            ours("Not finished: it is still under way, was ended from outside, or left messages on their way. ")
-                .ours(SAFE)
-        }
+        "unfinished" => ours("Not finished: it is still running, was killed, or left messages in transit. ").ours(SAFE),
         other => ours("Ended as ").theirs(other).ours(". ").ours(SAFE),
+    }
+}
+
+/// How urgent that is.
+pub(in crate::view) fn urgency(outcome: &str, figures: &Figures) -> Severity {
+    match outcome {
+        "finished" if figures.blocked + figures.held + figures.failed == 0 => Severity::Good,
+        "failed" | "guarded" | "drifted" => Severity::Danger,
+        "interrupted" | "abandoned" | "unfinished" => Severity::Note,
+        _ => Severity::Caution,
     }
 }
 
 /// What holds at every stop.
 pub(in crate::view) const SAFE: &str =
-    "Nothing is lost: the journal knows where every message is, and the run can go on from here.";
+    "Nothing is lost: the journal knows where every message is, and the run can be continued.";
 
 /// The sum of the figures, written out so that everybody can check it.
 pub(in crate::view) fn sum(figures: &Figures) -> Line {
@@ -62,9 +70,8 @@ pub(in crate::view) fn sum(figures: &Figures) -> Line {
         line = line.ours(" + parked ").number(figures.parked);
     }
     if !figures.add_up() {
-        line = line.ours(
-            ". THESE FIGURES DO NOT ADD UP. That is a mistake in redrive: keep the journal and report it, please",
-        );
+        line =
+            line.ours(". THESE FIGURES DO NOT ADD UP. This is a bug in redrive: please keep the journal and report it");
     }
     line
 }
@@ -89,12 +96,12 @@ pub(in crate::view) fn table(figures: &Figures, plan: Option<&Plan>) -> Block {
     let position = |row: &RuleSummary| in_plan(&row.rule).or_else(|| in_figures(&row.rule));
     let mut rows: Vec<&RuleSummary> = figures.rules.iter().collect();
     rows.sort_by_key(|row| (position(row), std::cmp::Reverse(row.messages)));
-    let mut rows: Vec<Vec<Line>> = rows
+    let mut rows: Vec<Row> = rows
         .into_iter()
-        .map(|row| vec![theirs(&row.rule), became(&row.became, plan), plain(grouped(row.messages))])
+        .map(|of| row(vec![theirs(&of.rule), became(&of.became, plan), plain(grouped(of.messages))]))
         .collect();
-    rows.push(vec![ours("all"), ours("received"), plain(grouped(figures.received))]);
-    Block::Table(vec![Column::text("rule"), Column::text("what became of them"), Column::number("messages")], rows)
+    rows.push(row(vec![ours("all"), ours("received"), plain(grouped(figures.received))]));
+    Block::Table(vec![Column::text("rule"), Column::text("outcome"), Column::number("messages")], rows)
 }
 
 /// What became of messages, in words.
@@ -116,7 +123,7 @@ fn became(destined: &Destined, plan: Option<&Plan>) -> Line {
         ("sent", _) => at("unfinished: still to be deleted here, safely at "),
         ("sending" | "resending", _) => at("unfinished: on the way to "),
         ("in_doubt", _) => at("unfinished: in doubt at "),
-        ("returned", _) => ours("unfinished: not sent, to be judged again"),
+        ("returned", _) => ours("unfinished: not sent, will be evaluated again"),
         ("held", _) => why("held: "),
         ("kept", _) => return why("kept: "),
         ("blocked", _) => why("blocked: "),
@@ -136,7 +143,7 @@ pub(super) fn gone(figures: &Figures) -> u64 {
 /// What is left in the source, and what there is to know of it.
 pub(in crate::view) fn left(figures: &Figures) -> Vec<Block> {
     let stay = figures.kept + figures.blocked + figures.held + figures.failed - gone(figures);
-    let mut lines = vec![plain(messages(stay)).ours(" met by this run and left there, untouched.")];
+    let mut lines = vec![plain(messages(stay)).ours(" received by this run and left there.")];
     let mut note = |number: u64, line: Line| {
         if number > 0 {
             lines.push(line);
@@ -144,22 +151,22 @@ pub(in crate::view) fn left(figures: &Figures) -> Vec<Block> {
     };
     note(
         figures.unfinished,
-        plain(messages(figures.unfinished)).ours(" on the way when it stopped, there until the run goes on."),
+        plain(messages(figures.unfinished)).ours(" in transit when it stopped; they stay until the run continues."),
     );
     note(
         figures.parked,
-        plain(messages(figures.parked)).ours(" in the parking queue, until the same command brings them back."),
+        plain(messages(figures.parked)).ours(" in the parking queue until the same command brings them back."),
     );
     note(
         figures.returned,
         ours("Of the kept, ")
             .plain(messages(figures.returned))
-            .ours(" parked meanwhile and back under new message IDs, which are in the journal."),
+            .ours(" were parked and are back under new message IDs, which are in the journal."),
     );
     note(
         figures.not_released,
         plain(messages(figures.not_released))
-            .ours(" that could not be given back: visible again when the visibility timeout ends."),
+            .ours(" could not be given back; they are visible again when the visibility timeout ends."),
     );
     note(
         figures.still_visible,
@@ -170,21 +177,56 @@ pub(in crate::view) fn left(figures: &Figures) -> Vec<Block> {
     note(
         figures.in_flight_elsewhere,
         plain(messages(figures.in_flight_elsewhere))
-            .ours(" in flight with another consumer at the end; this run could not see them."),
+            .ours(" were in flight with another consumer at the end; this run could not see them."),
     );
     note(
         figures.bounced,
         ours("Of the kept, ")
             .plain(messages(figures.bounced))
-            .ours(" had come back after this very run moved them: the consumer may still fail."),
+            .ours(" came back after this run moved them: the consumer may still be failing."),
     );
     note(
         figures.deleted_for_other_runs,
         ours("Beside these, ")
             .plain(messages(figures.deleted_for_other_runs))
-            .ours(" sent by an earlier run and deleted again now."),
+            .ours(" were sent by an earlier run and deleted again now."),
     );
-    vec![Block::Heading("Left in the source"), Block::List(lines)]
+    vec![heading("Left in the source"), Block::List(lines)]
+}
+
+/// The sum as a plot; nothing where there is nothing.
+pub(super) fn outcomes(figures: &Figures) -> Option<Block> {
+    let bars = [
+        ("moved", figures.moved),
+        ("archived", figures.archived),
+        ("dropped", figures.dropped),
+        ("kept", figures.kept),
+        ("blocked", figures.blocked),
+        ("held", figures.held),
+        ("failed", figures.failed),
+        ("unfinished", figures.unfinished),
+    ];
+    let bars: Vec<_> = bars.into_iter().filter(|(_, number)| *number > 0).map(|(name, n)| (ours(name), n)).collect();
+    (!bars.is_empty()).then_some(Block::Bars(bars))
+}
+
+/// What the plan expected of each rule beside what happened.
+pub(super) fn compared(report: &Report) -> [Block; 2] {
+    let left = |row: &&RuleSummary| row.became.state == "done";
+    let rows = report.plan.rules.iter().filter_map(|rule| {
+        let leaves = |outcome: &Outcome| matches!(outcome, Outcome::To(_) | Outcome::Exhausted(_));
+        let leaving: u64 = rule.outcomes.iter().filter(|of| leaves(&of.outcome)).map(|of| of.estimate.total).sum();
+        let of_rule = || report.figures.rules.iter().filter(|row| row.rule == rule.name);
+        let all: u64 = of_rule().map(|row| row.messages).sum();
+        let gone: u64 = of_rule().filter(left).map(|row| row.messages).sum();
+        let staying = rule.estimate.total.saturating_sub(leaving);
+        let numbers = [leaving, gone, staying, all - gone];
+        let cells = numbers.map(|number| plain(grouped(number)));
+        (numbers != [0; 4]).then(|| row([vec![theirs(&rule.name)], cells.into()].concat()))
+    });
+    let columns = ["planned to leave", "left", "planned to stay", "stayed"].map(Column::number);
+    let columns = [vec![Column::text("rule")], columns.into()].concat();
+    [heading("Planned and actual"), Block::Table(columns, rows.collect())]
 }
 
 /// What it took.
@@ -202,25 +244,35 @@ pub(in crate::view) fn effort(figures: &Figures) -> Line {
 }
 
 /// What it is, how it stands, and the facts of the run; `more` are facts that follow.
-pub(in crate::view) fn head(report: &Report, more: Vec<(&'static str, Line)>) -> Vec<Block> {
+pub(in crate::view) fn head(report: &Report, more: Vec<(Line, Line)>) -> Vec<Block> {
     let (figures, record) = (&report.figures, &report.record);
     let title =
         ours("Run ").theirs(&figures.run).ours(" of job ").theirs(&figures.job).ours(": ").theirs(report.outcome());
     let mut facts = Vec::new();
     if let Some(description) = &report.plan.job.description {
-        facts.push(("for", theirs(description)));
+        facts.push((ours("for"), theirs(description)));
     }
     facts.extend([
-        ("source", theirs(&report.plan.source.arn)),
-        ("started", plain(units::time(record.started))),
-        ("ended", record.ended.map_or_else(|| ours("not finished"), |ended| plain(units::time(ended)))),
-        ("took", effort(figures)),
+        (ours("source"), theirs(&report.plan.source.arn)),
+        (ours("started"), plain(units::time(record.started))),
+        (ours("ended"), record.ended.map_or_else(|| ours("not finished"), |ended| plain(units::time(ended)))),
+        (ours("took"), effort(figures)),
     ]);
     if let Some(resolved) = &record.given_up {
-        facts.push(("given up", super::troubles::signed(Line::default(), resolved)));
+        facts.push((ours("given up"), signed(Line::default(), resolved)));
     }
     facts.extend(more);
-    vec![Block::Title(title), Block::Paragraph(glance(report.outcome(), figures)), Block::Facts(facts)]
+    let (severity, glance) = (urgency(report.outcome(), figures), glance(report.outcome(), figures));
+    vec![Block::Title(title), Block::Headline(severity, glance), Block::Facts(facts)]
+}
+
+/// Who decided it, when and why.
+pub(super) fn signed(line: Line, resolved: &Resolved) -> Line {
+    let line = line.ours(" by ").theirs(&resolved.who).ours(", ").plain(units::time(resolved.at));
+    match resolved.reason.as_deref() {
+        Some(reason) => line.ours(": ").theirs(reason),
+        None => line,
+    }
 }
 
 /// The command that goes on with a run, as far as the journal knows it: the job's file, where it has not changed since.
@@ -228,46 +280,22 @@ pub(in crate::view) fn command(report: &Report) -> String {
     format!("redrive apply {}", quoted(&report.plan.job.file))
 }
 
-/// A word that a shell takes as one, whatever is in it: the command is there to be copied.
-fn quoted(word: &str) -> String {
-    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_./".contains(character);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 /// How to go on after a stop; nothing where the run is finished.
 pub(in crate::view) fn resume(outcome: &str, command: &str) -> Vec<Block> {
     if matches!(outcome, "finished" | "abandoned") {
         return Vec::new();
     }
-    let mut blocks = vec![Block::Heading("How to go on")];
+    let mut blocks = vec![heading("How to continue")];
     if outcome == "drifted" {
         blocks.push(Block::Paragraph(
-            ours("Look at the queue and make a new plan, or accept what is there by going on with ")
+            ours("Look at the queue and make a new plan, or accept what is there with ")
                 .code("--allow-drift")
                 .ours("."),
         ));
     }
     blocks.extend([
-        Block::Paragraph(ours(
-            "The same command goes on where it stopped. What is known to be sent is not sent again.",
-        )),
+        Block::Paragraph(ours("The same command continues where the run stopped. Confirmed sends are not repeated.")),
         Block::Command(command.to_owned()),
     ]);
     blocks
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_can_be_copied_into_a_shell() {
-        assert_eq!(quoted("jobs/orders-dlq.toml"), "jobs/orders-dlq.toml");
-        assert_eq!(quoted("a b; rm -rf ~"), "'a b; rm -rf ~'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
-    }
 }

@@ -1,8 +1,8 @@
 //! The end of an apply: what the last line of the JSON output and the last words on a terminal say. Pure.
 
-use super::super::document::{Block, Line, ours, theirs};
+use super::super::document::{Block, Document, Line, heading, ours, theirs};
 use super::super::wire::{self, RunObject};
-use super::content::{SAFE, effort, glance, left, pinned, resume, sum, table};
+use super::content::{SAFE, effort, glance, left, pinned, resume, sum, table, urgency};
 use crate::apply::{Outcome, Summary};
 use crate::error::Kind;
 
@@ -18,20 +18,20 @@ pub fn summary_json(summary: &Summary) -> String {
 }
 
 /// For a person, with the command that goes on after a stop.
-pub fn summary_text(summary: &Summary, how_to_resume: &str) -> String {
+pub fn summary(summary: &Summary, how_to_resume: &str) -> Document {
     let (outcome, figures) = (&summary.outcome, &summary.figures);
     let mut blocks = vec![
         Block::Title(
             ours("Run ").theirs(&figures.run).ours(" of job ").theirs(&figures.job).ours(": ").ours(outcome.code()),
         ),
-        Block::Paragraph(words(summary)),
+        Block::Headline(urgency(outcome.code(), figures), words(summary)),
     ];
     if let Outcome::Failed(error) = outcome
         && let Some(hint) = error.hint_text()
     {
         blocks.push(Block::Paragraph(theirs(hint)));
     }
-    blocks.extend([Block::Heading("Figures"), Block::Paragraph(sum(figures)), table(figures, None)]);
+    blocks.extend([heading("What happened"), Block::Paragraph(sum(figures)), table(figures, None)]);
     blocks.extend(pinned(outcome.code(), figures));
     blocks.push(Block::Paragraph(effort(figures)));
     if figures.in_doubt > 0 {
@@ -45,7 +45,7 @@ pub fn summary_text(summary: &Summary, how_to_resume: &str) -> String {
     }
     blocks.extend(left(figures));
     blocks.extend(resume(outcome.code(), how_to_resume));
-    super::text::render(&blocks)
+    Document::new(blocks)
 }
 
 /// What happened, and what is safe.
@@ -54,7 +54,7 @@ fn words(summary: &Summary) -> Line {
     match &summary.outcome {
         Outcome::Finished | Outcome::Abandoned | Outcome::Interrupted => glance(code, &summary.figures),
         // At the end of a session it is known which of the three possibilities it is.
-        Outcome::Unfinished => ours("The source is dry, but some messages are still on their way. ").ours(SAFE),
+        Outcome::Unfinished => ours("The source is empty, but some messages are still in transit. ").ours(SAFE),
         Outcome::Drifted(what) => ours("Stopped as drifted: ").theirs(what).ours(". ").ours(SAFE),
         Outcome::Guarded(what) => ours("Halted by a guard: ").theirs(what).ours(". ").ours(SAFE),
         Outcome::Failed(error) => {

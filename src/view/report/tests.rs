@@ -3,113 +3,52 @@
 mod hostile;
 mod summary;
 
+use super::super::text::Screen;
 use super::sample::{report, stopped};
 use super::*;
-use crate::apply::{Outcome, Summary, Totals};
+use crate::apply::{Figures, Outcome, Summary, Totals};
 
-fn summary(outcome: Outcome) -> Summary {
+fn ended(outcome: Outcome) -> Summary {
     Summary { outcome, figures: report().figures }
 }
 
+fn text(report: &Report) -> String {
+    document(report).text(Screen::PLAIN)
+}
+
+fn markdown(report: &Report) -> String {
+    document(report).markdown()
+}
+
+fn html(report: &Report) -> String {
+    document(report).html()
+}
+
+fn summary_text(ended: &Summary, how_to_resume: &str) -> String {
+    summary(ended, how_to_resume).text(Screen::PLAIN)
+}
+
 #[test]
-fn a_report_as_text() {
-    insta::assert_snapshot!(text(&report()), @r#"
-    Run 3f2a9c0d1e4b of job orders-dlq: finished
-      Done, but 15 messages must be looked at (12 blocked, 2 held, 1 failed), left in the source. The
-      rest is where the plan wanted it.
+fn a_report_on_60_columns() {
+    insta::assert_snapshot!(document(&report()).text(Screen { width: 60, ..Screen::PLAIN }));
+}
 
-      for      INC-4711: gateway timeouts
-      source   arn:aws:sqs:eu-west-1:123456789012:orders-dlq
-      started  2026-11-20 10:00:00 UTC
-      ended    2026-11-20 10:01:35 UTC
-      took     3,100 SQS requests (0.34 for each message that left the source) in 1 min 35 s, 94
-               messages a second
-      plan     made 2026-11-20 09:58:00 UTC from jobs/orders.toml
-      digest   sha256:3f2a9c0d1e4b3f2a9c0d1e4b3f2a9c0d1e4b3f2a9c0d1e4b3f2a9c0d1e4b
-      job      SHA-256 abababababababababababababababababababababababababababababababab
+#[test]
+fn a_report_on_80_columns() {
+    insta::assert_snapshot!(document(&report()).text(Screen { width: 80, ..Screen::PLAIN }));
+}
 
-    Figures
-      received 9,996 = moved 7,051 + archived 1,980 + dropped 0 + kept 950 + blocked 12 + held 2 +
-      failed 1
-
-      rule              what became of them                                   messages
-      gateway timeouts  moved to orders                                          7,003
-      gateway timeouts  archived to graveyard (retry count exhausted)            1,980
-      gateway timeouts  held: the answer to its send never came                      2
-      gateway timeouts  refused by orders: the destination refused it                1
-      refunds           moved to payments                                           48
-      refunds           blocked: a transform needs JSON, and the body is not        12
-      unmatched         kept: no rule matched                                      947
-      out of scope      kept: this run sent it, and it came back                     3
-      all               received                                                 9,996
-
-    Approvals
-      who                when                     signature     what they said
-      alice@example.com  2026-11-22 07:00:00 UTC  not verified  looks right
-
-    In doubt
-      The answer to a send of 5 messages never came.
-
-      Held: nobody can say whether these arrived at orders. They stay in the source. Look for them
-      there, and decide: `redrive resolve` takes `--discard` for those that arrived and `--resend` for
-      the others.
-      - aaaa-4
-
-      Sent again after the answer was lost: these are surely at orders, perhaps more than once: each
-      lost answer can be one more copy. Nothing is lost. If its consumer is not idempotent, look for
-      more copies of each.
-      - aaaa-1, there as bbbb-1, 2 answers lost
-
-      Sent again under the same deduplication ID: these are surely at payments. SQS drops a second copy
-      that comes within five minutes; a run that went on later than that may have made one.
-      - aaaa-3
-
-      Written again to the same place: these are surely at graveyard, once. There is nothing to do.
-      - aaaa-2
-
-      Not listed here: 1 message more.
-
-    Failed
-      1 message refused for good and left in the source. Correct what the destination says, and plan
-      again.
-
-      the destination refused it, at orders:
-      - aaaa-5: InvalidMessageContents: no
-
-    Blocked
-      12 messages that could not be sent whole, left in the source. Correct the job, or the messages,
-      and plan again.
-
-      reason                                       messages
-      a transform needs JSON, and the body is not        12
-
-      a transform needs JSON, and the body is not:
-      - cccc-0: $.order.total
-      - cccc-1: $.order.total
-      - cccc-2: $.order.total
-      - cccc-3: $.order.total
-      - cccc-4: $.order.total
-      - cccc-5: $.order.total
-      - cccc-6: $.order.total
-      - cccc-7: $.order.total
-      - cccc-8: $.order.total
-      - cccc-9: $.order.total
-      - and 2 more
-
-    Left in the source
-      - 965 messages met by this run and left there, untouched.
-      - 4 messages in flight with another consumer at the end; this run could not see them.
-      - Of the kept, 3 messages had come back after this very run moved them: the consumer may still
-        fail.
-    "#);
+#[test]
+fn a_report_on_120_columns() {
+    insta::assert_snapshot!(document(&report()).text(Screen { width: 120, ..Screen::PLAIN }));
 }
 
 #[test]
 fn a_report_as_markdown() {
-    insta::assert_snapshot!(markdown(&report()), @r#"
+    insta::assert_snapshot!(markdown(&report()), @"
     ## Run `3f2a9c0d1e4b` of job `orders-dlq`: `finished`
 
-    Done, but 15 messages must be looked at (12 blocked, 2 held, 1 failed), left in the source. The rest is where the plan wanted it.
+    **Done, but 15 messages need attention (12 blocked, 2 held, 1 failed); they were left in the source. Every other message is where the plan wanted it.**
 
     - for: `INC-4711: gateway timeouts`
     - source: `arn:aws:sqs:eu-west-1:123456789012:orders-dlq`
@@ -120,11 +59,11 @@ fn a_report_as_markdown() {
     - digest: `sha256:3f2a9c0d1e4b3f2a9c0d1e4b3f2a9c0d1e4b3f2a9c0d1e4b3f2a9c0d1e4b`
     - job: SHA-256 `abababababababababababababababababababababababababababababababab`
 
-    ### Figures
+    ### What happened
 
     received 9,996 = moved 7,051 + archived 1,980 + dropped 0 + kept 950 + blocked 12 + held 2 + failed 1
 
-    | rule | what became of them | messages |
+    | rule | outcome | messages |
     | --- | --- | ---: |
     | `gateway timeouts` | moved to `orders` | 7,003 |
     | `gateway timeouts` | archived to `graveyard` (retry count exhausted) | 1,980 |
@@ -136,9 +75,27 @@ fn a_report_as_markdown() {
     | `out of scope` | kept: this run sent it, and it came back | 3 |
     | all | received | 9,996 |
 
+    ```text
+      moved     7,051 ████████████████████████████████████████
+      archived  1,980 ████████████
+      kept        950 ██████
+      blocked      12 █
+      held          2 █
+      failed        1 █
+    ```
+
+    ### Planned and actual
+
+    | rule | planned to leave | left | planned to stay | stayed |
+    | --- | ---: | ---: | ---: | ---: |
+    | `gateway timeouts` | 9,000 | 8,983 | 0 | 3 |
+    | `refunds` | 50 | 48 | 10 | 12 |
+    | `unmatched` | 0 | 0 | 940 | 947 |
+    | `out of scope` | 0 | 0 | 0 | 3 |
+
     ### Approvals
 
-    | who | when | signature | what they said |
+    | who | when | signature | comment |
     | --- | --- | --- | --- |
     | `alice@example.com` | 2026-11-22 07:00:00 UTC | not verified | `looks right` |
 
@@ -146,19 +103,19 @@ fn a_report_as_markdown() {
 
     The answer to a send of 5 messages never came.
 
-    Held: nobody can say whether these arrived at `orders`. They stay in the source. Look for them there, and decide: `redrive resolve` takes `--discard` for those that arrived and `--resend` for the others.
+    Held, waiting for your decision: it is unknown whether these arrived at `orders`. They stay in the source. Look for them there, and decide: `redrive resolve` takes `--discard` for those that arrived and `--resend` for the others.
 
     - `aaaa-4`
 
-    Sent again after the answer was lost: these are surely at `orders`, perhaps more than once: each lost answer can be one more copy. Nothing is lost. If its consumer is not idempotent, look for more copies of each.
+    Sent again after the answer was lost: these are certainly at `orders`, perhaps more than once: each lost answer can be one more copy. Nothing is lost. If its consumer is not idempotent, look for more copies of each.
 
     - `aaaa-1`, there as `bbbb-1`, 2 answers lost
 
-    Sent again under the same deduplication ID: these are surely at `payments`. SQS drops a second copy that comes within five minutes; a run that went on later than that may have made one.
+    Sent again under the same deduplication ID: these are certainly at `payments`. SQS drops a second copy that comes within five minutes; a run that continued later than that may have made one.
 
     - `aaaa-3`
 
-    Written again to the same place: these are surely at `graveyard`, once. There is nothing to do.
+    Written again to the same place: these are certainly at `graveyard`, once. There is nothing to do.
 
     - `aaaa-2`
 
@@ -166,7 +123,7 @@ fn a_report_as_markdown() {
 
     ### Failed
 
-    1 message refused for good and left in the source. Correct what the destination says, and plan again.
+    1 message refused by the destination and left in the source. Fix the cause it names, then plan again.
 
     the destination refused it, at `orders`:
 
@@ -174,7 +131,7 @@ fn a_report_as_markdown() {
 
     ### Blocked
 
-    12 messages that could not be sent whole, left in the source. Correct the job, or the messages, and plan again.
+    12 messages could not be sent in full and were left in the source. Fix the job or the messages, then plan again.
 
     | reason | messages |
     | --- | ---: |
@@ -196,10 +153,10 @@ fn a_report_as_markdown() {
 
     ### Left in the source
 
-    - 965 messages met by this run and left there, untouched.
-    - 4 messages in flight with another consumer at the end; this run could not see them.
-    - Of the kept, 3 messages had come back after this very run moved them: the consumer may still fail.
-    "#);
+    - 965 messages received by this run and left there.
+    - 4 messages were in flight with another consumer at the end; this run could not see them.
+    - Of the kept, 3 messages came back after this run moved them: the consumer may still be failing.
+    ");
 }
 
 #[test]
@@ -290,7 +247,7 @@ fn a_page_stands_alone_and_runs_nothing() {
         "<!doctype html>",
         r#"content="default-src 'none'; style-src 'unsafe-inline'""#,
         "prefers-color-scheme: dark",
-        "<title>redrive: run 3f2a9c0d1e4b</title>",
+        "<title>Run 3f2a9c0d1e4b of job orders-dlq: finished</title>",
         r#"<td class="number">7,003</td>"#,
         "<li><bdi>cccc-11</bdi>: <bdi>$.order.total</bdi></li>",
     ] {
@@ -333,5 +290,5 @@ fn an_empty_run_divides_by_nothing() {
     report.troubles.clear();
     let said = text(&report);
     assert!(said.contains("received 0 = moved 0") && said.contains("Done. Every message"), "{said}");
-    assert!(!said.contains("In doubt") && !said.contains("Blocked") && !said.contains("How to go on"));
+    assert!(!said.contains("In doubt") && !said.contains("Blocked") && !said.contains("How to continue"));
 }

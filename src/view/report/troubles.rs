@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use super::super::document::{Block, Column, Line, heading, ours, plain, row, theirs};
+use super::super::run::Report;
+use super::super::units::{grouped, messages};
+use super::content::{gone, signed};
+use crate::journal::{Resolution, State, Trouble};
 use redrive_protocol::target::{Reason, RuleId, TargetId, TargetKind};
 
-use super::super::document::{Block, Column, Line, ours, plain, theirs};
-use super::super::units::{grouped, messages, time};
-use super::Report;
-use super::content::gone;
-use crate::journal::{Resolution, Resolved, State, Trouble};
-
-/// Everything there is to say of them. Of each group that is not in doubt at most `most` are listed.
-pub(super) fn blocks(report: &Report, most: usize) -> Vec<Block> {
+/// Everything there is to say of them.
+pub(super) fn blocks(report: &Report) -> Vec<Block> {
     let mut blocks = in_doubt(report);
-    blocks.extend(failed(report, most));
-    blocks.extend(blocked(report, most));
+    blocks.extend(failed(report));
+    blocks.extend(blocked(report));
     blocks
 }
 
@@ -66,9 +65,9 @@ fn doubt(report: &Report, trouble: &Trouble) -> Doubt {
 
 /// What a doubt means, and what to do.
 fn meaning(doubt: Doubt, to: &Line) -> Line {
-    let to = |before: &'static str| Line([ours(before).0, to.0.clone()].concat());
+    let to = |before: &'static str| ours(before).line(to.clone());
     match doubt {
-        Doubt::Held => to("Held: nobody can say whether these arrived at ").ours(
+        Doubt::Held => to("Held, waiting for your decision: it is unknown whether these arrived at ").ours(
             ". They stay in the source. Look for them there, and decide: ",
         )
         .code("redrive resolve")
@@ -77,33 +76,33 @@ fn meaning(doubt: Doubt, to: &Line) -> Line {
         .ours(" for those that arrived and ")
         .code("--resend")
         .ours(" for the others."),
-        Doubt::Open => to("Not settled: these were on the way to ").ours(
-            ". When the run goes on, they are sent again or held, as the job says, and nothing is deleted before.",
+        Doubt::Open => to("Not settled: these were in transit to ").ours(
+            ". When the run continues, they are sent again or held, as the job says; nothing is deleted before that.",
         ),
-        Doubt::Resend => to("To be sent again, as somebody decided: the next apply sends these to ").ours("."),
-        Doubt::Discarded => to("Not sent again, as somebody decided: these had arrived at ").ours("."),
+        Doubt::Resend => to("To be sent again, by decision: the next apply sends these to ").ours("."),
+        Doubt::Discarded => to("Not sent again, by decision: these had arrived at ").ours("."),
         Doubt::Stays => to("A copy of these may have arrived at ").ours(
             " although they stay in the source. Look for it there before they are moved by another plan.",
         ),
-        Doubt::Gone => to("Nobody can say whether these arrived at ").ours(
-            ", and they are no longer in the source: they expired, or somebody else deleted them. Look for them there.",
+        Doubt::Gone => to("It is unknown whether these arrived at ").ours(
+            ", and they are no longer in the source: they expired, or another consumer deleted them. Look for them there.",
         ),
-        Doubt::PerhapsMore => to("Sent again after the answer was lost: these are surely at ").ours(
+        Doubt::PerhapsMore => to("Sent again after the answer was lost: these are certainly at ").ours(
             ", perhaps more than once: each lost answer can be one more copy. Nothing is lost. If its consumer is not \
              idempotent, look for more copies of each.",
         ),
-        Doubt::HeldParked => to("Held: nobody can say whether these came back from ").ours(
+        Doubt::HeldParked => to("Held, waiting for your decision: it is unknown whether these came back from ").ours(
             ". They wait there. Look for them in the source; delete from the parking queue those that came back.",
         ),
-        Doubt::PerhapsMoreHere => to("Sent again after the answer was lost: these are surely back from ").ours(
+        Doubt::PerhapsMoreHere => to("Sent again after the answer was lost: these are certainly back from ").ours(
             ", perhaps more than once: each lost answer can be one more copy. Nothing is lost. If the source's consumer is \
              not idempotent, look for more copies of each.",
         ),
-        Doubt::Deduplicated => to("Sent again under the same deduplication ID: these are surely at ").ours(
-            ". SQS drops a second copy that comes within five minutes; a run that went on later than that may have made one.",
+        Doubt::Deduplicated => to("Sent again under the same deduplication ID: these are certainly at ").ours(
+            ". SQS drops a second copy that comes within five minutes; a run that continued later than that may have made one.",
         ),
-        Doubt::SamePlace => to("Written again to the same place: these are surely at ").ours(", once. There is nothing to do."),
-        Doubt::Dropped => ours("Dropped in the end, as the job says; a copy of an earlier send may have arrived."),
+        Doubt::SamePlace => to("Written again to the same place: these are certainly at ").ours(", once. There is nothing to do."),
+        Doubt::Dropped => ours("Dropped, as the job says; a copy from an earlier send may have arrived."),
     }
 }
 
@@ -112,7 +111,7 @@ fn in_doubt(report: &Report) -> Vec<Block> {
         return Vec::new();
     }
     let mut blocks = vec![
-        Block::Heading("In doubt"),
+        heading("In doubt"),
         Block::Paragraph(
             ours("The answer to a send of ").plain(messages(report.figures.in_doubt)).ours(" never came."),
         ),
@@ -135,31 +134,31 @@ pub(in crate::view) fn doubts(report: &Report) -> Vec<Block> {
     blocks.flatten().collect()
 }
 
-fn failed(report: &Report, most: usize) -> Vec<Block> {
+fn failed(report: &Report) -> Vec<Block> {
     if report.figures.failed == 0 {
         return Vec::new();
     }
-    let mut blocks = vec![Block::Heading("Failed")];
+    let mut blocks = vec![heading("Failed")];
     let gone = gone(&report.figures);
     let refused = report.figures.failed - gone;
     if refused > 0 {
         blocks.push(Block::Paragraph(
             plain(messages(refused))
-                .ours(" refused for good and left in the source. Correct what the destination says, and plan again."),
+                .ours(" refused by the destination and left in the source. Fix the cause it names, then plan again."),
         ));
     }
     if gone > 0 {
         blocks.push(Block::Paragraph(plain(messages(gone)).ours(
-            " no longer in the source when the run went on: expired, or deleted by somebody else. What of them is not \
-             in doubt was not sent.",
+            " no longer in the source when the run continued: expired, or deleted by another consumer. Those not in \
+             doubt were not sent.",
         )));
     }
-    blocks.extend(by_reason(report, State::Failed, most));
+    blocks.extend(by_reason(report, State::Failed));
     blocks.extend(beyond(report, report.figures.failed, |trouble| trouble.state == State::Failed));
     blocks
 }
 
-fn blocked(report: &Report, most: usize) -> Vec<Block> {
+fn blocked(report: &Report) -> Vec<Block> {
     if report.figures.blocked == 0 {
         return Vec::new();
     }
@@ -167,21 +166,21 @@ fn blocked(report: &Report, most: usize) -> Vec<Block> {
     for row in report.figures.rules.iter().filter(|row| row.became.state == State::Blocked.code()) {
         *reasons.entry(row.became.reason).or_default() += row.messages;
     }
-    let rows = reasons.into_iter().map(|(reason, number)| vec![why(reason), plain(grouped(number))]).collect();
+    let rows = reasons.into_iter().map(|(reason, number)| row(vec![why(reason), plain(grouped(number))])).collect();
     let mut blocks = vec![
-        Block::Heading("Blocked"),
+        heading("Blocked"),
         Block::Paragraph(plain(messages(report.figures.blocked)).ours(
-            " that could not be sent whole, left in the source. Correct the job, or the messages, and plan again.",
+            " could not be sent in full and were left in the source. Fix the job or the messages, then plan again.",
         )),
         Block::Table(vec![Column::text("reason"), Column::number("messages")], rows),
     ];
-    blocks.extend(by_reason(report, State::Blocked, most));
+    blocks.extend(by_reason(report, State::Blocked));
     blocks.extend(beyond(report, report.figures.blocked, |trouble| trouble.state == State::Blocked));
     blocks
 }
 
 /// The messages in this state, by reason, with what is noted of each.
-fn by_reason(report: &Report, state: State, most: usize) -> Vec<Block> {
+fn by_reason(report: &Report, state: State) -> Vec<Block> {
     let mut groups: BTreeMap<(Option<Reason>, Option<TargetId>), Vec<&Trouble>> = BTreeMap::new();
     for trouble in report.troubles.iter().filter(|trouble| trouble.state == state) {
         groups.entry((trouble.reason, trouble.target)).or_default().push(trouble);
@@ -190,14 +189,10 @@ fn by_reason(report: &Report, state: State, most: usize) -> Vec<Block> {
     for ((reason, target), troubles) in groups {
         let mut title = why(reason);
         if target.is_some() {
-            title = Line([title.ours(", at ").0, place(report, target).0].concat());
+            title = title.ours(", at ").line(place(report, target));
         }
         blocks.push(Block::Paragraph(title.ours(":")));
-        let mut lines: Vec<Line> = troubles.iter().take(most).map(|trouble| item(trouble)).collect();
-        if troubles.len() > most {
-            lines.push(ours("and ").number((troubles.len() - most) as u64).ours(" more"));
-        }
-        blocks.push(Block::List(lines));
+        blocks.push(Block::Long(troubles.into_iter().map(item).collect()));
     }
     blocks
 }
@@ -220,15 +215,6 @@ fn item(trouble: &Trouble) -> Line {
     }
     match &trouble.resolved {
         Some(resolved) => signed(line.ours("; ").ours(resolved.resolution.code()), resolved),
-        None => line,
-    }
-}
-
-/// Who decided it, when and why.
-pub(super) fn signed(line: Line, resolved: &Resolved) -> Line {
-    let line = line.ours(" by ").theirs(&resolved.who).ours(", ").plain(time(resolved.at));
-    match resolved.reason.as_deref() {
-        Some(reason) => line.ours(": ").theirs(reason),
         None => line,
     }
 }

@@ -1,6 +1,7 @@
 //! The list and the status as people get them.
 
 use super::super::report::sample::{hostile, report, stopped};
+use super::super::text::Screen;
 use super::*;
 
 #[test]
@@ -9,12 +10,12 @@ fn the_list() {
     unfinished.record.outcome = None;
     unfinished.record.ended = None;
     let runs = [unfinished, report()];
-    insta::assert_snapshot!(text(&runs), @"
-    run           job         source      started                  outcome     received   gone  stay
-    3f2a9c0d1e4b  orders-dlq  orders-dlq  2026-11-20 10:00:00 UTC  unfinished     9,996  9,031   965
-    3f2a9c0d1e4b  orders-dlq  orders-dlq  2026-11-20 10:00:00 UTC  finished       9,996  9,031   965
+    insta::assert_snapshot!(list(&runs).text(Screen::PLAIN), @"
+    run           job         source      started                  outcome     received   left  stayed
+    3f2a9c0d1e4b  orders-dlq  orders-dlq  2026-11-20 10:00:00 UTC  unfinished     9,996  9,031     965
+    3f2a9c0d1e4b  orders-dlq  orders-dlq  2026-11-20 10:00:00 UTC  finished       9,996  9,031     965
     ");
-    assert_eq!(text(&[]), "No runs in this journal yet.\n");
+    assert_eq!(list(&[]).text(Screen::PLAIN), "  No runs in this journal yet.\n");
 }
 
 #[test]
@@ -32,10 +33,10 @@ fn the_list_for_a_program_is_a_line_each() {
 #[test]
 fn the_status() {
     let run = stopped("drifted");
-    insta::assert_snapshot!(status_text(&run), @"
+    insta::assert_snapshot!(status(&run).text(Screen::PLAIN), @"
     Run 3f2a9c0d1e4b of job orders-dlq: drifted
-      Stopped because the queue did not hold what was planned. Nothing is lost: the journal knows where
-      every message is, and the run can go on from here.
+      Stopped because the queue does not hold what was planned. Nothing is lost: the journal knows where
+      every message is, and the run can be continued.
 
       for      INC-4711: gateway timeouts
       source   arn:aws:sqs:eu-west-1:123456789012:orders-dlq
@@ -44,11 +45,11 @@ fn the_status() {
       took     3,100 SQS requests (0.34 for each message that left the source) in 1 min 35 s, 94
                messages a second
 
-    Figures
+    What happened
       received 9,996 = moved 7,051 + archived 1,980 + dropped 0 + kept 950 + blocked 12 + held 2 +
       failed 1
 
-      rule              what became of them                                   messages
+      rule              outcome                                               messages
       gateway timeouts  moved to orders                                          7,003
       gateway timeouts  archived to graveyard (retry count exhausted)            1,980
       gateway timeouts  held: the answer to its send never came                      2
@@ -62,10 +63,10 @@ fn the_status() {
       5 messages in doubt. `redrive report` lists what is in doubt, blocked or failed, and says what to
       do.
 
-    How to go on
-      Look at the queue and make a new plan, or accept what is there by going on with `--allow-drift`.
+    How to continue
+      Look at the queue and make a new plan, or accept what is there with `--allow-drift`.
 
-      The same command goes on where it stopped. What is known to be sent is not sent again.
+      The same command continues where the run stopped. Confirmed sends are not repeated.
         redrive apply jobs/orders.toml
     ");
     assert!(status_json(&run).starts_with(r#"{"type":"status","version":1,"run":"3f2a9c0d1e4b""#));
@@ -75,7 +76,12 @@ fn the_status() {
 #[test]
 fn a_hostile_run_drives_no_terminal() {
     let run = hostile();
-    for shown in [status_text(&run), status_json(&run), text(std::slice::from_ref(&run)), json(&[run])] {
+    for shown in [
+        status(&run).text(Screen::PLAIN),
+        status_json(&run),
+        list(std::slice::from_ref(&run)).text(Screen::PLAIN),
+        json(&[run]),
+    ] {
         assert!(!shown.contains(|c: char| c != '\n' && c.is_control()) && !shown.contains('\u{202e}'), "{shown:?}");
     }
 }

@@ -5,16 +5,16 @@ use crate::error::Error;
 
 #[test]
 fn the_end_of_an_apply_as_text() {
-    insta::assert_snapshot!(summary_text(&summary(Outcome::Interrupted), "redrive apply plan.json"), @"
+    insta::assert_snapshot!(summary_text(&ended(Outcome::Interrupted), "redrive apply plan.json"), @"
     Run 3f2a9c0d1e4b of job orders-dlq: interrupted
-      Stopped because somebody asked for it. Nothing is lost: the journal knows where every message is,
-      and the run can go on from here.
+      Stopped on request. Nothing is lost: the journal knows where every message is, and the run can be
+      continued.
 
-    Figures
+    What happened
       received 9,996 = moved 7,051 + archived 1,980 + dropped 0 + kept 950 + blocked 12 + held 2 +
       failed 1
 
-      rule              what became of them                                   messages
+      rule              outcome                                               messages
       gateway timeouts  went to orders                                           7,003
       gateway timeouts  went to graveyard (retry count exhausted)                1,980
       gateway timeouts  held: the answer to its send never came                      2
@@ -32,13 +32,12 @@ fn the_end_of_an_apply_as_text() {
       to do.
 
     Left in the source
-      - 965 messages met by this run and left there, untouched.
-      - 4 messages in flight with another consumer at the end; this run could not see them.
-      - Of the kept, 3 messages had come back after this very run moved them: the consumer may still
-        fail.
+      - 965 messages received by this run and left there.
+      - 4 messages were in flight with another consumer at the end; this run could not see them.
+      - Of the kept, 3 messages came back after this run moved them: the consumer may still be failing.
 
-    How to go on
-      The same command goes on where it stopped. What is known to be sent is not sent again.
+    How to continue
+      The same command continues where the run stopped. Confirmed sends are not repeated.
         redrive apply plan.json
     ");
 }
@@ -46,23 +45,23 @@ fn the_end_of_an_apply_as_text() {
 #[test]
 fn a_failure_says_what_and_what_to_do() {
     let error = Error::failed("SendMessageBatch on orders: denied").hint("the credentials lack this permission");
-    let text = summary_text(&summary(Outcome::Failed(error.clone())), "redrive apply plan.json");
+    let text = summary_text(&ended(Outcome::Failed(error.clone())), "redrive apply plan.json");
     let lines: Vec<&str> = text.lines().take(6).collect();
     insta::assert_snapshot!(lines.join("\n"), @"
     Run 3f2a9c0d1e4b of job orders-dlq: failed
       Stopped by a failure: SendMessageBatch on orders: denied. Nothing is lost: the journal knows where
-      every message is, and the run can go on from here.
+      every message is, and the run can be continued.
 
       the credentials lack this permission
     ");
-    let json: serde_json::Value = serde_json::from_str(&summary_json(&summary(Outcome::Failed(error)))).expect("JSON");
+    let json: serde_json::Value = serde_json::from_str(&summary_json(&ended(Outcome::Failed(error)))).expect("JSON");
     assert_eq!(json["error"], "SendMessageBatch on orders: denied");
     assert_eq!(json["hint"], "the credentials lack this permission");
 }
 
 #[test]
 fn the_last_line_of_an_apply_has_what_the_contract_names() {
-    let line = summary_json(&summary(Outcome::Finished));
+    let line = summary_json(&ended(Outcome::Finished));
     insta::assert_snapshot!(line, @r#"{"type":"summary","version":1,"run":"3f2a9c0d1e4b","job":"orders-dlq","source":"orders-dlq","outcome":"finished","received":9996,"moved":7051,"archived":1980,"dropped":0,"kept":950,"blocked":12,"held":2,"failed":1,"unfinished":0,"parked":0,"returned":0,"in_doubt":5,"bounced":3,"deleted_for_other_runs":0,"requests":3100,"elapsed_ms":95300,"not_released":0,"still_visible":0,"in_flight_elsewhere":4,"rules":[{"rule":"gateway timeouts","state":"done","to":"orders","exhausted":false,"reason":null,"messages":7003},{"rule":"gateway timeouts","state":"done","to":"graveyard","exhausted":true,"reason":null,"messages":1980},{"rule":"refunds","state":"done","to":"payments","exhausted":false,"reason":null,"messages":48},{"rule":"gateway timeouts","state":"held","to":"orders","exhausted":false,"reason":"answer_lost","messages":2},{"rule":"out of scope","state":"kept","to":null,"exhausted":false,"reason":"bounced","messages":3},{"rule":"unmatched","state":"kept","to":null,"exhausted":false,"reason":"unmatched","messages":947},{"rule":"refunds","state":"blocked","to":null,"exhausted":false,"reason":"not_json","messages":12},{"rule":"gateway timeouts","state":"failed","to":"orders","exhausted":false,"reason":"refused","messages":1}]}"#);
     assert!(line.starts_with(r#"{"type":"summary","version":1,"#) && !line.contains('\n'));
     let json: serde_json::Value = serde_json::from_str(&line).expect("JSON");
@@ -102,7 +101,7 @@ fn every_stop_says_that_nothing_is_lost_and_how_to_go_on() {
     ] {
         let (drifted, code) = (matches!(outcome, Outcome::Drifted(_)), outcome.code());
         let says_why = matches!(outcome, Outcome::Drifted(_) | Outcome::Guarded(_) | Outcome::Failed(_));
-        let summary = summary(outcome);
+        let summary = ended(outcome);
         let said = summary_text(&summary, "redrive apply p.json");
         assert!(said.contains("Nothing is lost") && said.ends_with("\n    redrive apply p.json\n"), "{said}");
         assert_eq!(said.contains("--allow-drift"), drifted);
@@ -114,5 +113,5 @@ fn every_stop_says_that_nothing_is_lost_and_how_to_go_on() {
         assert!(later.contains("Nothing is lost") && later.ends_with("\n    redrive apply jobs/orders.toml\n"));
         assert!(later.contains("ended    not finished"));
     }
-    assert!(!summary_text(&summary(Outcome::Finished), "redrive apply p.json").contains("redrive apply"));
+    assert!(!summary_text(&ended(Outcome::Finished), "redrive apply p.json").contains("redrive apply"));
 }
