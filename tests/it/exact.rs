@@ -232,7 +232,7 @@ async fn a_later_plan_says_what_changed_and_nothing_where_nothing_did() {
     let same = stage.redrive(&["plan", "job.toml", "--out", "same.json", "--diff", "plan.json"]).await.expect(0);
     assert!(same.stdout.contains("messages that the plan is pinned to"), "{}", same.stdout);
     let same = stage.redrive(&["plan", "job.toml", "--diff", "same.json"]).await.expect(0);
-    assert!(same.stdout.contains("Nothing changed beyond what chance explains"), "{}", same.stdout);
+    assert!(same.stdout.contains("No changes beyond what chance explains"), "{}", same.stdout);
     stage.file("job.toml", &JOB.replace("prefix = \"us-\"", "prefix = \"eu-\""));
     stage.sandbox.seed("orders-dlq", (0..30).map(message)).expect("seeded");
     let format = ["--format", "json"];
