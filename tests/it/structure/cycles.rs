@@ -22,8 +22,6 @@ const CYCLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("src/plan", &["give_back", "sample"]),
-    ("src/view", &["report", "wire"]),
-    ("src/view/report", &["content", "troubles"]),
 ];
 
 type Module = Vec<String>;
