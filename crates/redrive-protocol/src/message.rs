@@ -134,6 +134,20 @@ pub const MAX_ATTRIBUTES: usize = 10;
 pub struct SystemAttributes(pub BTreeMap<String, String>);
 
 impl SystemAttributes {
+    /// Those that SQS gives with a message.
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
+    pub const NAMES: &[&str] = &[
+        "ApproximateFirstReceiveTimestamp",
+        "ApproximateReceiveCount",
+        "AWSTraceHeader",
+        "DeadLetterQueueSourceArn",
+        "MessageDeduplicationId",
+        "MessageGroupId",
+        "SenderId",
+        "SentTimestamp",
+        "SequenceNumber",
+    ];
+
     /// Whether SQS means a number by the text of the attribute with this name.
     pub fn is_numeric(name: &str) -> bool {
         matches!(

@@ -2,13 +2,14 @@
 //!
 //! `types` is what TOML may say, and `schema` says the same as JSON Schema. `load` is the way in: `syntax` (TOML's own
 //! errors), `shape` (the walk along the schema), serde, `validate` (what the types cannot say). Each finds problems by key
-//! path; `source` places them in the text and `render` shows them. Compiling conditions and transforms is `rule`'s
-//! business; it reports its problems the same way.
+//! path; `source` places them in the text and `render` shows them. `condition` and `transform` parse what rules are made of;
+//! compiling that is `rule`'s business, which reports its problems the same way.
 
 mod access;
+pub(crate) mod condition;
 mod diagnostics;
 mod examples;
-mod finding;
+pub(crate) mod finding;
 mod kind;
 mod load;
 mod nearest;
@@ -21,6 +22,8 @@ mod shape;
 mod source;
 mod syntax;
 mod template;
+mod text;
+pub(crate) mod transform;
 #[expect(clippy::doc_markdown, reason = "its comments are read in the schema and on the reference page")]
 mod types;
 mod unmatched;

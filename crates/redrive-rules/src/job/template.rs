@@ -108,6 +108,11 @@ impl Template {
         Err(format!("no placeholder is called `{{{name}}}`; {}", near.unwrap_or_else(all)))
     }
 
+    /// One that is always this text.
+    pub(super) fn fixed(text: String) -> Self {
+        Self { parts: vec![Part::Text(text)] }
+    }
+
     /// The text with each placeholder replaced by what `value` gives for it.
     pub fn render<'v>(&self, mut value: impl FnMut(Placeholder) -> Cow<'v, str>) -> String {
         let mut text = String::new();

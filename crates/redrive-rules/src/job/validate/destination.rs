@@ -6,13 +6,13 @@ use std::path::{Component, Path, PathBuf};
 
 use redrive_protocol::target::{DROP, KEEP, ORIGIN};
 
-use crate::job::finding::{Finding, Place};
+use crate::job::finding::{Finding, Findings, Place};
 use crate::job::queue_ref::QueueRef;
 use crate::job::template::Placeholder;
 use crate::job::types::{Destination, FileDestination, Job, S3Destination, SqsDestination};
 
 use super::queue;
-use super::{Findings, text};
+use crate::job::text;
 
 /// The longest key that S3 takes, in bytes.
 const MAX_KEY: usize = 1024;

@@ -1,19 +1,17 @@
 //! What a job of the right shape must hold beyond it: names that exist, places that differ, conditions that can hold.
 //! Looks at the types alone; nothing here knows the text, parses an expression, or asks a service.
 
-mod condition;
 mod destination;
 mod parking;
 mod queue;
 mod rule;
-mod text;
-mod transform;
 
 use std::collections::BTreeMap;
 
 use redrive_protocol::target::{DROP, KEEP, ORIGIN};
 
-use super::finding::{Finding, Place, did_you_mean, one_of};
+use super::finding::{Finding, Findings, Place, did_you_mean, one_of};
+use super::text;
 use super::types::{Destination, Job};
 use super::values::{Age, Bound};
 
@@ -22,7 +20,7 @@ const MAX_RULES: usize = 1000;
 
 /// Everything that is wrong with a job.
 pub(super) fn validate(job: &Job) -> Vec<Finding> {
-    let mut findings = Findings(Vec::new());
+    let mut findings = Findings::default();
     let root = Place::root();
     if let Err(message) = text::name(&job.name) {
         findings.add(Finding::new(&root.key("name"), message));
@@ -54,20 +52,6 @@ pub(super) fn validate(job: &Job) -> Vec<Finding> {
         findings.check(text::attribute_name(name), &root.key("report").key("redact_attributes").index(index));
     }
     findings.0
-}
-
-/// What was found so far.
-struct Findings(Vec<Finding>);
-
-impl Findings {
-    fn add(&mut self, finding: Finding) {
-        self.0.push(finding);
-    }
-
-    /// Reports an error in words as a problem with the value at a place.
-    fn check<T>(&mut self, result: Result<T, String>, place: &Place) -> Option<T> {
-        result.map_err(|message| self.add(Finding::new(place, message))).ok()
-    }
 }
 
 /// The destinations that can be named.

@@ -2,11 +2,10 @@
 
 use redrive_protocol::target::KEEP;
 
-use crate::job::finding::{Finding, Place};
+use crate::job::finding::{Finding, Findings, Place};
 use crate::job::queue_ref::QueueRef;
 use crate::job::types::{Destination, Job};
 
-use super::Findings;
 use super::queue;
 
 pub(super) fn check(job: &Job, findings: &mut Findings) {

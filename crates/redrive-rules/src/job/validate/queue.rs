@@ -1,10 +1,10 @@
 //! Queues as the job names them, and how they are reached: whether the settings agree, and whether two are the same.
 
 use crate::job::access::Access;
-use crate::job::finding::{Finding, Place};
+use crate::job::finding::{Finding, Findings, Place};
 use crate::job::queue_ref::{QueueRef, http_url};
 
-use super::{Findings, text};
+use crate::job::text;
 
 /// Checks the settings for what they are; `place` is the table they stand in.
 pub(super) fn check_access(access: &Access<'_>, place: &Place, findings: &mut Findings) {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::job::finding::{Finding, Place};
+use crate::job::finding::{Finding, Findings, Place};
 use crate::job::types::Job;
+use crate::job::{condition, text, transform};
 
-use super::{Findings, MAX_RULES, Names, condition, text, transform};
+use super::{MAX_RULES, Names};
 
 pub(super) fn all(job: &Job, names: &Names<'_>, findings: &mut Findings) {
     let rules = Place::root().key("rule");

@@ -1,72 +1,56 @@
-//! Transforms of the job file to transforms that can be carried out.
+//! Parsed transforms to transforms that can be carried out.
 
-use serde_json::Value;
-
-use super::super::number::Decimal;
 use super::super::path::{Key, Place};
 use super::super::transform::Transform;
 use super::super::wrapping::Wrapping;
-use super::{At, Problems, literal};
-use crate::job::{self, Job, TransformKind};
+use crate::job::finding::{Finding, Findings, Place as At};
+use crate::job::transform::{Change, parse};
+use crate::job::{self, Job};
 
 /// Compiles a list of transforms. What cannot be compiled is reported and left out.
-pub(super) fn all(rule: &job::Rule, job: &Job, at: &At, problems: &mut Problems) -> Vec<Transform> {
+pub(super) fn all(rule: &job::Rule, job: &Job, at: &At, findings: &mut Findings) -> Vec<Transform> {
     let transforms = rule.transform.iter().enumerate();
-    transforms.filter_map(|(index, transform)| single(transform, job, &at.index(index), problems)).collect()
+    transforms.filter_map(|(index, transform)| single(transform, job, &at.index(index), findings)).collect()
 }
 
-fn single(transform: &job::Transform, job: &Job, at: &At, problems: &mut Problems) -> Option<Transform> {
-    let [(kind, subject)] = transform.kinds()[..] else {
-        problems.add(at, "expected exactly one kind of transform", None);
-        return None;
-    };
-    match kind {
-        TransformKind::Set => set(subject, transform.value.as_ref(), at, problems),
-        TransformKind::Remove => remove(subject, at, problems),
-        TransformKind::Rename => rename(subject, transform.to.as_deref(), at, problems),
-        TransformKind::Unwrap => unwrap(subject, &at.key(kind.key()), problems),
-        TransformKind::Jq => {
-            let program = problems.program(&at.key(kind.key()), subject)?;
-            Some(Transform::Jq { program, allow_duplicate_keys: job.allow_duplicate_keys })
+fn single(transform: &job::Transform, job: &Job, at: &At, findings: &mut Findings) -> Option<Transform> {
+    Some(match parse(transform, at, findings)? {
+        Change::Set { path, value } => {
+            let place = place(path, &at.key("set"), findings)?;
+            Transform::Set { place, path: path.to_owned(), value: value.to_string() }
         }
-        TransformKind::SetAttribute => set_attribute(subject, transform, at, problems),
-        TransformKind::RemoveAttribute => Some(Transform::RemoveAttribute { name: subject.to_owned() }),
-        TransformKind::RemoveTraceHeader => Some(Transform::RemoveTraceHeader),
-    }
+        Change::Remove { path } => remove(path, &at.key("remove"), findings)?,
+        Change::Rename { path, to } => rename(path, to, at, findings)?,
+        Change::Unwrap { what } => unwrap(what, &at.key("unwrap"), findings)?,
+        Change::Jq { program } => {
+            let program = super::program(program, &at.key("jq"), findings)?;
+            Transform::Jq { program, allow_duplicate_keys: job.allow_duplicate_keys }
+        }
+        Change::SetAttribute { name, data_type, value } => {
+            Transform::SetAttribute { name: name.to_owned(), data_type, value }
+        }
+        Change::RemoveAttribute { name } => Transform::RemoveAttribute { name: name.to_owned() },
+        Change::RemoveTraceHeader => Transform::RemoveTraceHeader,
+    })
 }
 
-fn place(path: &str, at: &At, problems: &mut Problems) -> Option<Place> {
-    Place::parse(path).map_err(|error| problems.path(at, error)).ok()
+fn place(path: &str, at: &At, findings: &mut Findings) -> Option<Place> {
+    Place::parse(path).map_err(|error| super::no_path(error, at, findings)).ok()
 }
 
-fn set(path: &str, value: Option<&Value>, at: &At, problems: &mut Problems) -> Option<Transform> {
-    let place = place(path, &at.key("set"), problems);
-    let Some(value) = value else {
-        problems.add(at, "set needs a value", None);
-        return None;
-    };
-    let sound = literal(value, &at.key("value"), problems);
-    Some(Transform::Set { place: place.filter(|_| sound)?, path: path.to_owned(), value: value.to_string() })
-}
-
-fn remove(path: &str, at: &At, problems: &mut Problems) -> Option<Transform> {
-    let at = at.key("remove");
-    let place = place(path, &at, problems)?;
+fn remove(path: &str, at: &At, findings: &mut Findings) -> Option<Transform> {
+    let place = place(path, at, findings)?;
     if place.keys.is_empty() {
-        problems.add(&at, "the body itself cannot be removed", Some("a message has a body"));
+        findings.add(Finding::new(at, "the body itself cannot be removed").help("a message has a body"));
         return None;
     }
     Some(Transform::Remove { place, path: path.to_owned() })
 }
 
-fn rename(path: &str, to: Option<&str>, at: &At, problems: &mut Problems) -> Option<Transform> {
-    let Some(to_path) = to else {
-        problems.add(at, "rename needs a to", None);
-        return None;
-    };
-    let from = place(path, &at.key("rename"), problems);
+fn rename(path: &str, to_path: &str, at: &At, findings: &mut Findings) -> Option<Transform> {
+    let from = place(path, &at.key("rename"), findings);
     let to_at = at.key("to");
-    let to = place(to_path, &to_at, problems)?;
+    let to = place(to_path, &to_at, findings)?;
     let from = from?;
     let message = match (&from.keys[..], &to.keys[..]) {
         ([], _) => "the body itself cannot be renamed",
@@ -76,57 +60,20 @@ fn rename(path: &str, to: Option<&str>, at: &At, problems: &mut Problems) -> Opt
         _ => return Some(Transform::Rename { from, path: path.to_owned(), to, to_path: to_path.to_owned() }),
     };
     let at = if from.keys.is_empty() { at.key("rename") } else { to_at };
-    problems.add(&at, message, Some("the value of \"$.a\" becomes that of \"$.b\", or of \"$.other.b\""));
+    let help = "the value of \"$.a\" becomes that of \"$.b\", or of \"$.other.b\"";
+    findings.add(Finding::new(&at, message).help(help));
     None
 }
 
-fn unwrap(subject: &str, at: &At, problems: &mut Problems) -> Option<Transform> {
+fn unwrap(subject: &str, at: &At, findings: &mut Findings) -> Option<Transform> {
     if let Some(wrapping) = Wrapping::ALL.into_iter().find(|wrapping| wrapping.name() == subject) {
         return Some(Transform::TakeOff(wrapping));
     }
     if !subject.starts_with('$') {
         let names = Wrapping::ALL.map(|wrapping| format!("\"{}\"", wrapping.name())).join(", ");
         let help = format!("the envelopes are {names}; anything else is a JSONPath, which begins with $");
-        problems.add(at, format!("no envelope is called {subject:?}"), Some(&help));
+        findings.add(Finding::new(at, format!("no envelope is called {subject:?}")).help(help));
         return None;
     }
-    Some(Transform::Unwrap { place: place(subject, at, problems)?, path: subject.to_owned() })
-}
-
-fn set_attribute(name: &str, transform: &job::Transform, at: &At, problems: &mut Problems) -> Option<Transform> {
-    let value_at = at.key("value");
-    let (text, is_number) = match &transform.value {
-        Some(Value::String(text)) => (text.clone(), false),
-        // Braces are a template's; a number has none.
-        Some(Value::Number(number)) => (number.to_string(), true),
-        Some(_) => {
-            problems.add(&value_at, "expected a text or a number", Some("an attribute is one text; put it in quotes"));
-            return None;
-        }
-        None => {
-            problems.add(at, "set_attribute needs a value", None);
-            return None;
-        }
-    };
-    let data_type =
-        transform.data_type.clone().unwrap_or_else(|| if is_number { "Number" } else { "String" }.to_owned());
-    let kind = data_type.split('.').next().unwrap_or_default();
-    if !matches!(kind, "String" | "Number") {
-        problems.add(&at.key("type"), "expected String or Number, with or without a label such as Number.int", None);
-        return None;
-    }
-    let value = problems.template(&value_at, &text)?;
-    let fixed = value.placeholders().next().is_none().then(|| value.render(|_| "".into()));
-    match fixed {
-        Some(text) if text.is_empty() => {
-            problems.add(&value_at, "an attribute cannot be empty", Some("to take it away there is remove_attribute"));
-            return None;
-        }
-        Some(text) if kind == "Number" && Decimal::parse(&text).is_none() => {
-            problems.add(&value_at, format!("the attribute is a {data_type}, and this is no number"), None);
-            return None;
-        }
-        _ => {}
-    }
-    Some(Transform::SetAttribute { name: name.to_owned(), data_type, value })
+    Some(Transform::Unwrap { place: place(subject, at, findings)?, path: subject.to_owned() })
 }

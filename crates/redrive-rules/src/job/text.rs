@@ -1,9 +1,7 @@
 //! Texts with rules of their own: names, attribute names, data types, and templates.
 
-use crate::job::finding::{Finding, Place};
-use crate::job::template::{Placeholder, Template};
-
-use super::Findings;
+use super::finding::{Finding, Findings, Place};
+use super::template::{Placeholder, Template};
 
 /// Names of jobs and destinations: they stand in plans, file names and S3 keys.
 pub(super) fn name(name: &str) -> Result<(), String> {
