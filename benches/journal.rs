@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use redrive::journal::{
-    Admitted, Decided, DeleteEnd, Delivery, Journal, Judged, Judgement, Reader, RunSpec, SendEnd, SessionEnd, Settled,
-    Settlement, prune, system_clock,
-};
+use redrive::journal::{Journal, Reader, prune, system_clock};
 use redrive_protocol::message::{MessageId, ReceiptHandle};
+use redrive_protocol::protocol::{
+    Admitted, Decided, DeleteEnd, Delivery, Judged, Judgement, RunSpec, SendEnd, SessionEnd, Settled, Settlement,
+};
 use redrive_protocol::target::{RuleId, TargetId};
 
 /// The journal that the goals speak of.

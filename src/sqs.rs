@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use redrive_protocol::message::{MessageId, Outgoing, ReceiptHandle, Received};
 pub use redrive_protocol::queue::{Counts, QueueAttributes, RedrivePolicy};
 
-use crate::journal::Sent;
+use redrive_protocol::protocol::Sent;
 
 /// The most entries one batch call takes, and the most messages one receive gives.
 pub const MAX_BATCH: usize = 10;

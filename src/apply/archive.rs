@@ -11,10 +11,10 @@ use super::files::{Appended, FileArchive};
 use super::hands::Hands;
 use super::shared::Shared;
 use crate::error::{Error, Kind};
-use crate::journal::SendEnd;
 use crate::retry;
 use crate::sqs::{CallError, Fault};
 use crate::store::{Bucket, NewObject, Put};
+use redrive_protocol::protocol::SendEnd;
 
 /// Puts each envelope as an object.
 pub(super) async fn put(shared: &Shared, bucket: &dyn Bucket, hands: &Hands, sealed: Vec<Sealed>) -> Vec<Ended> {

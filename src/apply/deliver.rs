@@ -16,9 +16,9 @@ use super::remove::Removal;
 use super::shared::Shared;
 use super::{Doubt, archive, offload};
 use crate::error::{Error, Kind};
-use crate::journal::{Decided, Doubtful, Intended, Judged, Judgement, SendEnd, Settled, Settlement, Stay};
 use crate::retry;
 use crate::sqs::{CallError, EntryFaultKind, Fault, Queue};
+use redrive_protocol::protocol::{Decided, Doubtful, Intended, Judged, Judgement, SendEnd, Settled, Settlement, Stay};
 
 /// What goes to a target.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::shared::Shared;
-use crate::journal::Tally;
+use redrive_protocol::protocol::Tally;
 
 /// Something worth showing.
 #[derive(Debug, Clone)]

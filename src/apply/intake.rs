@@ -21,9 +21,9 @@ use super::park::Leg;
 use super::remove::Removal;
 use super::shared::{Halt, Shared};
 use super::{Doubt, park};
-use crate::journal::{Admitted, Claim, Decided, Delivery, Judged, Judgement, SendEnd, Settlement, Stay};
 use crate::retry;
 use crate::sqs::{Fault, MAX_BATCH};
+use redrive_protocol::protocol::{Admitted, Claim, Decided, Delivery, Judged, Judgement, SendEnd, Settlement, Stay};
 
 /// How long one receive waits for messages. A long poll asks all of SQS's servers, so that an empty answer means something.
 const WAIT: Duration = Duration::from_secs(1);

@@ -12,9 +12,9 @@ use tokio::task::JoinSet;
 
 use super::deliver::stopped;
 use super::shared::Shared;
-use crate::journal::Lease;
 use crate::retry;
 use crate::sqs::{EntryFaultKind, Fault, MAX_BATCH, MAX_VISIBILITY};
+use redrive_protocol::protocol::Lease;
 
 /// Leases read from the journal at once.
 const PAGE: usize = 1000;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use redrive_protocol::target::{Reason, RuleId};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-use crate::journal::{State, Tally};
 use crate::plan::RuleFigures;
+use redrive_protocol::protocol::{State, Tally};
 
 /// Bytes are counted in these, so that their sum fits a semaphore's permits.
 const UNIT: usize = 1024;
@@ -193,7 +193,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::journal::TallyKey;
+    use redrive_protocol::protocol::TallyKey;
 
     const RULE: RuleId = RuleId(0);
 

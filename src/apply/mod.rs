@@ -53,10 +53,11 @@ pub use stop::{Signal, Stop};
 pub use summary::{Destined, Figures, Outcome, PinnedFigures, RuleSummary, Summary, Totals};
 
 use crate::error::Result;
-use crate::journal::{Begun, Doubtful, Journal, SessionEnd};
+use crate::journal::Journal;
 use crate::plan::Plan;
 use crate::sqs::Queue;
 use deliver::Parcel;
+use redrive_protocol::protocol::{Begun, Doubtful, SessionEnd};
 use shared::{Effort, Halt, Shared};
 
 /// Everything that carrying out a plan needs.

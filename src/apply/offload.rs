@@ -9,8 +9,8 @@ use super::archive::put_one;
 use super::deliver::{Content, Ended, Parcel, resumable};
 use super::hands::Hands;
 use super::shared::Shared;
-use crate::journal::SendEnd;
 use crate::store::NewObject;
+use redrive_protocol::protocol::SendEnd;
 
 /// Puts what these parcels point to. Gives those that may be sent now, and how it ended for the others.
 pub(super) async fn put(shared: &Shared, hands: &Hands, parcels: Vec<Parcel>) -> (Vec<Parcel>, Vec<Ended>) {

@@ -20,9 +20,9 @@ use redrive_protocol::message::{Attribute, Body, MAX_ATTRIBUTES, Message, Messag
 use redrive_protocol::target::{TargetId, TargetKind};
 
 use super::shared::{Halt, Shared};
-use crate::journal::Begun;
 use crate::plan::Plan;
 use crate::sqs::CallError;
+use redrive_protocol::protocol::Begun;
 
 /// The message attribute that is a parked message's mark: its run, a space, and the message ID it had in the source.
 const MARK: &str = "redrive.parked";

@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use super::deliver::stopped;
 use super::limits::Place;
 use super::shared::Shared;
-use crate::journal::{DeleteEnd, Sent};
 use crate::retry;
 use crate::sqs::{EntryFaultKind, Fault, MAX_BATCH};
+use redrive_protocol::protocol::{DeleteEnd, Sent};
 
 /// A message to delete, with its place in the pipeline.
 #[derive(Debug)]

@@ -10,7 +10,8 @@ use super::outlets::Outlet;
 use super::pieces::{Format, Found, Look, Wanted, find};
 use super::shared::Shared;
 use crate::error::{Error, Kind, Result};
-use crate::journal::{Begun, Journal, Missing, Piece};
+use crate::journal::{Journal, Piece};
+use redrive_protocol::protocol::{Begun, Missing};
 use redrive_protocol::target::TargetId;
 
 /// Pieces that are asked of the journal and looked at in one go.

@@ -23,11 +23,12 @@ use super::rate::RateLimit;
 use super::stop::Stop;
 use super::{Doubt, may_resend};
 use crate::error::Error;
-use crate::journal::{Begun, Journal, State};
+use crate::journal::Journal;
 use crate::payload::Payloads;
 use crate::plan::Plan;
 use crate::retry::Retries;
 use crate::sqs::Queue;
+use redrive_protocol::protocol::{Begun, State};
 
 /// How to go about it: from the job, with its defaults filled in.
 #[derive(Debug, Clone)]

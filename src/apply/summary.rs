@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use crate::error::{Error, Kind};
 use crate::exit::Exit;
-use crate::journal::{State, Tally};
 use crate::plan::Plan;
+use redrive_protocol::protocol::{State, Tally};
 
 /// How a session of a run ended.
 #[derive(Debug)]

@@ -17,9 +17,9 @@ use redrive_protocol::message::{Outgoing, ReceiptHandle, Received};
 
 use super::fault::Site;
 use super::{attributes, entries};
-use crate::journal::Sent;
 use crate::retry::Retries;
 use crate::sqs::{Acknowledged, CallError, EntryFault, Fault, MAX_BATCH, MAX_VISIBILITY, Queue, QueueAttributes};
+use redrive_protocol::protocol::Sent;
 
 /// How long an answer may take, beyond what a long poll waits.
 pub(super) const ANSWER: Duration = Duration::from_secs(30);

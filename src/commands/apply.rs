@@ -16,9 +16,10 @@ use crate::aws::Aws;
 use crate::cli::{ApplyArgs, Format, PlanFormat};
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
-use crate::journal::{Begun, Journal, Marks, Reader, RunSpec, SessionEnd, system_clock};
+use crate::journal::{Journal, Marks, Reader, system_clock};
 use crate::plan::{self, Approver, Plan};
 use crate::view::{output, progress, report};
+use redrive_protocol::protocol::{Begun, RunSpec, SessionEnd};
 
 pub(super) async fn apply(args: ApplyArgs, journal: &Path) -> Result<Exit> {
     let reach = wiring::Reach::new(&args.reach).await?;

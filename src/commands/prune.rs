@@ -11,8 +11,9 @@ use super::runs;
 use crate::cli::{Format, PruneArgs};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::journal::{self, Marks, Pruned, Reader, RunRecord, State};
+use crate::journal::{self, Marks, Pruned, Reader, RunRecord};
 use crate::view::{output, runs as view};
+use redrive_protocol::protocol::State;
 
 pub(super) fn prune(args: &PruneArgs, journal: &Path) -> Result<Exit> {
     let chosen = match (&args.run, &args.older_than) {

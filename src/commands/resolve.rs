@@ -9,8 +9,9 @@ use super::runs;
 use crate::cli::{DecisionArgs, Format, ResolveArgs};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::journal::{Journal, Marks, Resolution, Resolve, system_clock};
+use crate::journal::{Journal, Marks, system_clock};
 use crate::view::{output, resolve as view};
+use redrive_protocol::protocol::{Resolution, Resolve};
 
 pub(super) async fn resolve(args: ResolveArgs, journal: &Path) -> Result<Exit> {
     let (reader, record) = runs::find(Some(&args.run), journal)?;

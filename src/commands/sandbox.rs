@@ -12,8 +12,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::cli::SandboxArgs;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::journal::{Reader, State};
+use crate::journal::Reader;
 use crate::view::output;
+use redrive_protocol::protocol::State;
 
 impl From<sqs_sandbox::Error> for Error {
     fn from(error: sqs_sandbox::Error) -> Self {

@@ -12,11 +12,12 @@ use crate::apply::{Examined, Outlet, open_archive};
 use crate::aws::{Access, Aws};
 use crate::cli::ReachArgs;
 use crate::error::{Error, Result};
-use crate::journal::{Begun, Journal};
+use crate::journal::Journal;
 use crate::payload::Payloads;
 use crate::plan::{self, Opener, Place, Plan};
 use crate::sqs::{Queue, QueueAttributes};
 use crate::store::{Bucket, Buckets};
+use redrive_protocol::protocol::Begun;
 
 /// The largest batch that SQS takes, in bytes with attributes; older servers take a quarter of it, and say so by the
 /// largest message they take.

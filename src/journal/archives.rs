@@ -2,18 +2,12 @@
 //! piece is on disk here before its bytes are in the file, so that what a crash leaves can be told from what others wrote;
 //! and it is marked as whole in the commit that settles its messages.
 
-use std::collections::HashSet;
-
+use redrive_protocol::protocol::RunNo;
+use redrive_protocol::target::TargetId;
 use rusqlite::params;
 
-use super::key::{pack, unpack};
-use super::state::{Event, State};
-use super::table::state_column;
-use super::writer::Writer;
-use super::{Resolution, Settled, Settlement};
+use super::table::Table;
 use crate::error::{Error, Result};
-use redrive_protocol::message::MessageId;
-use redrive_protocol::target::TargetId;
 
 /// A write that is cut short by a crash ends at a multiple of this many bytes of its file: file systems and disks know no
 /// smaller block.
@@ -37,15 +31,6 @@ pub struct Piece {
     pub beginnings: Option<Vec<u8>>,
 }
 
-/// Messages that were archived and are not in their archive.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Missing {
-    /// Not deleted from the source, as far as the journal knows. They are in doubt now.
-    pub in_source: Vec<MessageId>,
-    /// Deleted from the source.
-    pub gone: Vec<MessageId>,
-}
-
 /// What happens to a piece.
 #[derive(Debug)]
 pub(super) enum Change {
@@ -57,10 +42,10 @@ pub(super) enum Change {
     Forget { target: TargetId, start: u64 },
 }
 
-impl Writer {
-    pub(super) fn archive(&mut self, change: &Change) -> Result<()> {
-        let run = self.table.run;
-        let changed = self.table.direct(|c| match change {
+impl Table {
+    pub(super) fn archive(&self, run: RunNo, change: &Change) -> Result<()> {
+        let run = run.0;
+        let changed = self.direct(|c| match change {
             // In the place of one that never came to be; what is on disk is never replaced.
             Change::Write(piece) => c
                 .prepare_cached(
@@ -95,26 +80,14 @@ impl Writer {
         ))
     }
 
-    /// Settles messages, and with them the piece that has their lines.
-    pub(super) fn settle_all(
-        &mut self,
-        settlements: Vec<Settlement>,
-        piece: Option<(TargetId, u64)>,
-    ) -> Result<Vec<Settled>> {
-        if let Some((target, start)) = piece {
-            self.archive(&Change::Keep { target, start })?;
-        }
-        settlements.into_iter().map(|settlement| self.settle(settlement)).collect()
-    }
-
-    pub(super) fn pieces(&self, target: TargetId, from: u64, most: usize) -> Result<Vec<Piece>> {
+    pub(super) fn pieces(&self, run: RunNo, target: TargetId, from: u64, most: usize) -> Result<Vec<Piece>> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        self.table.direct(|c| {
+        self.direct(|c| {
             c.prepare_cached(
                 "SELECT start, length, device, inode, digest, beginnings FROM piece
                  WHERE run = ?1 AND target = ?2 AND start >= ?3 ORDER BY start LIMIT ?4",
             )?
-            .query_map(params![self.table.run, target.0, from, most], |row| {
+            .query_map(params![run.0, target.0, from, most], |row| {
                 Ok(Piece {
                     target,
                     start: row.get(0)?,
@@ -126,51 +99,5 @@ impl Writer {
             })?
             .collect()
         })
-    }
-
-    /// What was in doubt is not any more if its line was found. It may be deleted.
-    pub(super) fn found(&mut self, messages: &[MessageId]) -> Result<()> {
-        for id in messages {
-            if self.table.row(id)?.is_some_and(|row| row.state == State::InDoubt) {
-                self.change(id, Event::Find, None, |row| row.reason = None)?;
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn missing(&mut self, target: TargetId, found: &HashSet<MessageId>) -> Result<Missing> {
-        // What somebody has seen at its destination is that person's word, not a line's.
-        let archived: Vec<(i64, MessageId, State)> = self.table.sql(|c| {
-            c.prepare(
-                "SELECT source, id, state FROM rested WHERE run = ?1 AND target = ?2 AND state IN (?3, ?4)
-                 AND NOT EXISTS (SELECT 1 FROM resolution WHERE resolution.run = rested.run AND resolution.id = rested.id
-                 AND resolution.source = rested.source AND decision = ?5)",
-            )?
-            .query_map(
-                params![
-                    self.table.run,
-                    target.0,
-                    State::Sent as u8,
-                    State::Done as u8,
-                    Resolution::Discard as u8
-                ],
-                |row| Ok((row.get(0)?, unpack(&row.get::<_, Vec<u8>>(1)?), state_column(row, 2)?)),
-            )?
-            .collect()
-        })?;
-        let mut missing = Missing::default();
-        let source = self.table.source;
-        for (queue, id, state) in archived.into_iter().filter(|(_, id, _)| !found.contains(id)) {
-            if state == State::Done {
-                missing.gone.push(id);
-                continue;
-            }
-            self.table.source = queue;
-            self.change(&id, Event::Lose, None, |_| {})?;
-            self.claimed.remove(&pack(&id));
-            missing.in_source.push(id);
-        }
-        self.table.source = source;
-        Ok(missing)
     }
 }

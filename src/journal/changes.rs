@@ -1,10 +1,7 @@
 //! Changes of messages that are on their way, as they are on disk: those of one commit are one run of bytes. Pure.
 
+use redrive_protocol::protocol::{Key, QueueNo, Row, State};
 use redrive_protocol::target::{Reason, RuleId, TargetId};
-
-use super::key::Packed;
-use super::state::State;
-use super::table::Row;
 
 const MET: u8 = 1;
 const ROW: u8 = 2;
@@ -14,11 +11,11 @@ const RELEASED: u8 = 3;
 #[derive(Debug)]
 pub(super) enum Change {
     /// A message was delivered of which nothing was known. Times in milliseconds since 1970.
-    Met { id: Packed, handle: String, received: i64, until: i64 },
+    Met { id: Key, handle: String, received: i64, until: i64 },
     /// What became of it, whole, and when.
-    Row { id: Packed, row: Row, at: i64 },
+    Row { id: Key, row: Row, at: i64 },
     /// It is not in flight with us any more.
-    Released { id: Packed },
+    Released { id: Key },
 }
 
 /// The changes of one commit.
@@ -36,7 +33,7 @@ impl Changes {
         self.0.clear();
     }
 
-    pub(super) fn met(&mut self, id: &Packed, handle: &str, received: i64, until: i64) {
+    pub(super) fn met(&mut self, id: &Key, handle: &str, received: i64, until: i64) {
         self.0.push(MET);
         self.bytes(id);
         self.bytes(handle.as_bytes());
@@ -44,7 +41,7 @@ impl Changes {
         self.number(until);
     }
 
-    pub(super) fn row(&mut self, id: &Packed, row: &Row, at: i64) {
+    pub(super) fn row(&mut self, id: &Key, row: &Row, at: i64) {
         let Row { state, rule, target, exhausted, reason, doubts, since, sent_as, receive_count, origin } = row;
         self.0.push(ROW);
         self.bytes(id);
@@ -55,11 +52,11 @@ impl Changes {
         self.optional(target.map(|target| i64::from(target.0)));
         self.optional(*since);
         self.optional(receive_count.map(i64::from));
-        self.optional(*origin);
+        self.optional(origin.map(|queue| queue.0));
         self.bytes(sent_as.as_deref().unwrap_or_default());
     }
 
-    pub(super) fn released(&mut self, id: &Packed) {
+    pub(super) fn released(&mut self, id: &Key) {
         self.0.push(RELEASED);
         self.bytes(id);
     }
@@ -124,7 +121,7 @@ impl Bytes<'_> {
                     target: self.optional().ok()?.map(u16::try_from).transpose().ok()?.map(TargetId),
                     since: self.optional().ok()?,
                     receive_count: self.optional().ok()?.map(u32::try_from).transpose().ok()?,
-                    origin: self.optional().ok()?,
+                    origin: self.optional().ok()?.map(QueueNo),
                     sent_as: Some(self.id()?).filter(|id| !id.is_empty()),
                 };
                 Change::Row { id, row, at }
@@ -151,9 +148,9 @@ impl Bytes<'_> {
         Some(taken)
     }
 
-    fn id(&mut self) -> Option<Packed> {
+    fn id(&mut self) -> Option<Key> {
         let bytes = self.bytes()?;
-        Some(bytes.try_into().map_or_else(|_| Packed::Text(bytes.to_vec()), Packed::Uuid))
+        Some(bytes.try_into().map_or_else(|_| Key::Text(bytes.to_vec()), Key::Uuid))
     }
 
     fn number(&mut self) -> Option<i64> {
@@ -172,14 +169,13 @@ impl Bytes<'_> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use redrive_protocol::message::MessageId;
 
     use super::*;
-    use crate::journal::key::pack;
+    use redrive_protocol::message::MessageId;
 
-    fn id() -> impl Strategy<Value = Packed> {
+    fn id() -> impl Strategy<Value = Key> {
         prop_oneof!["[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", ".{1,40}",]
-            .prop_map(|text| pack(&MessageId::new(text)))
+            .prop_map(|text| Key::of(&MessageId::new(text)))
     }
 
     fn row() -> impl Strategy<Value = Row> {
@@ -201,7 +197,7 @@ mod tests {
             since: noted.1,
             sent_as: noted.2,
             receive_count: noted.3,
-            origin: noted.4,
+            origin: noted.4.map(QueueNo),
         })
     }
 

@@ -8,7 +8,8 @@ use foldhash::HashMap;
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
 
-use super::key::{Packed, mixed, number, prefix};
+use super::prefix::{mixed, number, prefix};
+use redrive_protocol::protocol::Key;
 
 /// Into how many rows the entries of what came to rest together are spread: so many that one is soon read through, and takes
 /// less than a quarter of a page, which is all that the tree itself keeps of a row.
@@ -156,7 +157,7 @@ impl Candidates {
     }
 
     /// The numbers of the rows whose IDs begin like this one.
-    pub(super) fn rows(&self, connection: &Connection, index: Index, id: &Packed) -> rusqlite::Result<Vec<i64>> {
+    pub(super) fn rows(&self, connection: &Connection, index: Index, id: &Key) -> rusqlite::Result<Vec<i64>> {
         let mut found = Vec::new();
         if self.loose {
             let loose = format!("SELECT seq FROM {} WHERE prefix = ?1", index.table());

@@ -9,7 +9,8 @@ use rusqlite::Connection;
 use rusqlite::types::Type;
 
 use super::entries::{Candidates, Index};
-use super::key::{Packed, mixed, number, prefix};
+use super::prefix::{mixed, number, prefix};
+use redrive_protocol::protocol::Key;
 
 /// A segment that knows so many messages takes no more. The fewer segments there are, the faster is a look.
 pub(super) const FULL: usize = 8_192;
@@ -168,7 +169,7 @@ impl Segments {
     }
 
     /// Those that may know this ID.
-    pub(super) fn with(&self, index: Index, id: &Packed) -> Candidates {
+    pub(super) fn with(&self, index: Index, id: &Key) -> Candidates {
         let loose = self.loose.entries > FULL || self.loose.filters[index as usize].may_have(prefix(id));
         let mut found = Vec::new();
         for group in &self.groups {
@@ -184,19 +185,17 @@ impl Segments {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use redrive_protocol::message::MessageId;
 
-    use super::*;
-    use crate::journal::key::pack;
-
     /// Texts are as short as one byte, and begin alike.
-    fn id(number: usize) -> Packed {
+    fn id(number: usize) -> Key {
         let text = if number.is_multiple_of(3) {
             format!("m{number}")
         } else {
             format!("{number:08x}-0000-4000-8000-{number:012x}")
         };
-        pack(&MessageId::new(text))
+        Key::of(&MessageId::new(text))
     }
 
     #[test]
@@ -206,8 +205,8 @@ mod tests {
         let number_of = |segment: usize| i64::try_from(segment).expect("small") + 1;
         let mut segments = Segments::new();
         for segment in 0..SEGMENTS {
-            let ids: Vec<Packed> = (0..IDS).map(|number| id(segment * IDS + number)).collect();
-            let sent_as: Vec<Packed> = (0..IDS).map(|number| id((SEGMENTS + segment) * IDS + number)).collect();
+            let ids: Vec<Key> = (0..IDS).map(|number| id(segment * IDS + number)).collect();
+            let sent_as: Vec<Key> = (0..IDS).map(|number| id((SEGMENTS + segment) * IDS + number)).collect();
             // By and by.
             for (id, sent_as) in ids.iter().zip(&sent_as) {
                 let (mut ids, mut all_sent_as) = (Filter::new(), Filter::new());

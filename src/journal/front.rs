@@ -9,17 +9,15 @@
 //! one row.
 
 use foldhash::{HashMap, HashSet};
-use redrive_protocol::message::ReceiptHandle;
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::Delivery;
 use super::changes::{Change, Changes, read};
 use super::filter::{FULL, Segments};
-use super::key::Packed;
-use super::rested::{At, insert_into, rest};
-use super::state::State;
-use super::table::{Row, Table};
+use super::rested::{At, insert, insert_into, rest};
+use super::table::Table;
 use crate::error::Result;
+use redrive_protocol::message::ReceiptHandle;
+use redrive_protocol::protocol::{Delivery, Key, Row, State};
 
 /// How many done messages wait for going to rest together: so many that the log, which begins anew with what is left, is not
 /// mostly that; so few that nobody waits long meanwhile. Four times as many, and those of the last commit, fill a segment.
@@ -33,9 +31,9 @@ const MOST: usize = RESTED_AT_ONCE + 8_192;
 pub(super) struct Front {
     /// The source and the run of all of them.
     of: (i64, i64),
-    places: HashMap<Packed, Place>,
+    places: HashMap<Key, Place>,
     /// The IDs that their sends returned.
-    sent_as: HashSet<Packed>,
+    sent_as: HashSet<Key>,
     /// How many are done.
     done: usize,
     changes: Changes,
@@ -57,7 +55,7 @@ struct Lease {
 
 impl Place {
     /// Its row, where it has one, and what it is the row of.
-    fn rest<'a>(&'a self, (source, run): (i64, i64), id: &'a Packed) -> Option<(&'a Row, At<'a>)> {
+    fn rest<'a>(&'a self, (source, run): (i64, i64), id: &'a Key) -> Option<(&'a Row, At<'a>)> {
         self.row.as_ref().map(|(row, at)| (row, At { source, id, run, time: *at }))
     }
 
@@ -71,7 +69,12 @@ impl Front {
         self.places.is_empty()
     }
 
-    pub(super) fn contains(&self, id: &Packed) -> bool {
+    /// Whether what is here is, or would be, of this source and run.
+    pub(super) fn is_of(&self, of: (i64, i64)) -> bool {
+        self.of == of
+    }
+
+    pub(super) fn contains(&self, id: &Key) -> bool {
         self.places.contains_key(id)
     }
 
@@ -80,7 +83,7 @@ impl Front {
         self.places.values().any(|place| place.lease.as_ref().is_some_and(|lease| lease.until < time))
     }
 
-    pub(super) fn knows_sent_as(&self, id: &Packed) -> bool {
+    pub(super) fn knows_sent_as(&self, id: &Key) -> bool {
         self.sent_as.contains(id)
     }
 
@@ -99,7 +102,7 @@ impl Front {
         }
     }
 
-    fn change(&mut self, id: &Packed, change: impl FnOnce(&mut Place)) -> bool {
+    fn change(&mut self, id: &Key, change: impl FnOnce(&mut Place)) -> bool {
         let Some(place) = self.places.get_mut(id) else { return false };
         let was_done = place.is_done();
         change(place);
@@ -109,7 +112,7 @@ impl Front {
     }
 
     /// Writes the row of a message; `false` where it is not here.
-    pub(super) fn put(&mut self, id: &Packed, row: &Row, at: i64) -> bool {
+    pub(super) fn put(&mut self, id: &Key, row: &Row, at: i64) -> bool {
         let mut is_newly_sent = false;
         let is_here = self.change(id, |place| {
             let before = place.row.replace((row.clone(), at));
@@ -125,7 +128,10 @@ impl Front {
     }
 
     /// Ends the lease of a message, where it has this handle; `false` where the message is not here.
-    pub(super) fn end_lease(&mut self, id: &Packed, receipt: &ReceiptHandle) -> bool {
+    pub(super) fn end_lease(&mut self, source: i64, id: &Key, receipt: &ReceiptHandle) -> bool {
+        if self.of.0 != source {
+            return false;
+        }
         let mut had = false;
         let is_here = self.change(id, |place| {
             had = place.lease.take_if(|lease| lease.handle == receipt.as_str()).is_some();
@@ -160,7 +166,7 @@ impl Front {
         )?;
         for (id, place) in &self.places {
             if let Some(Lease { handle, received, until }) = &place.lease {
-                lease.execute(params![self.of.0, id, self.of.1, handle, received, until])?;
+                lease.execute(params![self.of.0, id.bytes(), self.of.1, handle, received, until])?;
             }
         }
         connection.prepare_cached("DELETE FROM front")?.execute([]).map(drop)
@@ -187,17 +193,17 @@ pub(super) fn show(connection: &Connection) -> rusqlite::Result<bool> {
          CREATE TEMP VIEW IF NOT EXISTS message AS SELECT * FROM rested UNION ALL SELECT * FROM on_the_way;
          DELETE FROM on_the_way;",
     )?;
-    let mut insert = connection.prepare(&insert_into("on_the_way"))?;
+    let mut into = connection.prepare(&insert_into("on_the_way"))?;
     for (row, at) in front.places.iter().filter_map(|(id, place)| place.rest(front.of, id)) {
-        row.insert(&mut insert, &at)?;
+        insert(row, &mut into, &at)?;
     }
     Ok(true)
 }
 
 /// The handles of what is on its way; `None` where that is damaged.
 #[cfg(test)]
-pub(super) fn handles(connection: &Connection) -> rusqlite::Result<Option<Vec<(Packed, String)>>> {
-    let handle = |(id, place): (Packed, Place)| place.lease.map(|lease| (id, lease.handle));
+pub(super) fn handles(connection: &Connection) -> rusqlite::Result<Option<Vec<(Key, String)>>> {
+    let handle = |(id, place): (Key, Place)| place.lease.map(|lease| (id, lease.handle));
     Ok(Front::load(connection)?.map(|front| front.places.into_iter().filter_map(handle).collect()))
 }
 
@@ -257,9 +263,8 @@ impl Table {
         Ok(())
     }
 
-    /// Takes in a delivered message that nothing is known of.
-    pub(super) fn meet(&self, delivery: &Delivery, id: &Packed) -> Result<()> {
-        let of = (self.source, self.run);
+    /// Takes in a delivered message that nothing is known of, of this queue and in this run.
+    pub(super) fn meet(&self, of: (i64, i64), delivery: &Delivery, id: &Key) -> Result<()> {
         if self.front.borrow().of != of {
             self.clear_front()?;
             self.look_for_leases()?;

@@ -3,41 +3,31 @@
 //! One thread owns the database and takes commands through a bounded channel; it gathers what is waiting, changes it in one
 //! transaction, commits, and only then answers. So an answer from here means: it is on disk.
 //!
-//! The types tell the story, and what they do not allow cannot be written:
-//! a delivery is admitted ([`Journal::admit`]) and gives a [`Claim`], or a [`Doubtful`] where a send of it may have
-//! arrived; judging a claim ([`Journal::judge`]) gives an [`Intended`], without which nothing is sent; settling an intent
-//! ([`Journal::settle`]) gives a [`Sent`], without which nothing is deleted.
+//! What may happen to a message is the [`protocol`](redrive_protocol::protocol)'s business, of which this is a store on disk (`store`), and
+//! the thread that commits (`writer`).
 //!
 //! Locking: a journal has one writing process, held off others by a lock file beside it. Readers (`runs`, `status`,
 //! `report`) need no lock. The journal must be on a local disk.
 
-mod admit;
 mod archives;
 mod changes;
-mod claims;
 mod clock;
 mod entries;
 mod filter;
 mod front;
-mod key;
-mod leases;
 mod lock;
 mod mark;
 mod migrations;
-mod parked;
+mod prefix;
 mod prune;
 mod query;
-mod removal;
-mod resolve;
 mod rested;
+mod runs;
 mod schema;
-mod session;
-mod state;
+mod store;
 mod table;
-mod tally;
 #[cfg(test)]
 mod tests;
-mod types;
 mod writer;
 
 use std::collections::HashSet;
@@ -46,24 +36,22 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use redrive_protocol::message::MessageId;
 use redrive_protocol::target::TargetId;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-pub use archives::{BOUNDARY, Missing, Piece};
+pub use archives::{BOUNDARY, Piece};
 pub use clock::{Clock, system_clock};
 pub use mark::{Mark, Marks};
 pub use prune::{Pruned, prune};
 pub use query::{Reader, RunRecord, Trouble};
-pub use state::{Event, Illegal, State, next};
-pub use tally::{Tally, TallyKey};
-pub use types::{
-    Admitted, Begun, Claim, Decided, DeleteEnd, Delivery, Doubtful, Intended, Judged, Judgement, Lease, Resolution,
-    Resolve, Resolved, RunSpec, SendEnd, Sent, SessionEnd, Settled, Settlement, Stay,
-};
 
 use crate::error::{Error, Kind, Result};
+use redrive_protocol::message::MessageId;
+use redrive_protocol::protocol::{
+    Admitted, Begun, DeleteEnd, Delivery, Judged, Judgement, Lease, Missing, Resolve, RunSpec, Sent, SessionEnd,
+    Settled, Settlement, Tally,
+};
 use writer::Command;
 
 /// The journal, open for writing by this process alone.

@@ -3,20 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use redrive_protocol::message::MessageId;
-use redrive_protocol::target::{Reason, RuleId, TargetId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::entries::{Candidates, Index};
 use super::front::show;
-use super::key::{pack, unpack};
 use super::rested::json;
 use super::schema::{broken, damaged, open_to_read};
-use super::state::State;
 use super::table::state_column;
-use super::tally::{Tally, TallyKey};
-use super::{Resolution, Resolved};
 use crate::error::Result;
+use redrive_protocol::message::MessageId;
+use redrive_protocol::protocol::{Key, Resolution, Resolved, State, Tally, TallyKey};
+use redrive_protocol::target::{Reason, RuleId, TargetId};
 
 /// A journal, open to read from while another process may write to it.
 #[derive(Debug)]
@@ -114,14 +111,14 @@ impl Reader {
 
     /// The `DeadLetterQueueSourceArn` that a message had before a run parked it and brought it back under this ID.
     pub fn came_from(&self, id: &MessageId) -> Result<Option<String>> {
-        let id = pack(id);
+        let id = Key::of(id);
         self.sql(|c| {
             let rows = json(&Candidates::all(c)?.rows(c, Index::SentAs, &id)?);
             c.prepare_cached(
                 "SELECT queue.arn FROM rested JOIN queue ON queue.id = rested.origin
                  WHERE seq IN (SELECT value FROM json_each(?3)) AND sent_as = ?1 AND rule = ?2",
             )?
-            .query_row(params![id, RuleId::RETURNED.0, rows], |row| row.get(0))
+            .query_row(params![id.bytes(), RuleId::RETURNED.0, rows], |row| row.get(0))
             .optional()
         })
     }
@@ -148,13 +145,13 @@ impl Reader {
                 .query_map(params![run, most], |row| {
                     Ok(Trouble {
                         resolved: resolved(row)?,
-                        id: unpack(&row.get::<_, Vec<u8>>(4)?),
+                        id: Key::from(row.get::<_, Vec<u8>>(4)?).id(),
                         state: state_column(row, 5)?,
                         rule: RuleId(row.get(6)?),
                         target: row.get::<_, Option<u16>>(7)?.map(TargetId),
                         reason: row.get::<_, Option<u8>>(8)?.and_then(Reason::from_number),
                         doubts: row.get(9)?,
-                        sent_as: row.get::<_, Option<Vec<u8>>>(10)?.map(|id| unpack(&id)),
+                        sent_as: row.get::<_, Option<Vec<u8>>>(10)?.map(|id| Key::from(id).id()),
                         note: row.get(11)?,
                         at: time(row, 12)?,
                     })

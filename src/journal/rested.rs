@@ -6,15 +6,14 @@
 //! indexes (see entries.rs), after all that was there. A message is looked for in those segments only whose filters say that
 //! they may know it.
 
-use redrive_protocol::message::MessageId;
-use redrive_protocol::target::{Reason, RuleId, TargetId};
 use rusqlite::{Connection, OptionalExtension, Statement, ToSql, params, params_from_iter};
 
 use super::entries::{self, Entries, Index};
 use super::filter::{FULL, Filter, Open, Segments};
-use super::key::{Packed, number, pack, prefix};
-use super::table::{Row, Table, state_column};
+use super::prefix::{number, prefix};
+use super::table::Table;
 use crate::error::Result;
+use redrive_protocol::protocol::{Key, Row};
 
 /// With fewer no segment is begun: with many small ones each look would be at many filters.
 const WORTH_A_SEGMENT: usize = 1_024;
@@ -25,12 +24,12 @@ const WORTH_ADDING: usize = 128;
 /// The queue, the message and the run of a row, and when it changed.
 pub(super) struct At<'a> {
     pub(super) source: i64,
-    pub(super) id: &'a Packed,
+    pub(super) id: &'a Key,
     pub(super) run: i64,
     pub(super) time: i64,
 }
 
-/// The statement that [`Row::insert`] carries out, for a table that has the columns of `rested`.
+/// The statement that [`insert`] carries out, for a table that has the columns of `rested`.
 pub(super) fn insert_into(table: &str) -> String {
     format!(
         "INSERT INTO {table} (state, rule, target, exhausted, reason, doubts, since, sent_as, receive_count, origin, at,
@@ -38,31 +37,29 @@ pub(super) fn insert_into(table: &str) -> String {
     )
 }
 
-impl Row {
-    /// Carries out a statement whose first eleven parameters are a row and its time, followed by its key.
-    fn write(&self, statement: &mut Statement<'_>, at: i64, key: &[&dyn ToSql]) -> rusqlite::Result<()> {
-        let (state, target, reason) =
-            (self.state as u8, self.target.map(|target| target.0), self.reason.map(|reason| reason as u8));
-        let values: [&dyn ToSql; 11] = [
-            &state,
-            &self.rule.0,
-            &target,
-            &self.exhausted,
-            &reason,
-            &self.doubts,
-            &self.since,
-            &self.sent_as,
-            &self.receive_count,
-            &self.origin,
-            &at,
-        ];
-        statement.execute(params_from_iter(values.into_iter().chain(key.iter().copied()))).map(drop)
-    }
+/// Carries out a statement whose first eleven parameters are a row and its time, followed by its key.
+fn write(row: &Row, statement: &mut Statement<'_>, at: i64, key: &[&dyn ToSql]) -> rusqlite::Result<()> {
+    let (state, target, reason) =
+        (row.state as u8, row.target.map(|target| target.0), row.reason.map(|reason| reason as u8));
+    let values: [&dyn ToSql; 11] = [
+        &state,
+        &row.rule.0,
+        &target,
+        &row.exhausted,
+        &reason,
+        &row.doubts,
+        &row.since,
+        &row.sent_as.as_deref(),
+        &row.receive_count,
+        &row.origin.map(|queue| queue.0),
+        &at,
+    ];
+    statement.execute(params_from_iter(values.into_iter().chain(key.iter().copied()))).map(drop)
+}
 
-    /// Adds it, by the statement of [`insert_into`].
-    pub(super) fn insert(&self, statement: &mut Statement<'_>, at: &At<'_>) -> rusqlite::Result<()> {
-        self.write(statement, at.time, &[&at.source, at.id, &at.run])
-    }
+/// Adds a row, by the statement of [`insert_into`].
+pub(super) fn insert(row: &Row, statement: &mut Statement<'_>, at: &At<'_>) -> rusqlite::Result<()> {
+    write(row, statement, at.time, &[&at.source, &at.id.bytes(), &at.run])
 }
 
 /// Puts messages of one run to rest that no row is known of.
@@ -72,9 +69,9 @@ pub(super) fn rest<'a>(
     rows: impl Iterator<Item = (&'a Row, At<'a>)>,
 ) -> rusqlite::Result<()> {
     let (mut ids, mut sent_as, mut of_run) = (Vec::new(), Vec::new(), None);
-    let mut insert = connection.prepare_cached(&insert_into("rested"))?;
+    let mut into = connection.prepare_cached(&insert_into("rested"))?;
     for (row, at) in rows {
-        row.insert(&mut insert, &at)?;
+        insert(row, &mut into, &at)?;
         let seq = connection.last_insert_rowid();
         ids.push((prefix(at.id), seq));
         sent_as.extend(row.sent_as.as_ref().map(|id| (prefix(id), seq)));
@@ -146,7 +143,7 @@ pub(super) fn are_found(connection: &Connection) -> rusqlite::Result<bool> {
         let mut rested = connection.prepare(&format!("SELECT seq, {column} FROM rested WHERE {column} IS NOT NULL"))?;
         let mut rows = rested.query([])?;
         while let Some(row) = rows.next()? {
-            let (seq, id): (i64, _) = (row.get(0)?, Packed::from(row.get::<_, Vec<u8>>(1)?));
+            let (seq, id): (i64, _) = (row.get(0)?, Key::from(row.get::<_, Vec<u8>>(1)?));
             let found = entries.get(&(number(prefix(&id)), seq));
             if !found.is_some_and(|segment| segments.with(index, &id).have(*segment)) {
                 return Ok(false);
@@ -163,84 +160,52 @@ pub(super) fn json(numbers: &[i64]) -> String {
 }
 
 impl Table {
-    /// Looks for a row of a message, in whichever run, which is `such`: a condition whose parameters are `more`, from `?4` on.
-    pub(super) fn known<T>(
-        &self,
-        (source, id): (i64, &Packed),
-        columns: &str,
-        such: &str,
-        more: &[&dyn ToSql],
-        read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Option<T>> {
-        if self.front.borrow().contains(id) {
-            self.clear_front()?;
-        }
-        let candidates = self.segments.borrow().with(Index::Ids, id);
-        let rows = self.direct(|c| candidates.rows(c, Index::Ids, id))?;
+    /// The rows that a message may have, in whichever run: the caller compares its whole ID.
+    pub(super) fn candidates(&self, index: Index, id: &Key) -> Result<Vec<i64>> {
+        let candidates = self.segments.borrow().with(index, id);
+        self.direct(|c| candidates.rows(c, index, id))
+    }
+
+    /// The number of a message's row in a run.
+    pub(super) fn seq(&self, (source, run): (i64, i64), id: &Key) -> Result<Option<(i64, Option<Vec<u8>>)>> {
+        let rows = self.candidates(Index::Ids, id)?;
         if rows.is_empty() {
             return Ok(None);
         }
-        let rows = json(&rows);
-        let key: [&dyn ToSql; 3] = [&source, id, &rows];
         self.direct(|c| {
-            c.prepare_cached(&format!(
-                "SELECT {columns} FROM rested AS known WHERE seq IN (SELECT value FROM json_each(?3))
-                 AND source = ?1 AND id = ?2 AND {such}"
-            ))?
-            .query_row(params_from_iter(key.iter().chain(more)), read)
+            c.prepare_cached(
+                "SELECT seq, sent_as FROM rested WHERE seq IN (SELECT value FROM json_each(?3))
+                 AND source = ?1 AND id = ?2 AND run = ?4",
+            )?
+            .query_row(params![source, id.bytes(), json(&rows), run], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()
         })
     }
 
     /// Writes a message's row, wherever it is.
-    pub(super) fn put(&self, id: &Packed, row: &Row, at: i64) -> Result<()> {
-        if self.front.borrow_mut().put(id, row, at) {
+    pub(super) fn write_row(&self, (source, run): (i64, i64), id: &Key, row: &Row, time: i64) -> Result<()> {
+        let is_its_front = self.front.borrow().is_of((source, run));
+        if is_its_front && self.front.borrow_mut().put(id, row, time) {
             return Ok(());
         }
-        let found: Option<(i64, Option<Vec<u8>>)> =
-            self.known((self.source, id), "seq, sent_as", "run = ?4", &[&self.run], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?;
+        self.settle_front_about(id)?;
+        let found = self.seq((source, run), id)?;
         let segments = &mut *self.segments.borrow_mut();
         self.direct(|c| {
             let Some((seq, sent_before_as)) = found else {
-                let at = At { source: self.source, id, run: self.run, time: at };
-                return rest(c, segments, std::iter::once((row, at)));
+                return rest(c, segments, std::iter::once((row, At { source, id, run, time })));
             };
             let mut update = c.prepare_cached(
                 "UPDATE rested SET state = ?1, rule = ?2, target = ?3, exhausted = ?4, reason = ?5, doubts = ?6, since = ?7,
                  sent_as = ?8, receive_count = ?9, origin = ?10, at = ?11 WHERE seq = ?12",
             )?;
-            row.write(&mut update, at, &[&seq])?;
+            write(row, &mut update, time, &[&seq])?;
             // What has not changed is in the index already.
             if let Some(id) = row.sent_as.as_ref().filter(|id| sent_before_as.as_deref() != Some(id)) {
                 entries::add_loose(c, Index::SentAs, prefix(id), seq)?;
                 segments.add_loose(Index::SentAs, prefix(id));
             }
             Ok(())
-        })
-    }
-
-    /// A message's row in this run, where the run has met it.
-    pub(super) fn row(&self, id: &MessageId) -> Result<Option<Row>> {
-        self.row_of(self.run, id)
-    }
-
-    pub(super) fn row_of(&self, run: i64, id: &MessageId) -> Result<Option<Row>> {
-        let columns = "state, rule, target, exhausted, reason, doubts, since, receive_count, origin, sent_as";
-        self.known((self.source, &pack(id)), columns, "run = ?4", &[&run], |row| {
-            Ok(Row {
-                state: state_column(row, 0)?,
-                rule: RuleId(row.get(1)?),
-                target: row.get::<_, Option<u16>>(2)?.map(TargetId),
-                exhausted: row.get(3)?,
-                reason: row.get::<_, Option<u8>>(4)?.and_then(Reason::from_number),
-                doubts: row.get(5)?,
-                since: row.get(6)?,
-                receive_count: row.get(7)?,
-                origin: row.get(8)?,
-                sent_as: row.get::<_, Option<Vec<u8>>>(9)?.map(Packed::from),
-            })
         })
     }
 }

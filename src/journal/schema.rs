@@ -207,11 +207,10 @@ pub(super) fn damaged(path: &Path, why: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use redrive_protocol::message::MessageId;
-
     use super::super::entries::{Candidates, Index};
-    use super::super::key::pack;
     use super::*;
+    use redrive_protocol::message::MessageId;
+    use redrive_protocol::protocol::Key;
 
     #[test]
     fn a_commit_is_on_disk_when_it_returns() {
@@ -273,7 +272,7 @@ mod tests {
             assert_eq!((tally.received(), tally.doubted), (2, 1), "from version {version}");
             for id in ["done", "lost"] {
                 let everywhere = Candidates::all(&connection).expect("segments");
-                let rows = everywhere.rows(&connection, Index::Ids, &pack(&MessageId::new(id))).expect("indexed");
+                let rows = everywhere.rows(&connection, Index::Ids, &Key::of(&MessageId::new(id))).expect("indexed");
                 assert_eq!(rows.len(), 1, "{id} from version {version}");
             }
             drop(connection);

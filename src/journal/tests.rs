@@ -9,13 +9,11 @@ mod resolve;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redrive_protocol::message::ReceiptHandle;
-use redrive_protocol::target::{Reason, RuleId, TargetId};
-
 use super::entries::{Candidates, Index};
-use super::key::Packed;
-use super::types::Delivered;
 use super::*;
+use redrive_protocol::message::ReceiptHandle;
+use redrive_protocol::protocol::{Claim, Decided, Intended, Key, Resolution, SendEnd, State, Stay, TallyKey};
+use redrive_protocol::target::{Reason, RuleId, TargetId};
 
 const RULE: RuleId = RuleId(0);
 const TARGET: TargetId = TargetId(0);
@@ -258,7 +256,7 @@ fn counted_anew(place: &Place) -> (u64, u64) {
         let at_rest: Vec<(i64, Vec<u8>)> = at_rest.collect::<rusqlite::Result<_>>().expect("rows");
         // One of many is looked for; the others are counted.
         for (seq, id) in at_rest.iter().step_by(1 + at_rest.len() / 1_000) {
-            let found = everywhere.rows(&connection, index, &Packed::from(id.clone())).expect("rows");
+            let found = everywhere.rows(&connection, index, &Key::from(id.clone())).expect("rows");
             assert_eq!(found.iter().filter(|found| *found == seq).count(), 1, "row {seq} is once in {index:?}");
         }
         let entries = pairs(&format!(
@@ -325,24 +323,24 @@ async fn only_the_owner_may_read_it() {
 }
 
 #[tokio::test]
-async fn a_mistake_in_the_order_of_events_is_an_error_and_changes_nothing() {
+async fn a_mistake_in_the_order_of_events_is_an_error_to_its_caller_and_changes_nothing() {
     let place = Place::new();
     let (journal, _) = place.begin("run").await;
-    let intended = intend(&journal, claim(&journal, "a").await).await;
-    let delivered = Delivered {
-        id: intended.id().clone(),
-        receipt: ReceiptHandle::new("forged"),
-        receive_count: None,
-        origin: None,
-        came_from: None,
-    };
-    let forged = Claim { delivered, doubted: None };
-    let judgement = Judgement { claim: forged, rule: RULE, exhausted: false, decision: Decided::Send(TARGET) };
-    let error = journal.judge(vec![judgement]).await.expect_err("illegal");
+    let of_before = intend(&journal, claim(&journal, "a").await).await;
+    drop(journal);
+    let (journal, _) = place.begin("run").await;
+    let second = intend(&journal, claim(&journal, "b").await).await;
+    // The first lost its answer with the session: an intent of then is none now. With it the whole batch is refused.
+    let acknowledged = |intended| Settlement { intended, end: SendEnd::Acknowledged(None) };
+    let error = journal.settle(vec![acknowledged(second), acknowledged(of_before)]).await.expect_err("illegal");
     assert!(error.message().contains("cannot happen"), "{error}");
+    // Nobody else has to suffer for it.
+    intend(&journal, claim(&journal, "c").await).await;
     drop(journal);
     let reader = Reader::open(&place.path()).expect("open").expect("there");
-    assert_eq!(reader.tally("run").expect("tally").count(|key| key.state == State::Sending), 1);
+    let tally = reader.tally("run").expect("tally");
+    assert_eq!(tally.count(|key| key.state == State::Sending), 2, "{tally:?}");
+    assert_eq!(tally.count(|key| key.state == State::InDoubt), 1, "{tally:?}");
 }
 
 #[tokio::test]

@@ -14,10 +14,10 @@ use super::document::{
     Shown, TYPE,
 };
 use super::stats::{Size, bound, estimate};
-use crate::journal::Sent;
 use crate::sqs::{
     Acknowledged, CallError, Counts, EntryFault, EntryFaultKind, Fault, Queue, QueueAttributes, RedrivePolicy,
 };
+use redrive_protocol::protocol::Sent;
 
 /// A queue that holds its messages in memory.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use super::report;
 use super::run::Report;
 use super::units;
 use super::wire::{self, RunObject};
-use crate::journal::Resolution;
+use redrive_protocol::protocol::Resolution;
 
 /// What somebody can decide about, for a person; the report's troubles are the messages.
 pub fn doubts(report: &Report) -> Document {

@@ -9,8 +9,9 @@ use serde::Serialize;
 use super::run::Report;
 use super::text::neutral;
 use crate::apply::{Destined, Figures, PinnedFigures};
-use crate::journal::{Resolved, Trouble};
+use crate::journal::Trouble;
 use crate::plan::{Approver, Plan};
+use redrive_protocol::protocol::Resolved;
 
 /// The version of every JSON form of this program's output.
 pub(super) const VERSION: u32 = 1;

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
 use redrive::cli::Cli;
-use redrive::journal::{Reader, State};
+use redrive::journal::Reader;
+use redrive_protocol::protocol::State;
 use redrive_rules::job;
 use redrive_rules::rule::Rules;
 use regex::Regex;

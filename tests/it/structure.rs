@@ -13,15 +13,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("error", &["exit"]),
     ("md5", &[]),
     ("journal", &["crash_point", "error"]),
-    // The seams. A delete takes a proof, and only the journal makes one.
-    ("sqs", &["error", "journal"]),
+    // The seams.
+    ("sqs", &["error"]),
     ("store", &["error", "sqs"]),
     ("retry", &["sqs"]),
     ("payload", &["error", "sqs", "store"]),
-    ("plan", &["error", "journal", "payload", "sqs", "store", "words"]),
+    ("plan", &["error", "payload", "sqs", "store", "words"]),
     ("apply", &["crash_point", "error", "exit", "journal", "payload", "plan", "retry", "sqs", "store"]),
     // Behind the seams.
-    ("aws", &["error", "journal", "md5", "retry", "sqs", "store"]),
+    ("aws", &["error", "md5", "retry", "sqs", "store"]),
     // The types that plan and apply publish, and what the journal says of a run.
     ("view", &["apply", "error", "journal", "plan", "sqs", "words"]),
     ("cli", &[]),

@@ -1,7 +1,7 @@
 //! The protocol as a model, explored to the end within small bounds: a source, a destination, the journal, the process at
 //! work, and what goes wrong with them. `docs/design/model.md` says what it holds and what it leaves out.
 //!
-//! States of messages are moved by [`crate::journal::next`], doubts are decided about by [`super::may_resend`]; the rest of
+//! States of messages are moved by [`redrive_protocol::protocol::next`], doubts are decided about by [`super::may_resend`]; the rest of
 //! what the journal does is written down in `protocol` and held against the real one in `replay`. Each safeguard can be
 //! taken away, and then the model has to find what goes wrong without it.
 

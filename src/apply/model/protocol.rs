@@ -6,7 +6,7 @@ use redrive_protocol::target::TargetKind;
 use super::super::{Doubt, may_resend};
 use super::setup::{Destination, Safeguard, Setup, Verdict};
 use super::world::{End, Few, Handle, Lease, MOST, Message, Place, Process, Row, Stage, Work, World};
-use crate::journal::{Event, State, next};
+use redrive_protocol::protocol::{Event, State, next};
 
 impl World {
     pub(super) fn run(&self) -> usize {

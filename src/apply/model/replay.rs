@@ -13,9 +13,10 @@ use super::acts::{Act, Step};
 use super::explore::Model;
 use super::setup::Setup;
 use super::world::{End, Handle, Message, Process, Row, Stage, Work, World};
-use crate::journal::{
-    Admitted, Claim, Decided, DeleteEnd, Delivery, Doubtful, Intended, Journal, Judged, Judgement, Lease, RunSpec,
-    SendEnd, Sent, SessionEnd, Settled, Settlement, State, Stay,
+use crate::journal::Journal;
+use redrive_protocol::protocol::{
+    Admitted, Claim, Decided, DeleteEnd, Delivery, Doubtful, Intended, Judged, Judgement, Lease, RunSpec, SendEnd,
+    Sent, SessionEnd, Settled, Settlement, State, Stay,
 };
 
 /// What the process has in hand of the one message.

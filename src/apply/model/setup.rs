@@ -141,7 +141,7 @@ impl Setup {
     /// What must never be at any moment, in words.
     pub(super) fn wrong(&self, world: &World) -> Option<&'static str> {
         use super::world::Place;
-        use crate::journal::State;
+        use redrive_protocol::protocol::State;
         let never_twice =
             self.in_doubt == InDoubt::Hold || (self.runs == 1 && self.destination != Destination::Standard);
         let of_one = |(message, verdict): (&super::world::Message, &Verdict)| {

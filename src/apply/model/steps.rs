@@ -6,7 +6,7 @@ use super::explore::Model;
 use super::protocol::give_back;
 use super::setup::{Safeguard, Setup};
 use super::world::{End, Few, Handle, Lease, MOST, Message, Place, Process, Stage, Work, World};
-use crate::journal::{Event, State};
+use redrive_protocol::protocol::{Event, State};
 
 impl Model for Setup {
     type State = World;

@@ -1,7 +1,7 @@
 //! What the model is made of: the source and its messages, the destination, the journal on disk, and what the process that
 //! is at work has in memory. Small and copied, so that millions of moments can be held.
 
-use crate::journal::State;
+use redrive_protocol::protocol::State;
 
 /// How many messages, and how many runs over the same source, at the most.
 pub(super) const MOST: usize = 2;

@@ -81,6 +81,8 @@ async fn a_decision_about_what_is_not_in_doubt_changes_nothing_at_all() {
     assert_eq!((error.kind(), error.message()), (Kind::Usage, "run run has no such message in doubt: b"));
     drop(journal);
     assert_eq!(states(&place), [], "not even the recovery of what was on its way is kept");
+    let tally = Reader::open(&place.path()).expect("open").expect("there").tally("run").expect("tally");
+    assert_eq!(tally.received(), 1, "nothing is counted anew");
 }
 
 #[tokio::test]

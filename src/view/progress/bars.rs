@@ -11,8 +11,8 @@ use super::super::text::neutral;
 use super::lines::{Every, notable, standing};
 use super::pace::{Pace, expected, expected_in_all, gone};
 use crate::apply::Event;
-use crate::journal::{State, Tally};
 use crate::plan::Plan;
+use redrive_protocol::protocol::{State, Tally};
 
 /// A longer name would leave no room for the bar.
 const NAME: usize = 28;

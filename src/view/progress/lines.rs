@@ -9,8 +9,8 @@ use super::super::units::{duration, grouped, messages, per_second, time};
 use super::super::wire::{self, PaceObject, RunObject, VERSION};
 use super::pace::{Pace, expected_in_all, gone};
 use crate::apply::{Event, Figures, Progress, Totals};
-use crate::journal::{State, Tally};
 use crate::plan::Plan;
+use redrive_protocol::protocol::{State, Tally};
 
 /// Words are for a log that somebody reads afterwards.
 const WORDS_EVERY: Duration = Duration::from_secs(10);

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::journal::{State, Tally};
 use crate::plan::{Outcome, Plan};
+use redrive_protocol::protocol::{State, Tally};
 use redrive_protocol::target::RuleId;
 
 /// Long enough to be calm, short enough to show that a destination has slowed down.

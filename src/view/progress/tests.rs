@@ -6,7 +6,7 @@ use super::super::report::sample;
 use super::pace::expected;
 use super::*;
 use crate::apply::Events;
-use crate::journal::Tally;
+use redrive_protocol::protocol::Tally;
 use redrive_protocol::target::RuleId;
 
 fn resumed() -> Event {

@@ -5,8 +5,8 @@ use super::super::run::Report;
 use super::super::text::quoted;
 use super::super::units::{self, counted, grouped, messages};
 use crate::apply::{Destined, Figures, PinnedFigures, RuleSummary};
-use crate::journal::Resolved;
 use crate::plan::{Outcome, Plan};
+use redrive_protocol::protocol::Resolved;
 use redrive_protocol::target::{Reason, TargetKind};
 
 /// One sentence on how the run stands. `outcome` is the code of the journal.

@@ -8,11 +8,12 @@ use redrive_protocol::target::{Reason, RuleId, Target, TargetId, TargetKind};
 
 use super::Report;
 use crate::apply::{Event, Figures, Progress, Totals};
-use crate::journal::{Resolution, Resolved, RunRecord, State, Tally, TallyKey, Trouble};
+use crate::journal::{RunRecord, Trouble};
 use crate::plan::{
     Approver, Cost, Estimate, FORMAT, JobText, Outcome, OutcomeFigures, Plan, RuleFigures, Sample, TYPE,
 };
 use crate::sqs::{Counts, QueueAttributes};
+use redrive_protocol::protocol::{Resolution, Resolved, State, Tally, TallyKey};
 
 const ORDERS: TargetId = TargetId(0);
 const GRAVEYARD: TargetId = TargetId(1);

@@ -285,7 +285,7 @@ fn the_table_and_the_sum_agree() {
 #[test]
 fn an_empty_run_divides_by_nothing() {
     let mut report = report();
-    let nothing = crate::journal::Tally::default();
+    let nothing = redrive_protocol::protocol::Tally::default();
     report.figures = Figures::new(&report.plan, &nothing, Totals::default());
     report.troubles.clear();
     let said = text(&report);

@@ -6,7 +6,8 @@ use super::super::document::{Block, Column, Line, heading, ours, plain, row, the
 use super::super::run::Report;
 use super::super::units::{grouped, messages};
 use super::content::{gone, signed};
-use crate::journal::{Resolution, State, Trouble};
+use crate::journal::Trouble;
+use redrive_protocol::protocol::{Resolution, State};
 use redrive_protocol::target::{Reason, RuleId, TargetId, TargetKind};
 
 /// Everything there is to say of them.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use redrive_protocol::target::{Reason, RuleId, TargetId};
+use crate::target::{Reason, RuleId, TargetId};
 
 use super::state::State;
 
@@ -22,7 +22,7 @@ pub struct TallyKey {
 }
 
 /// The figures of a run. Every message the run met is in exactly one count.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Tally {
     /// Messages by where they stand.
     pub counts: BTreeMap<TallyKey, u64>,
@@ -49,7 +49,7 @@ impl Tally {
 
     /// The figures with each parked message counted once: the journal has a row for its way out, one for its way back, and one
     /// where the run met it after that.
-    pub(super) fn folded(&self) -> Self {
+    pub fn folded(&self) -> Self {
         let mut folded = Self { counts: BTreeMap::new(), ..self.clone() };
         for (key, count) in &self.counts {
             match (key.rule, key.state) {

@@ -1,9 +1,12 @@
-//! The journal's words: what it is told and what it answers. The fields of a claim, an intent and a proof are the journal's
-//! alone, so that nobody else can make one.
+//! What the protocol is told and what it answers. The fields of a claim, an intent and a proof are private to the protocol,
+//! so that nobody else can make one.
 
 use jiff::Timestamp;
-use redrive_protocol::message::{MessageId, ReceiptHandle};
-use redrive_protocol::target::{Reason, RuleId, TargetId};
+
+use super::key::Key;
+use super::numbers::{QueueNo, RunNo};
+use crate::message::{MessageId, ReceiptHandle};
+use crate::target::{Reason, RuleId, TargetId};
 
 /// A delivery as it comes from a receive.
 #[derive(Debug, Clone)]
@@ -45,6 +48,7 @@ pub enum Admitted {
 
 /// The right to decide about one delivered message. There is one a message at a time.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct Claim {
     pub(super) delivered: Delivered,
     /// When a send of it was first intended that may have arrived.
@@ -54,13 +58,15 @@ pub struct Claim {
 /// A message and the handle it was delivered with. The handle goes along from the claim to the proof, so that a proof does
 /// not hang on the lease, which may end on the way.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Delivered {
     pub(super) id: MessageId,
+    pub(super) key: Key,
     pub(super) receipt: ReceiptHandle,
     pub(super) receive_count: Option<u32>,
-    /// The number of the queue it came from, in the journal.
-    pub(super) origin: Option<i64>,
-    /// That queue's ARN, where only the journal knows it.
+    /// The queue it came from.
+    pub(super) origin: Option<QueueNo>,
+    /// That queue's ARN, if only the store knows it.
     pub(super) came_from: Option<String>,
 }
 
@@ -78,6 +84,7 @@ impl Claim {
 
 /// A message of which a send may have arrived. Another type than [`Claim`]: it takes a decision to send it again.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct Doubtful {
     pub(super) delivered: Delivered,
     pub(super) since: Timestamp,
@@ -154,6 +161,7 @@ pub enum Judged {
 
 /// The intent to send a message, on disk: what a send takes.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct Intended {
     pub(super) delivered: Delivered,
     /// When a send of it was first intended that may have arrived.
@@ -209,9 +217,10 @@ pub enum Settled {
 
 /// The proof that a message is safely elsewhere, on disk in the journal: what a delete takes. Only the journal makes it.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct Sent {
     pub(super) delivered: Delivered,
-    pub(super) run: i64,
+    pub(super) run: RunNo,
     /// Whether its deletion is confirmed, by the handles that were tried.
     pub(super) confirmed: Option<bool>,
 }
@@ -309,7 +318,7 @@ pub struct SessionEnd {
 }
 
 /// What somebody decides about a message in doubt. The numbers are those on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Resolution {
     /// It is judged and sent again, whatever the job says of doubts.
@@ -333,7 +342,8 @@ impl Resolution {
         }
     }
 
-    pub(super) fn from_number(number: u8) -> Option<Self> {
+    /// The decision with this number on disk.
+    pub fn from_number(number: u8) -> Option<Self> {
         [Self::Resend, Self::Discard, Self::Release, Self::Abandon].into_iter().find(|known| *known as u8 == number)
     }
 }

@@ -1,0 +1,80 @@
+//! Runs and their sessions in the database.
+
+use rusqlite::params;
+
+use super::table::Table;
+use crate::error::Result;
+use redrive_protocol::protocol::{ABANDONED, QueueNo, RunNo, RunSpec, RunState, SessionEnd, Store};
+
+impl Table {
+    pub(super) fn begin_run(&mut self, spec: &RunSpec, source: QueueNo, at: i64) -> Result<RunState> {
+        let is_new = self.sql(|c| {
+            c.execute(
+                "INSERT OR IGNORE INTO run (name, source, job_sha256, plan, started) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![spec.name, source.0, spec.job_sha256, spec.plan, at],
+            )
+        })? == 1;
+        // Whichever run its process was killed at: what it had in flight is this source's.
+        let interrupted = self.direct(|c| {
+            c.query_row("SELECT max(in_session) FROM run WHERE source = ?1", [source.0], |row| row.get(0))
+        })?;
+        let run =
+            RunNo(self.direct(|c| {
+                c.query_row("SELECT id FROM run WHERE name = ?1", [&spec.name], |row| row.get::<_, i64>(0))
+            })?);
+        let (requests, elapsed_ms, drained) = self.direct(|c| {
+            c.execute("UPDATE run SET in_session = (id = ?2) WHERE source = ?1", [source.0, run.0])?;
+            c.execute(
+                "UPDATE run SET ended = NULL, outcome = NULL, approvals = ?2 WHERE id = ?1",
+                params![run.0, spec.approvals],
+            )?;
+            c.query_row("SELECT requests, elapsed_ms, drained FROM run WHERE id = ?1", [run.0], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+        })?;
+        let given_up = self.is_given_up(run)?;
+        Ok(RunState { run, is_new, interrupted, drained, given_up, requests, elapsed_ms })
+    }
+
+    pub(super) fn end_run(&self, run: RunNo, end: &SessionEnd, at: i64) -> Result<()> {
+        let ended = end.finished.then_some(at);
+        self.note_effort(run, end.requests, end.elapsed_ms)?;
+        self.sql(|c| {
+            c.execute(
+                "UPDATE run SET ended = ?2, outcome = ?3, in_session = ?4 WHERE id = ?1",
+                params![run.0, ended, end.outcome, end.has_orphans],
+            )?;
+            // What was on its way leaves much room, for a small journal.
+            c.pragma_query(None, "incremental_vacuum", |_| Ok(()))
+        })
+    }
+
+    /// Notes the SQS requests and the milliseconds of a run so far.
+    pub(super) fn note_effort(&self, run: RunNo, requests: u64, elapsed_ms: u64) -> Result<()> {
+        self.direct(|c| {
+            c.execute(
+                "UPDATE run SET requests = ?2, elapsed_ms = ?3 WHERE id = ?1",
+                params![run.0, requests, elapsed_ms],
+            )
+        })
+        .map(drop)
+    }
+
+    pub(super) fn close_given_up(&self, run: RunNo, ended: Option<i64>) -> Result<()> {
+        self.sql(|c| {
+            c.execute("UPDATE run SET ended = ?2, outcome = ?3 WHERE id = ?1", params![run.0, ended, ABANDONED])
+        })
+        .map(drop)
+    }
+
+    pub(super) fn reopen_run(&self, run: RunNo, given_up: bool) -> Result<()> {
+        self.sql(|c| {
+            c.execute(
+                "UPDATE run SET ended = NULL, outcome = iif(outcome = 'finished', 'unfinished', outcome)
+                 WHERE id = ?1 AND (outcome = 'finished' OR outcome = ?2 AND ?3)",
+                params![run.0, ABANDONED, given_up],
+            )
+        })
+        .map(drop)
+    }
+}
