@@ -5,6 +5,7 @@ mod fire;
 mod front;
 mod parking;
 mod resolve;
+mod stores;
 
 use std::sync::Arc;
 use std::time::Duration;
