@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use proptest::prelude::*;
 
 use super::*;
-use crate::protocol::{Doubtful, MemoryStore, Problem, Protocol};
+use redrive_protocol::protocol::{Doubtful, MemoryStore, Problem, Protocol};
 
 /// The last is what a send of the one before returns.
 const IDS: [&str; 3] = ["4f6d1b1e-0000-4c0e-9a3b-00000000000a", "b", "sent as b"];
@@ -198,7 +198,9 @@ impl Side {
     }
 
     fn again(&mut self, again: Vec<Sent>) {
-        again.into_iter().for_each(|sent| self.put(&sent.id().clone(), InHand::Sent(sent)));
+        for sent in again {
+            self.put(&sent.id().clone(), InHand::Sent(sent));
+        }
     }
 }
 

@@ -30,7 +30,7 @@ impl<S: Store> Protocol<S> {
         if let Some(arn) = &delivery.origin {
             origin = Some(self.store.queue_no(arn)?);
         } else if let Some(SentAs { rule: RuleId::RETURNED, origin: Some(queue), .. }) = sent_as {
-            (origin, came_from) = (Some(queue), Some(self.store.queue_arn(queue)?));
+            (origin, came_from) = (Some(queue), Some(self.store.queue_arn(queue)?.into_boxed_str()));
         }
         let admitted = self.admit_as(key, delivery, glance, origin, came_from)?;
         Ok(match (admitted, sent_as.filter(|sent| sent.run == self.run)) {
@@ -97,7 +97,7 @@ impl<S: Store> Protocol<S> {
         delivery: Delivery,
         glance: Glance,
         origin: Option<QueueNo>,
-        came_from: Option<String>,
+        came_from: Option<Box<str>>,
     ) -> Result<Admitted, S::Error> {
         // The newest handle is the one that is sure, for a message that is already being handled too.
         self.lease(&key, &delivery, glance)?;

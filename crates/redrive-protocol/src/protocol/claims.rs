@@ -9,12 +9,23 @@ use foldhash::HashMap;
 use super::key::Key;
 use super::store::Row;
 
+/// A message's row in this run.
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
+enum Looked {
+    /// Nobody has looked for it.
+    NotYet,
+    /// There is none.
+    None,
+    /// This is it.
+    Row(Row),
+}
+
 /// What is known of a claimed message.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 struct Claimed {
-    /// Its row in this run; `None` while nobody has looked.
-    row: Option<Option<Row>>,
+    row: Looked,
     /// Whether the delivery that the claim began with is the only one with a lease.
     is_only_delivery: bool,
 }
@@ -39,7 +50,7 @@ impl Claims {
                 false
             }
             Entry::Vacant(place) => {
-                let row = if is_known { None } else { Some(None) };
+                let row = if is_known { Looked::NotYet } else { Looked::None };
                 place.insert(Claimed { row, is_only_delivery });
                 true
             }
@@ -50,15 +61,19 @@ impl Claims {
         self.0.remove(key);
     }
 
-    /// Its row in this run; `None` if that is not known here.
-    pub(super) fn row(&self, key: &Key) -> Option<Option<&Row>> {
-        self.0.get(key)?.row.as_ref().map(Option::as_ref)
+    /// Its row in this run, which is looked for if that is not known here.
+    pub(super) fn row<E>(&self, key: &Key, look: impl FnOnce() -> Result<Option<Row>, E>) -> Result<Option<Row>, E> {
+        match self.0.get(key).map(|claimed| &claimed.row) {
+            Some(Looked::Row(row)) => Ok(Some(row.clone())),
+            Some(Looked::None) => Ok(None),
+            Some(Looked::NotYet) | None => look(),
+        }
     }
 
     /// Notes its row as it is in the store.
     pub(super) fn note_row(&mut self, key: &Key, row: Row) {
         if let Some(claimed) = self.0.get_mut(key) {
-            claimed.row = Some(Some(row));
+            claimed.row = Looked::Row(row);
         }
     }
 

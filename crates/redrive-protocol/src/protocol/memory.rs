@@ -35,6 +35,7 @@ pub struct MemoryStore {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, as in a table")]
 struct Run {
     name: String,
     source: QueueNo,

@@ -5,7 +5,7 @@
 //! judging a claim ([`Protocol::judge`]) gives an [`Intended`], without which nothing is sent; settling an intent
 //! ([`Protocol::settle`]) gives a [`Sent`], without which nothing is deleted. States move by one total function, [`next`].
 //!
-//! Pure: no SQL, no clock, no async, no AWS. What is known is kept by a [`Store`]; SQLite is one (the journal), memory is another
+//! Pure: no SQL, no clock, no async, no AWS. What is known is kept by a [`Store`]; a database is one (the journal), memory is another
 //! ([`MemoryStore`]). What is answered here holds once the store has committed; whoever drives the protocol answers after that.
 //!
 //! A batch of operations means the same in every store: its messages are taken in order, and if one of them cannot happen the
@@ -190,13 +190,9 @@ impl<S: Store> Protocol<S> {
 
     /// This run's row of a message of a queue.
     fn row(&mut self, queue: QueueNo, key: &Key) -> Result<Option<Row>, S::Error> {
-        if queue == self.queue
-            && let Some(row) = self.claims.row(key)
-        {
-            return Ok(row.cloned());
-        }
-        let run = self.run;
-        Ok(self.store.rows(queue, key)?.into_iter().find(|known| known.run == run).map(|known| known.row))
+        let (run, store) = (self.run, &mut self.store);
+        let mut look = || Ok(store.rows(queue, key)?.into_iter().find(|known| known.run == run).map(|known| known.row));
+        if queue == self.queue { self.claims.row(key, look) } else { look() }
     }
 
     /// Finds out what events lead to, one after the other, and changes nothing. `doubted`: sends of the message by some run may

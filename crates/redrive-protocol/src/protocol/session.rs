@@ -16,7 +16,7 @@ impl<S: Store> Protocol<S> {
         let source = self.store.queue_no(&spec.source_arn)?;
         let RunState { run, is_new, interrupted, drained, given_up, requests, elapsed_ms } =
             self.store.begin_session(spec, source, self.now)?;
-        self.fifo = spec.source_arn.ends_with(".fifo");
+        self.fifo = spec.source_arn.strip_suffix(".fifo").is_some();
         self.interrupted = interrupted;
         self.take_up(run, source)?;
         let in_doubt = self.recover()?;

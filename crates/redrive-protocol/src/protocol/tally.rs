@@ -49,6 +49,7 @@ impl Tally {
 
     /// The figures with each parked message counted once: the journal has a row for its way out, one for its way back, and one
     /// where the run met it after that.
+    #[must_use]
     pub fn folded(&self) -> Self {
         let mut folded = Self { counts: BTreeMap::new(), ..self.clone() };
         for (key, count) in &self.counts {

@@ -67,7 +67,7 @@ pub(super) struct Delivered {
     /// The queue it came from.
     pub(super) origin: Option<QueueNo>,
     /// That queue's ARN, if only the store knows it.
-    pub(super) came_from: Option<String>,
+    pub(super) came_from: Option<Box<str>>,
 }
 
 impl Claim {
