@@ -7,6 +7,7 @@ use s3s::Body;
 
 use super::course::End;
 use super::log::LogEntry;
+use super::query;
 use super::s3::Refusal;
 use super::signature::Flaw;
 use super::sqs::failure::Failure;
@@ -36,23 +37,27 @@ pub(super) fn is_aws_json(parts: &Parts) -> bool {
     parts.headers.get(CONTENT_TYPE).is_none_or(|value| value.as_bytes().starts_with(b"application/x-amz-json-1."))
 }
 
-/// Whether a request is one of SQS's older query protocol.
-pub(super) fn is_form(parts: &Parts) -> bool {
+/// Whether a request is one of the Query protocol: a form, or parameters that name an action.
+pub(super) fn is_query(parts: &Parts) -> bool {
     let form = b"application/x-www-form-urlencoded";
-    parts.method == Method::POST
-        && parts.headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(form))
+    let is_form = parts.headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(form));
+    let names_action = || parts.uri.query().is_some_and(|query| query.split('&').any(|one| one.starts_with("Action=")));
+    (parts.method == Method::POST && is_form) || (matches!(parts.method, Method::GET | Method::POST) && names_action())
 }
 
-/// What a client that speaks the older protocol is told, in its own form.
-pub(super) fn query_protocol(entry: &mut LogEntry) -> Response<Body> {
-    entry.code = Some("InvalidAction".to_owned());
-    let xml = "<?xml version=\"1.0\"?><ErrorResponse><Error><Type>Sender</Type><Code>InvalidAction</Code>\
-               <Message>The sandbox speaks SQS's JSON protocol only, not the older query protocol: use an AWS CLI or SDK \
-               of 2024 or newer.</Message></Error></ErrorResponse>";
-    let mut response = Response::new(Body::from(xml.to_owned()));
-    *response.status_mut() = StatusCode::BAD_REQUEST;
+/// An answer of the Query protocol.
+pub(super) fn xml(status: StatusCode, text: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
     response
+}
+
+/// An error of SQS or STS in the Query protocol, noted in the log.
+pub(super) fn failed_query(failure: &Failure, entry: &mut LogEntry, request_id: &str) -> Response<Body> {
+    entry.code = Some(failure.code.to_owned());
+    let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    xml(status, query::error(failure.code, failure.sender, &failure.message, request_id))
 }
 
 /// An error of SQS, noted in the log.
@@ -106,17 +111,16 @@ pub(super) fn unsigned_s3(flaw: Flaw) -> Refusal {
     }
 }
 
-/// What SQS answers where a fault ends the request.
-pub(super) fn ended(end: End, entry: &mut LogEntry) -> Result<Response<Body>, Cut> {
-    let failure = match end {
+/// What SQS says where a fault ends the request.
+pub(super) fn ended(end: End, entry: &LogEntry) -> Result<Failure, Cut> {
+    Ok(match end {
         End::Cut => return Err(Cut),
         End::Throttled => Failure::throttled(),
         End::Denied => Failure::access_denied(&entry.action, &entry.resource),
         End::Expired => Failure::expired_token(),
         End::NotFound => Failure::no_such_queue(),
         End::Status(code) => Failure::server(code),
-    };
-    Ok(failed(&failure, entry))
+    })
 }
 
 /// What S3 answers where a fault ends the request.

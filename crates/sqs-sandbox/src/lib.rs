@@ -14,13 +14,18 @@ mod course;
 mod error;
 mod fault_text;
 mod faults;
+mod keys;
+mod listing;
 mod log;
+mod query;
 mod s3;
 mod scenario;
 mod server;
 mod signature;
 mod sqs;
 mod state;
+mod sts;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -37,12 +42,13 @@ use tokio::task::JoinHandle;
 
 pub use error::{Error, Result};
 pub use faults::{Fault, Faults, Rule, Signal, When};
+pub use keys::Credentials;
 pub use log::{LogEntry, LoggedMessage};
 pub use scenario::{Scenario, ScenarioSummary, Seed};
-pub use signature::Credentials;
 pub use sqs::message::WireAttribute as MessageAttribute;
 pub use state::{MessageState, QueueState, Whereabouts};
 
+use keys::Keys;
 use log::Log;
 use s3::Store;
 use server::Shared;
@@ -69,6 +75,9 @@ pub struct Options {
     pub s3_root: Option<PathBuf>,
     /// Whether standard queues deliver out of order, and short polls miss messages.
     pub shuffle: bool,
+    /// How likely a short poll leaves out each of the eight servers that a standard queue is spread over, from 0 to 1: how often a
+    /// queue of one message seems to be empty.
+    pub short_poll_miss: f64,
     /// How many messages of a queue may be in flight.
     pub in_flight_limit: usize,
     /// The most bytes in a message and in a batch; 262,144 makes it an older server.
@@ -91,6 +100,7 @@ impl Default for Options {
             account: "000000000000".to_owned(),
             s3_root: None,
             shuffle: true,
+            short_poll_miss: 0.02,
             in_flight_limit: 120_000,
             message_limit: MESSAGE_LIMIT,
             credentials: Vec::new(),
@@ -137,7 +147,12 @@ impl Sandbox {
         let account = Arc::new(Account::new(Setup {
             region: options.region,
             account: options.account,
-            manner: Manner { seed: options.seed, shuffle: options.shuffle, in_flight_limit: options.in_flight_limit },
+            manner: Manner {
+                seed: options.seed,
+                shuffle: options.shuffle,
+                short_poll_miss: options.short_poll_miss.clamp(0.0, 1.0),
+                in_flight_limit: options.in_flight_limit,
+            },
             limit: options.message_limit,
         }));
         let url = format!("http://{bound}");
@@ -148,7 +163,7 @@ impl Sandbox {
             store: Store::open(&s3_root)?,
             faults: Faults::new(options.seed),
             log: Log::default(),
-            credentials: options.credentials,
+            keys: Keys::new(options.credentials),
             signals: options.signals,
             patience: options.patience,
         });
@@ -235,7 +250,7 @@ impl Sandbox {
 
     /// The environment that points the AWS CLI and the SDKs here.
     pub fn environment(&self) -> BTreeMap<&'static str, String> {
-        let known = self.shared.credentials.first();
+        let known = self.shared.keys.first();
         let (access_key, secret_key) =
             known.map_or(("sandbox", "sandbox"), |known| (&known.access_key, &known.secret_key));
         BTreeMap::from([

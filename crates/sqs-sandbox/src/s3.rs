@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http_body_util::BodyExt;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
@@ -19,7 +20,9 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use sha2::Sha256;
 use tokio::sync::RwLock;
 
+use super::listing;
 use super::sqs::message::hex;
+use super::target::Target;
 use crate::error::{Error, Result};
 
 /// How many locks the keys share.
@@ -41,13 +44,6 @@ pub(super) struct Store {
     service: S3Service,
     root: PathBuf,
     locks: Vec<RwLock<()>>,
-}
-
-/// What a request is about.
-pub(super) struct Target {
-    pub(super) action: &'static str,
-    pub(super) bucket: String,
-    pub(super) key: Option<String>,
 }
 
 /// An error of S3.
@@ -74,45 +70,6 @@ impl Refusal {
         response.headers_mut().insert(hyper::header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
         response
     }
-}
-
-/// What a request asks for, by S3's names.
-pub(super) fn target(parts: &Parts) -> Target {
-    let path = percent_decoded(parts.uri.path());
-    let path = path.strip_prefix('/').unwrap_or(&path);
-    let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
-    let key = (!key.is_empty()).then(|| key.to_owned());
-    let query = parts.uri.query().unwrap_or_default();
-    let action = match (&parts.method, key.is_some(), bucket.is_empty()) {
-        (&Method::GET, false, true) => "ListBuckets",
-        (&Method::GET, false, false) if query.contains("location") => "GetBucketLocation",
-        (&Method::GET, false, false) => "ListObjectsV2",
-        (&Method::GET, true, _) => "GetObject",
-        (&Method::HEAD, false, _) => "HeadBucket",
-        (&Method::HEAD, true, _) => "HeadObject",
-        (&Method::PUT, false, _) => "CreateBucket",
-        (&Method::PUT, true, _) if query.contains("partNumber") => "UploadPart",
-        (&Method::PUT, true, _) => "PutObject",
-        (&Method::DELETE, false, _) => "DeleteBucket",
-        (&Method::DELETE, true, _) => "DeleteObject",
-        (&Method::POST, false, _) => "DeleteObjects",
-        (&Method::POST, true, _) => "MultipartUpload",
-        _ => "Unknown",
-    };
-    Target { action, bucket: bucket.to_owned(), key }
-}
-
-/// A path with its `%xx` read. What is no UTF-8 afterwards is replaced, and then found nowhere.
-fn percent_decoded(path: &str) -> String {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let escaped = after.get(..2).filter(|_| first == b'%');
-        let value = escaped.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        bytes.push(value.unwrap_or(first));
-        rest = if value.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl Store {
@@ -145,11 +102,24 @@ impl Store {
 
     fn prepare(&self, parts: &mut Parts, body: Bytes, target: &Target) -> Result<Bytes, Refusal> {
         self.check_names(target)?;
+        if target.action == "Setting" {
+            return Err(Refusal::new(501, "NotImplemented", "The sandbox has no settings of buckets and objects."));
+        }
+        let query = parts.uri.query().unwrap_or_default();
+        let version = query.split('&').find_map(|pair| pair.strip_prefix("versionId="));
+        if version.is_some_and(|version| !matches!(version, "" | "null")) {
+            // No bucket here has versions; to act on the object anyway would be on another than was meant.
+            return Err(match target.action {
+                "DeleteObject" => Refusal::new(400, "InvalidArgument", "Invalid version id specified"),
+                _ => Refusal::new(404, "NoSuchVersion", "The specified version does not exist."),
+            });
+        }
         let body = decode(&mut parts.headers, body)?;
         verify(&parts.headers, &body)?;
         // Any credentials do: what is not verified must not be looked at.
         parts.headers.remove(AUTHORIZATION);
         parts.headers.remove("x-amz-content-sha256");
+        without_signature(parts);
         Ok(body)
     }
 
@@ -232,9 +202,43 @@ impl Store {
         if is_read && response.status().is_success() && wanted.is_some() && (wanted.as_ref() == etag) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             response.headers_mut().remove(CONTENT_LENGTH);
+            // They are of a body that is not there.
+            for name in CHECKSUMS {
+                response.headers_mut().remove(name);
+            }
             *response.body_mut() = Body::empty();
         }
+        if target.action == "ListObjectsV2" && response.status().is_success() {
+            return self.listed(response, &target.bucket).await;
+        }
         response
+    }
+
+    /// A listing, with what `s3s-fs` leaves out.
+    async fn listed(&self, response: Response<Body>, bucket: &str) -> Response<Body> {
+        let (mut head, body) = response.into_parts();
+        let Ok(collected) = body.collect().await else {
+            return Refusal::new(500, "InternalError", "The sandbox could not list the bucket.").response();
+        };
+        let text = String::from_utf8_lossy(&collected.to_bytes()).into_owned();
+        let etag = |key: &str| {
+            let bytes = std::fs::read(self.root.join(bucket).join(key)).ok()?;
+            Some(format!("\"{}\"", hex(&Md5::digest(bytes))))
+        };
+        let text = listing::complete(&text, etag);
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+        Response::from_parts(head, Body::from(text))
+    }
+}
+
+/// Takes the signature of a presigned URL off: it is verified already where it is to be.
+fn without_signature(parts: &mut Parts) {
+    let Some(query) = parts.uri.query().filter(|query| query.contains("X-Amz-Signature=")) else { return };
+    let rest: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("X-Amz-")).collect();
+    let path = parts.uri.path();
+    let bare = if rest.is_empty() { path.to_owned() } else { format!("{path}?{}", rest.join("&")) };
+    if let Ok(uri) = bare.parse() {
+        parts.uri = uri;
     }
 }
 

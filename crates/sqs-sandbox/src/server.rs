@@ -1,6 +1,7 @@
 //! The HTTP side: connections, limits, which of the two services a request is for, faults around it, and the log entry.
 //! Whatever a client sends gets an answer or loses its connection; nothing it can send stops the server.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,17 +21,21 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::answers::{self, Cut, ended, ended_s3, failed, json, refused, unsigned, unsigned_s3};
+use super::answers::{self, Cut, ended, ended_s3, failed, failed_query, json, refused, unsigned, unsigned_s3, xml};
 use super::control;
 use super::course::Course;
 use super::faults::{Faults, When};
+use super::keys::Keys;
 use super::log::{Log, LogEntry};
-use super::s3::{Refusal, Store, Target, target};
-use super::signature::{Authorization, Credentials, verify};
+use super::query;
+use super::s3::{Refusal, Store};
+use super::signature::{Authorization, verify};
 use super::sqs::account::Account;
 use super::sqs::call::Call;
 use super::sqs::failure::Failure;
 use super::sqs::{Outcome, Touched};
+use super::sts;
+use super::target::{Target, target};
 
 /// The longest body of an SQS or control request: a batch of 1 MiB, every byte of it escaped, fits.
 const SQS_BODY_LIMIT: usize = 8 * 1024 * 1024;
@@ -48,7 +53,7 @@ pub(super) struct Shared {
     pub(super) faults: Faults,
     pub(super) log: Log,
     /// The keys that signatures are verified with; without any they are not.
-    pub(super) credentials: Vec<Credentials>,
+    pub(super) keys: Keys,
     /// Whether rules may send signals to processes.
     pub(super) signals: bool,
     /// How long a connection may be idle or send its headers.
@@ -137,7 +142,7 @@ impl Shared {
         let mut touched = Vec::new();
         let result = match action {
             Some(action) => self.sqs(&action, &parts, body, &mut entry, &mut touched).await,
-            None if answers::is_form(&parts) => Ok(answers::query_protocol(&mut entry)),
+            None if answers::is_query(&parts) => self.query(&parts, body, &mut entry, &mut touched).await,
             None => self.s3(parts, body, &mut entry).await,
         };
         entry.took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -147,9 +152,13 @@ impl Shared {
         result.map(|response| self.finish(response, number))
     }
 
+    fn request_id(&self, number: u64) -> String {
+        Uuid::from_u64_pair(self.account.setup.manner.seed, number).to_string()
+    }
+
     /// The headers that every answer has.
     fn finish(&self, mut response: Response<Body>, number: u64) -> Response<Body> {
-        let id = Uuid::from_u64_pair(self.account.setup.manner.seed, number).to_string();
+        let id = self.request_id(number);
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(&id) {
             headers.insert("x-amzn-requestid", id);
@@ -181,15 +190,90 @@ impl Shared {
         if !answers::is_aws_json(parts) {
             return Ok(failed(&Failure::serialization("The Content-Type is not application/x-amz-json-1.0."), entry));
         }
-        if let Err(flaw) = verify(&self.credentials, parts, &body, self.account.now()) {
+        if let Err(flaw) = verify(&self.keys, parts, &body, self.account.now()) {
             return Ok(failed(&unsigned(flaw), entry));
         }
-        let call = Call::parse(action, &body);
+        let trace = parts.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
+        let call = Call::parse(action, &body, trace);
+        Ok(match self.carry_out(call, entry, touched).await? {
+            Ok(body) => json(StatusCode::OK, body),
+            Err(failure) => failed(&failure, entry),
+        })
+    }
+
+    /// A request of the Query protocol: SQS's, or one of the few of STS.
+    async fn query(
+        &self,
+        parts: &Parts,
+        body: Incoming,
+        entry: &mut LogEntry,
+        touched: &mut Vec<Touched>,
+    ) -> Result<Response<Body>, Cut> {
+        let request_id = self.request_id(entry.number);
+        let body = match read_body(body, SQS_BODY_LIMIT, self.patience).await {
+            Ok(body) => body,
+            Err(Unread::TooLong) => {
+                return Ok(failed_query(&Failure::body_too_large(SQS_BODY_LIMIT), entry, &request_id));
+            }
+            Err(Unread::Broken) => return Err(Cut),
+        };
+        entry.request_bytes = body.len();
+        let mut parameters = query::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        parameters.extend(query::parse(&body));
+        let action = parameters.get("Action").cloned().unwrap_or_default();
+        entry.action.clone_from(&action);
+        if let Err(flaw) = verify(&self.keys, parts, &body, self.account.now()) {
+            return Ok(failed_query(&unsigned(flaw), entry, &request_id));
+        }
+        let path = parts.uri.path();
+        let result = if path.len() > 1 && matches!(action.as_str(), "CreateQueue" | "ListQueues") {
+            // These are no queue's.
+            Err(Failure::unknown_action(&action))
+        } else if sts::knows(&action) {
+            self.sts(&action, &parameters, entry, &request_id).await?
+        } else {
+            let trace = parts.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
+            let call = Call::parse(&action, &query::request(&action, &parameters, path), trace);
+            self.carry_out(call, entry, touched).await?.map(|body| query::response(&action, &body, &request_id))
+        };
+        Ok(match result {
+            Ok(text) => xml(StatusCode::OK, text),
+            Err(failure) => failed_query(&failure, entry, &request_id),
+        })
+    }
+
+    async fn sts(
+        &self,
+        action: &str,
+        parameters: &BTreeMap<String, String>,
+        entry: &mut LogEntry,
+        request_id: &str,
+    ) -> Result<Result<String, Failure>, Cut> {
+        let course = self.course(action, "", entry);
+        if let Some(end) = course.run(When::Before).await {
+            return ended(end, entry).map(Err);
+        }
+        let caller = entry.access_key.as_deref();
+        let (account, now) = (&self.account.setup.account, self.account.now());
+        let result = sts::execute(&self.keys, action, parameters, caller, account, now, request_id);
+        match course.run(When::After).await {
+            Some(end) => ended(end, entry).map(Err),
+            None => Ok(result),
+        }
+    }
+
+    /// Carries out a call of SQS, with what misbehaves around it and inside it.
+    async fn carry_out(
+        &self,
+        call: Result<Call, Failure>,
+        entry: &mut LogEntry,
+        touched: &mut Vec<Touched>,
+    ) -> Result<Result<Vec<u8>, Failure>, Cut> {
         let queue = call.as_ref().map_or("", Call::queue).to_owned();
-        let course = self.course(action, &queue, entry);
+        let course = self.course(&entry.action.clone(), &queue, entry);
         entry.resource = queue;
         if let Some(end) = course.run(When::Before).await {
-            return ended(end, entry);
+            return ended(end, entry).map(Err);
         }
         let mut result = match call {
             Ok(call) => self.account.execute(call, &course.tamper()).await,
@@ -200,12 +284,9 @@ impl Shared {
             *touched = std::mem::take(all);
         }
         if let Some(end) = course.run(When::After).await {
-            return ended(end, entry);
+            return ended(end, entry).map(Err);
         }
-        Ok(match result {
-            Ok(outcome) => json(StatusCode::OK, outcome.body),
-            Err(failure) => failed(&failure, entry),
-        })
+        Ok(result.map(|outcome| outcome.body))
     }
 
     async fn s3(&self, parts: Parts, body: Incoming, entry: &mut LogEntry) -> Result<Response<Body>, Cut> {
@@ -223,7 +304,7 @@ impl Shared {
             Err(Unread::Broken) => return Err(Cut),
         };
         entry.request_bytes = body.len();
-        if let Err(flaw) = verify(&self.credentials, &parts, &body, self.account.now()) {
+        if let Err(flaw) = verify(&self.keys, &parts, &body, self.account.now()) {
             return Ok(refused(&unsigned_s3(flaw), entry));
         }
         let course = self.course(target.action, &target.bucket, entry);

@@ -2,7 +2,7 @@
 //! chunk by chunk is verified by its first signature only.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
-use std::fmt;
+use std::collections::BTreeMap;
 
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use hyper::http::request::Parts;
@@ -11,6 +11,8 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
+use super::keys::Keys;
+use super::query;
 use super::sqs::message::{Millis, hex};
 
 /// How far a request's time may be off.
@@ -18,21 +20,6 @@ const SKEW: Millis = 5 * 60 * 1000;
 
 /// The block size of SHA-256, for HMAC.
 const BLOCK: usize = 64;
-
-/// A key that the sandbox knows.
-#[derive(Clone)]
-pub struct Credentials {
-    /// The access key ID.
-    pub access_key: String,
-    /// The secret access key.
-    pub secret_key: String,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Credentials({})", self.access_key)
-    }
-}
 
 /// What is wrong with a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,43 +49,63 @@ impl<'a> Authorization<'a> {
     pub(super) fn read(headers: &'a HeaderMap) -> Option<Self> {
         let value = headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("AWS4-HMAC-SHA256 ")?;
         let field = |name: &str| value.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
-        let mut scope = field("Credential")?.split('/');
+        Self::of(field("Credential")?, field("SignedHeaders")?, field("Signature")?)
+    }
+
+    /// Reads the parameters of a presigned URL.
+    fn presigned(parameters: &'a BTreeMap<String, String>) -> Option<Self> {
+        let field = |name: &str| parameters.get(name).map(String::as_str);
+        Self::of(field("X-Amz-Credential")?, field("X-Amz-SignedHeaders")?, field("X-Amz-Signature")?)
+    }
+
+    fn of(credential: &'a str, signed_headers: &'a str, signature: &'a str) -> Option<Self> {
+        let mut scope = credential.split('/');
         let read = Self {
             access_key: scope.next()?,
             date: scope.next()?,
             region: scope.next()?,
             service: scope.next()?,
-            signed_headers: field("SignedHeaders")?,
-            signature: field("Signature")?,
+            signed_headers,
+            signature,
         };
         (scope.next() == Some("aws4_request")).then_some(read)
     }
 }
 
 /// Verifies a request's signature. Without known credentials every request is fine.
-pub(super) fn verify(known: &[Credentials], parts: &Parts, body: &[u8], now: Millis) -> Result<(), Flaw> {
-    if known.is_empty() {
+pub(super) fn verify(keys: &Keys, parts: &Parts, body: &[u8], now: Millis) -> Result<(), Flaw> {
+    if keys.first().is_none() {
         return Ok(());
     }
-    let authorization = Authorization::read(&parts.headers).ok_or(Flaw::Missing)?;
-    let credentials =
-        known.iter().find(|known| known.access_key == authorization.access_key).ok_or(Flaw::UnknownKey)?;
+    let parameters = query::parse(parts.uri.query().unwrap_or_default().as_bytes());
+    let presigned = Authorization::presigned(&parameters);
+    let is_presigned = presigned.is_some();
+    let authorization = presigned.or_else(|| Authorization::read(&parts.headers)).ok_or(Flaw::Missing)?;
+    let secret = keys.secret(authorization.access_key, now).ok_or(Flaw::UnknownKey)?;
     let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    let time = text("x-amz-date").ok_or(Flaw::Missing)?;
+    let parameter = |name: &str| parameters.get(name).map(String::as_str).filter(|_| is_presigned);
+    let time = parameter("X-Amz-Date").or_else(|| text("x-amz-date")).ok_or(Flaw::Missing)?;
     let at = DateTime::strptime("%Y%m%dT%H%M%SZ", time)
         .and_then(|time| TimeZone::UTC.to_timestamp(time))
         .map_err(|_| Flaw::Mismatch)?;
     if !time.starts_with(authorization.date) || authorization.date.len() != 8 {
         return Err(Flaw::Mismatch);
     }
-    if millis(at).abs_diff(now) > SKEW {
+    let lasts = parameter("X-Amz-Expires").and_then(|seconds| seconds.parse::<Millis>().ok());
+    let lasts = lasts.map_or(SKEW, |seconds| seconds.saturating_mul(1_000));
+    if millis(at) > now.saturating_add(SKEW) || now > millis(at).saturating_add(lasts) {
         return Err(Flaw::Skewed);
     }
-    let payload = text("x-amz-content-sha256").map_or_else(|| hex(&Sha256::digest(body)), str::to_owned);
+    let payload = match text("x-amz-content-sha256") {
+        Some(given) => given.to_owned(),
+        // A URL is signed before there is a body.
+        None if is_presigned && authorization.service == "s3" => "UNSIGNED-PAYLOAD".to_owned(),
+        None => hex(&Sha256::digest(body)),
+    };
     let canonical = canonical_request(parts, authorization.signed_headers, &payload).ok_or(Flaw::Mismatch)?;
     let scope = format!("{}/{}/{}/aws4_request", authorization.date, authorization.region, authorization.service);
     let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
-    let mut key = hmac(format!("AWS4{}", credentials.secret_key).as_bytes(), authorization.date.as_bytes());
+    let mut key = hmac(format!("AWS4{secret}").as_bytes(), authorization.date.as_bytes());
     for part in [authorization.region, authorization.service, "aws4_request"] {
         key = hmac(&key, part.as_bytes());
     }
@@ -116,7 +123,8 @@ fn canonical_request(parts: &Parts, signed_headers: &str, payload: &str) -> Opti
     }
     let mut query: Vec<String> = parts.uri.query().map_or_else(Vec::new, |query| {
         let whole = |pair: &str| if pair.contains('=') { pair.to_owned() } else { format!("{pair}=") };
-        query.split('&').filter(|pair| !pair.is_empty()).map(whole).collect()
+        let is_signed = |pair: &&str| !pair.is_empty() && !pair.starts_with("X-Amz-Signature=");
+        query.split('&').filter(is_signed).map(whole).collect()
     });
     query.sort();
     let mut headers = String::new();

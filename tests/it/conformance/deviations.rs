@@ -4,6 +4,7 @@
 use super::Server::{self, LocalAwsSqs, LocalStack, Ministack};
 
 pub(super) const DEVIATIONS: &[(Server, &str, &str)] = &[
+    (Ministack, "a_batch_that_lacks_an_id_fails_as_a_whole", "the entry alone fails"),
     (Ministack, "a_delay_over_15_minutes_is_refused", "it takes any delay"),
     (Ministack, "a_deleted_name_rests_a_minute", "the name can be used again at once"),
     (Ministack, "a_fifo_dlq_replaces_the_deduplication_id", "the deduplication ID stays"),
@@ -14,6 +15,7 @@ pub(super) const DEVIATIONS: &[(Server, &str, &str)] = &[
     (Ministack, "a_moved_message_has_a_new_id", "it does not know move tasks"),
     (Ministack, "a_moved_message_has_a_new_time_of_sending", "it does not know move tasks"),
     (Ministack, "a_policy_needs_a_queue_of_the_same_type", "it takes a queue of the other type"),
+    (Ministack, "a_purge_forgets_deduplication_ids", "it remembers them"),
     (Ministack, "a_queue_can_choose_its_sources", "the allow policy has no effect"),
     (Ministack, "a_queue_can_refuse_to_be_a_target", "the allow policy has no effect"),
     (Ministack, "a_running_task_can_be_cancelled", "it does not know move tasks"),
@@ -38,11 +40,11 @@ pub(super) const DEVIATIONS: &[(Server, &str, &str)] = &[
     (Ministack, "bad_queue_names_are_refused", "it takes any name"),
     (Ministack, "deletes_are_idempotent", "ReceiptHandleIsInvalid"),
     (Ministack, "one_task_at_a_time_for_a_source", "it does not know move tasks"),
-    (Ministack, "only_what_is_in_flight_has_a_timeout", "it is no error"),
     (Ministack, "other_system_attributes_are_refused", "they are ignored"),
     (Ministack, "sources_are_listed", "it does not know ListDeadLetterSourceQueues"),
     (Ministack, "ten_attributes_and_no_more", "it takes eleven"),
     (Ministack, "the_newest_task_is_listed", "it does not know move tasks"),
+    (Ministack, "what_is_in_front_is_not_held_back", "the whole group is"),
     (LocalStack, "a_delay_over_15_minutes_is_refused", "it takes any delay"),
     (LocalStack, "a_deleted_name_rests_a_minute", "the name can be used again at once"),
     (LocalStack, "a_fifo_dlq_replaces_the_deduplication_id", "the deduplication ID stays"),
@@ -64,10 +66,10 @@ pub(super) const DEVIATIONS: &[(Server, &str, &str)] = &[
     (LocalStack, "bad_attribute_values_are_refused", "a Number that is none is taken"),
     (LocalStack, "deduplication_can_be_for_each_group", "nothing is deduplicated then"),
     (LocalStack, "eleven_messages_at_once_are_refused", "it takes 0"),
+    (LocalStack, "letters_of_any_script_are_taken", "only English ones are"),
     (LocalStack, "one_bad_change_fails_alone", "not called the sender's fault"),
     (LocalStack, "one_bad_handle_fails_alone", "not called the sender's fault"),
     (LocalStack, "one_bad_message_fails_alone", "not called the sender's fault"),
-    (LocalStack, "only_what_is_in_flight_has_a_timeout", "it is no error"),
     (LocalStack, "other_system_attributes_are_refused", "they are taken"),
     (LocalStack, "ten_attributes_and_no_more", "it takes eleven"),
     (

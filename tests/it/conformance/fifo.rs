@@ -10,6 +10,11 @@ use super::stand::{Failure, Outcome, Stand, bodies, ensure, number, pause, polic
 pub(super) const CHECKS: &[Check] = &[
     check!(a_group_keeps_its_order, "FIFO-queues-understanding-logic", "messages come as they were sent"),
     check!(a_group_is_blocked_while_in_flight, "FIFO-queues-understanding-logic", "no later message of it comes"),
+    check!(
+        what_is_in_front_is_not_held_back,
+        "FIFO-queues-understanding-logic",
+        "a message in flight holds back those behind it, not one before it"
+    ),
     check!(other_groups_go_on, "FIFO-queues-understanding-logic", "a blocked group holds up no other"),
     check!(a_delete_unblocks_the_group, "FIFO-queues-understanding-logic", "the next message can be received"),
     check!(redelivery_keeps_the_order, "FIFO-queues-understanding-logic", "what comes back comes first"),
@@ -36,6 +41,16 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     check!(a_send_needs_a_group, "API_SendMessage", "MessageGroupId is required"),
     check!(a_send_needs_a_deduplication_id, "API_SendMessage", "unless the contents are it"),
+    check!(
+        a_batch_that_lacks_an_id_fails_as_a_whole,
+        "API_SendMessageBatch",
+        "and nothing is sent, as recorded at AWS; the page does not say"
+    ),
+    check!(
+        a_purge_forgets_deduplication_ids,
+        "API_PurgeQueue",
+        "what was sent before may be sent again, as recorded at AWS; the page does not say"
+    ),
     check!(a_send_has_no_delay_of_its_own, "API_SendMessage", "DelaySeconds is for the whole queue"),
     check!(bad_groups_are_refused, "using-messagegroupid-property", "letters, digits, punctuation, at most 128"),
     check!(a_fifo_queue_shows_that_it_is_one, "API_GetQueueAttributes", "FifoQueue and its like"),
@@ -78,6 +93,36 @@ async fn a_group_is_blocked_while_in_flight(stand: Stand) -> Outcome {
     let url = with(&stand, &[("g", "1"), ("g", "2")]).await?;
     same("the first", first(&stand, &url).await?.body.as_deref(), Some("1"))?;
     stand.is_empty(&url).await
+}
+
+async fn what_is_in_front_is_not_held_back(stand: Stand) -> Outcome {
+    let url = with(&stand, &[("g", "1"), ("g", "2"), ("g", "3")]).await?;
+    let all = stand.receive(&url, 3).await?;
+    let front = all.iter().find(|message| message.body.as_deref() == Some("1"));
+    stand.give_back(&url, front.ok_or_else(|| Failure("the first did not come".to_owned()))?).await?;
+    same("what comes", bodies(&stand.poll(&url, 60, 2).await?), vec!["1"])
+}
+
+async fn a_batch_that_lacks_an_id_fails_as_a_whole(stand: Stand) -> Outcome {
+    let url = stand.fifo("q", &[]).await?;
+    let entry = |id: &str, group: Option<&str>, deduplication: Option<&str>| {
+        let entry = SendMessageBatchRequestEntry::builder().id(id).message_body("x");
+        let entry = entry.set_message_group_id(group.map(str::to_owned));
+        entry.set_message_deduplication_id(deduplication.map(str::to_owned)).build().expect("an ID and a body")
+    };
+    for broken in [entry("b", None, Some("b")), entry("b", Some("g"), None)] {
+        let batch = stand.sqs.send_message_batch().queue_url(&url);
+        refused!(batch.entries(entry("a", Some("g"), Some("a"))).entries(broken));
+    }
+    stand.is_empty(&url).await
+}
+
+async fn a_purge_forgets_deduplication_ids(stand: Stand) -> Outcome {
+    let url = with(&stand, &[("g", "1")]).await?;
+    stand.sqs.purge_queue().queue_url(&url).send().await?;
+    pause(1.0).await;
+    stand.send_to(&url, "g", "1").await?;
+    same("the first", first(&stand, &url).await?.body.as_deref(), Some("1"))
 }
 
 async fn other_groups_go_on(stand: Stand) -> Outcome {

@@ -34,6 +34,11 @@ pub(super) const CHECKS: &[Check] = &[
     check!(tags_are_added_and_taken_off, "API_TagQueue", "a tag replaces its namesake; untagged keys go"),
     check!(a_purge_forgets_everything, "API_PurgeQueue", "visible and in flight"),
     check!(a_second_purge_within_a_minute_is_refused, "API_PurgeQueue", "PurgeQueueInProgress"),
+    check!(
+        a_bare_name_is_good_for_a_url,
+        "API_GetQueueAttributes",
+        "of a queue of the caller's own, as recorded at AWS; the page does not say"
+    ),
     check!(a_deleted_queue_is_not_found, "API_DeleteQueue", "QueueDoesNotExist from every action"),
     check!(a_deleted_name_rests_a_minute, "API_CreateQueue", "QueueDeletedRecently"),
     check!(the_counts_follow_the_messages, "API_GetQueueAttributes", "visible, in flight and delayed"),
@@ -224,6 +229,14 @@ async fn a_second_purge_within_a_minute_is_refused(stand: Stand) -> Outcome {
     let url = stand.queue("q", &[]).await?;
     stand.sqs.purge_queue().queue_url(&url).send().await?;
     refused!(stand.sqs.purge_queue().queue_url(&url), is_purge_queue_in_progress);
+    Ok(())
+}
+
+async fn a_bare_name_is_good_for_a_url(stand: Stand) -> Outcome {
+    let url = stand.queue("q", &[]).await?;
+    let arn = stand.arn(&url).await?;
+    same("the queue", stand.arn(&stand.name("q")).await?, arn)?;
+    refused!(stand.sqs.get_queue_attributes().queue_url(stand.name("other")), is_queue_does_not_exist);
     Ok(())
 }
 

@@ -38,6 +38,11 @@ pub(super) const CHECKS: &[Check] = &[
         "sqs-message-metadata",
         "no AWS. in front, no full stop at an end or twice"
     ),
+    check!(
+        letters_of_any_script_are_taken,
+        "sqs-message-metadata",
+        "in an attribute's name, as recorded at AWS; the page has English ones"
+    ),
     check!(bad_attribute_values_are_refused, "sqs-message-metadata", "empty, of no type, or a Number that is none"),
     check!(a_trace_header_comes_along, "API_MessageSystemAttributeValue", "AWSTraceHeader, with an MD5 of its own"),
     check!(other_system_attributes_are_refused, "API_SendMessage", "only AWSTraceHeader can be sent"),
@@ -168,6 +173,14 @@ async fn bad_attribute_names_are_refused(stand: Stand) -> Outcome {
         ensure!(sent.is_err(), "the name {name} was taken");
     }
     Ok(())
+}
+
+async fn letters_of_any_script_are_taken(stand: Stand) -> Outcome {
+    let url = stand.queue("q", &[]).await?;
+    sending(&stand, &url, "x").message_attributes("größe.1-ж", text("String", "v")).send().await?;
+    let message = stand.one(&url).await?;
+    let names = message.message_attributes.unwrap_or_default().into_keys().collect::<Vec<_>>();
+    same("the attributes", names, vec!["größe.1-ж".to_owned()])
 }
 
 async fn bad_attribute_values_are_refused(stand: Stand) -> Outcome {

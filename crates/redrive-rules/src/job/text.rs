@@ -14,10 +14,10 @@ pub(super) fn name(name: &str) -> Result<(), String> {
     }
 }
 
-/// What SQS takes as the name of a message attribute.
+/// What SQS takes as the name of a message attribute: letters of any script, although its documentation has only those of English.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html>
 pub(super) fn attribute_name(name: &str) -> Result<(), String> {
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     if let Some(c) = name.chars().find(|c| !is_allowed(*c)) {
         return Err(format!("an attribute's name is letters, digits, `-`, `_` and `.`; found {c:?}"));
     }

@@ -123,12 +123,10 @@ impl Account {
         if url.is_empty() {
             return Err(Failure::missing("The request must contain the parameter QueueUrl."));
         }
+        // A bare name will do too.
         let mut parts = url.rsplit('/');
-        let (name, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        if name.is_empty() || account.is_empty() {
-            return Err(Failure::invalid_address(format!("The address {url} is not valid for this endpoint.")));
-        }
-        if account != self.setup.account {
+        let (name, account) = (parts.next().unwrap_or_default(), parts.next());
+        if account.is_some_and(|account| account != self.setup.account) {
             return Err(Failure::no_such_queue());
         }
         self.by_name(name).ok_or_else(Failure::no_such_queue)
@@ -298,7 +296,9 @@ impl Account {
         let mut rest = names.into_iter().skip_while(|name| token.is_some_and(|token| name.as_str() <= token));
         let page: Vec<String> = rest.by_ref().take(size).collect();
         let mut answer = json!({});
-        answer[member] = page.iter().map(|name| Value::from(self.url(name))).collect();
+        if !page.is_empty() {
+            answer[member] = page.iter().map(|name| Value::from(self.url(name))).collect();
+        }
         if let (Some(last), true, true) = (page.last(), max.is_some(), rest.next().is_some()) {
             answer["NextToken"] = Value::from(last.as_str());
         }

@@ -25,11 +25,16 @@ macro_rules! calls {
 
         impl Call {
             /// Reads the request of an action.
-            pub(crate) fn parse(action: &str, body: &[u8]) -> Result<Self, Failure> {
-                match action {
+            ///
+            /// `trace` is the header that a traced HTTP request has: a message that is sent by it is traced too, unless it says
+            /// otherwise itself.
+            pub(crate) fn parse(action: &str, body: &[u8], trace: Option<&str>) -> Result<Self, Failure> {
+                let mut call = match action {
                     $(stringify!($action) => read(body).map(Self::$action),)*
                     _ => Err(Failure::unknown_action(action)),
-                }
+                }?;
+                call.trace(trace);
+                Ok(call)
             }
         }
     };
@@ -77,6 +82,13 @@ calls! {
     }
     ListMessageMoveTasks { source_arn: String, max_results: Option<i64> }
     CancelMessageMoveTask { task_handle: String }
+    AddPermission {
+        queue_url: String,
+        label: String,
+        #[serde(rename = "AWSAccountIds")] accounts: Vec<String>,
+        actions: Vec<String>,
+    }
+    RemovePermission { queue_url: String, label: String }
 }
 
 /// One entry of a send batch: a message with an ID for the answer.
@@ -112,6 +124,26 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
 }
 
 impl Call {
+    /// Makes the trace of the HTTP request the messages' own.
+    fn trace(&mut self, trace: Option<&str>) {
+        let Some(trace) = trace else { return };
+        let attribute = || WireAttribute {
+            data_type: "String".to_owned(),
+            string_value: Some(trace.to_owned()),
+            binary_value: None,
+        };
+        let attributes: Vec<&mut BTreeMap<String, WireAttribute>> = match self {
+            Self::SendMessage(call) => vec![&mut call.message_system_attributes],
+            Self::SendMessageBatch(call) => {
+                call.entries.iter_mut().map(|entry| &mut entry.message_system_attributes).collect()
+            }
+            _ => return,
+        };
+        for attributes in attributes {
+            attributes.entry("AWSTraceHeader".to_owned()).or_insert_with(attribute);
+        }
+    }
+
     /// The queue that the request is about, by name: for the log and for faults.
     pub(crate) fn queue(&self) -> &str {
         match self {
@@ -127,6 +159,8 @@ impl Call {
             | Self::TagQueue(TagQueue { queue_url, .. })
             | Self::UntagQueue(UntagQueue { queue_url, .. })
             | Self::ListQueueTags(ListQueueTags { queue_url })
+            | Self::AddPermission(AddPermission { queue_url, .. })
+            | Self::RemovePermission(RemovePermission { queue_url, .. })
             | Self::SendMessage(SendMessage { queue_url, .. })
             | Self::SendMessageBatch(SendMessageBatch { queue_url, .. })
             | Self::ReceiveMessage(ReceiveMessage { queue_url, .. })

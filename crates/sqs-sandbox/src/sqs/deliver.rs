@@ -59,7 +59,8 @@ impl Queue {
 
     fn receive_standard(&mut self, now: Millis, ask: Ask, received: &mut Received) {
         let Order::Standard(shards) = &self.order else { return };
-        let mut asked = shards.asked(&mut self.rng, ask.thorough);
+        let miss = if ask.thorough { 0.0 } else { self.manner.short_poll_miss };
+        let mut asked = shards.asked(&mut self.rng, miss);
         let mut turn = 0;
         while received.deliveries.len() < ask.max && !asked.is_empty() {
             turn %= asked.len();
@@ -131,7 +132,7 @@ impl Queue {
         while taken.len() < max {
             let next = match &mut self.order {
                 Order::Standard(shards) => {
-                    let asked = shards.asked(&mut self.rng, true);
+                    let asked = shards.asked(&mut self.rng, 0.0);
                     asked.into_iter().find_map(|shard| shards.pop(shard))
                 }
                 Order::Fifo(groups) => groups

@@ -224,6 +224,7 @@ impl Account {
         if total > self.setup.limit {
             return Err(Failure::batch_too_long(self.setup.limit, total));
         }
+        super::fifo::check_batch(&cell.lock().settings, &request.entries)?;
         let now = self.now();
         let mut batch = Batch::new();
         for (index, entry) in request.entries.into_iter().enumerate() {

@@ -31,18 +31,21 @@ impl Failure {
         missing: "com.amazonaws.sqs#MissingRequiredParameterException", "MissingParameter";
         invalid_attribute_value: "com.amazonaws.sqs#InvalidAttributeValue", "InvalidAttributeValue";
         queue_name_exists: "com.amazonaws.sqs#QueueNameExists", "QueueAlreadyExists";
-        invalid_address: "com.amazonaws.sqs#InvalidAddress", "InvalidAddress";
-        resource_not_found: "com.amazonaws.sqs#ResourceNotFoundException", "ResourceNotFoundException";
         over_limit: "com.amazonaws.sqs#OverLimit", "OverLimit";
-        purge_in_progress: "com.amazonaws.sqs#PurgeQueueInProgress", "AWS.SimpleQueueService.PurgeQueueInProgress";
         queue_deleted_recently: "com.amazonaws.sqs#QueueDeletedRecently", "AWS.SimpleQueueService.QueueDeletedRecently";
         not_in_flight: "com.amazonaws.sqs#MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight";
         empty_batch: "com.amazonaws.sqs#EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest";
         ids_not_distinct: "com.amazonaws.sqs#BatchEntryIdsNotDistinct", "AWS.SimpleQueueService.BatchEntryIdsNotDistinct";
+        validation: "com.amazon.coral.service#ValidationException", "ValidationError";
         serialization: "com.amazon.coral.service#SerializationException", "SerializationException";
     }
 
+    failures! { 404,
+        resource_not_found: "com.amazonaws.sqs#ResourceNotFoundException", "ResourceNotFoundException";
+    }
+
     failures! { 403,
+        purge_in_progress: "com.amazonaws.sqs#PurgeQueueInProgress", "AWS.SimpleQueueService.PurgeQueueInProgress";
         missing_token: "com.amazon.coral.service#MissingAuthenticationTokenException", "MissingAuthenticationToken";
         unknown_client: "com.amazon.coral.service#UnrecognizedClientException", "InvalidClientTokenId";
         bad_signature: "com.amazon.coral.service#InvalidSignatureException", "SignatureDoesNotMatch";
@@ -66,6 +69,14 @@ impl Failure {
             message: format!("The input receipt handle \"{shown}\" is not a valid receipt handle."),
             status: 400,
             sender: true,
+        }
+    }
+
+    pub(crate) fn two_encryptions() -> Self {
+        Self {
+            message: "You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE."
+                .to_owned(),
+            ..Self::unknown_attribute("")
         }
     }
 

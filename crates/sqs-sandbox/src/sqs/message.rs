@@ -140,12 +140,13 @@ pub(crate) fn check_characters(text: &str) -> Result<(), Failure> {
 
 fn check_name(name: &str) -> Result<(), Failure> {
     let lower = name.to_ascii_lowercase();
-    let characters = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+    // Letters of any script: the documentation has only those of English, but SQS takes others.
+    let characters = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
     let dots = name.starts_with('.') || name.ends_with('.') || name.contains("..");
     let reserved = lower.starts_with("aws.") || lower.starts_with("amazon.");
     if name.is_empty() || name.len() > 256 || !characters || dots || reserved {
         return Err(Failure::invalid_value(format!(
-            "Invalid message attribute name \"{name}\": 1 to 256 of A-Z a-z 0-9 _ - . are allowed, no full stop at \
+            "Invalid message attribute name \"{name}\": 1 to 256 letters, digits, _ - . are allowed, no full stop at \
              either end or twice in a row, and neither AWS. nor Amazon. in front."
         )));
     }
@@ -154,15 +155,15 @@ fn check_name(name: &str) -> Result<(), Failure> {
 
 impl Attribute {
     fn parse(name: &str, wire: WireAttribute) -> Result<Self, Failure> {
-        let empty = || {
+        let empty = |kind: &str| {
             Failure::invalid_value(format!(
-                "Message (user) attribute '{name}' must contain a non-empty message attribute value."
+                "Message (user) attribute '{name}' must contain a non-empty value of type '{kind}'."
             ))
         };
         let kind = wire.data_type.split('.').next().unwrap_or_default();
         let value = match (kind, wire.string_value, wire.binary_value) {
             ("String" | "Number", Some(text), None) if !text.is_empty() => {
-                check_characters(&text)?;
+                check_characters(&text).map_err(|failure| Failure::invalid_value(failure.message))?;
                 if kind == "Number" && !text.trim().parse::<f64>().is_ok_and(f64::is_finite) {
                     return Err(Failure::invalid_value(format!(
                         "Can't cast the value of message (user) attribute '{name}' to a number."
@@ -176,7 +177,7 @@ impl Attribute {
                 })?;
                 Value::Binary(bytes.into())
             }
-            ("String" | "Number" | "Binary", ..) => return Err(empty()),
+            ("String" | "Number" | "Binary", ..) => return Err(empty(kind)),
             _ => {
                 return Err(Failure::invalid_value(format!(
                     "The message (user) attribute '{name}' has an invalid message attribute type, the set of \

@@ -14,6 +14,7 @@ pub(crate) mod message;
 #[cfg(test)]
 mod model;
 mod order;
+mod permissions;
 pub(crate) mod queue;
 mod receive;
 pub(crate) mod settings;
@@ -98,6 +99,8 @@ impl Account {
             Call::DeleteMessageBatch(call) => self.delete_batch(&call, tamper),
             Call::ChangeMessageVisibility(call) => self.change_visibility(&call),
             Call::ChangeMessageVisibilityBatch(call) => self.change_visibility_batch(&call, tamper),
+            Call::AddPermission(call) => self.add_permission(&call),
+            Call::RemovePermission(call) => self.remove_permission(&call),
             Call::ListDeadLetterSourceQueues(call) => self.list_sources(&call),
             Call::StartMessageMoveTask(call) => self.start_move_task(call),
             Call::ListMessageMoveTasks(call) => self.list_move_tasks(&call),

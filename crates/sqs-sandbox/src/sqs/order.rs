@@ -45,13 +45,13 @@ impl Shards {
         }
     }
 
-    /// The shards that one receive asks, from a random one on: all of them on a long poll, most of them on a short one.
-    pub(super) fn asked(&self, rng: &mut SmallRng, thorough: bool) -> Vec<usize> {
+    /// The shards that one receive asks, from a random one on, each left out with this probability.
+    pub(super) fn asked(&self, rng: &mut SmallRng, miss: f64) -> Vec<usize> {
         let count = self.shards.len();
         let first = rng.random_range(0..count);
         (first..first + count)
             .map(|shard| shard % count)
-            .filter(|_| thorough || count == 1 || rng.random_ratio(3, 4))
+            .filter(|_| miss == 0.0 || count == 1 || !rng.random_bool(miss))
             .collect()
     }
 

@@ -29,6 +29,8 @@ const FIRST_SEQUENCE: u64 = 18_000_000_000_000_000_000;
 pub(crate) struct Manner {
     pub(crate) seed: u64,
     pub(crate) shuffle: bool,
+    /// How likely a short poll of a shuffled standard queue leaves out each shard.
+    pub(crate) short_poll_miss: f64,
     pub(crate) in_flight_limit: usize,
 }
 
@@ -245,6 +247,11 @@ impl Queue {
             return Err(refuse("Message does not exist or is not available for visibility timeout change."));
         };
         let id = stored.id;
+        if !fifo && stored.state == State::Visible && stored.receipt == decoded.receipt {
+            // Its timeout ran out, and nobody has received it since. The documentation has an error for that, but SQS gives
+            // none; that it hides the message again, nobody has seen.
+            return Ok(id);
+        }
         let State::InFlight { until, received } = stored.state else {
             return Err(Failure::not_in_flight("The specified message is not in flight."));
         };
@@ -277,6 +284,7 @@ impl Queue {
         self.ages.clear();
         self.in_flight = 0;
         self.delayed = 0;
+        self.recent = Recent::default();
         match &mut self.order {
             Order::Standard(shards) => shards.clear(),
             Order::Fifo(groups) => groups.clear(),

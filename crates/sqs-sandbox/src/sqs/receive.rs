@@ -192,7 +192,7 @@ fn show(Delivery { handle, message }: Delivery, request: &ReceiveMessage, corrup
 
 fn matches_name(pattern: &str, name: &str) -> bool {
     match pattern {
-        "All" | ".*" => true,
+        "All" | "*" | ".*" => true,
         _ => match pattern.strip_suffix(".*") {
             // `foo.*` asks for all names that begin with `foo`, with or without a full stop after it.
             Some(prefix) => name.starts_with(prefix),
@@ -230,6 +230,7 @@ mod tests {
     fn attribute_names_are_matched_as_sqs_does() {
         for (pattern, name, expected) in [
             ("All", "tenant", true),
+            ("*", "tenant", true),
             (".*", "tenant", true),
             ("tenant", "tenant", true),
             ("tenant", "tenants", false),

@@ -34,7 +34,7 @@ pub(crate) struct Settings {
     pub(crate) content_deduplication: bool,
     pub(crate) deduplicates_by_group: bool,
     throughput_by_group: bool,
-    policy: Option<String>,
+    pub(super) policy: Option<String>,
     kms_key: Option<String>,
     kms_reuse: u32,
     managed_encryption: bool,
@@ -180,6 +180,10 @@ impl Settings {
         for (name, value) in attributes {
             self.set_one(name, value, limit)?;
         }
+        let gives = |name: &str| attributes.get(name).map_or("", String::as_str);
+        if !gives("KmsMasterKeyId").is_empty() && gives("SqsManagedSseEnabled").eq_ignore_ascii_case("true") {
+            return Err(Failure::two_encryptions());
+        }
         Ok(())
     }
 
@@ -203,7 +207,13 @@ impl Settings {
             "KmsDataKeyReusePeriodSeconds" => self.kms_reuse = number(name, value, 60, 86_400)?,
             "SqsManagedSseEnabled" => self.managed_encryption = boolean(name, value)?,
             // The name decides the type; the attribute may only confirm it.
-            "FifoQueue" if self.fifo && boolean(name, value)? => {}
+            "FifoQueue" if self.fifo => {
+                if !boolean(name, value)? {
+                    return Err(Failure::invalid_attribute_value(
+                        "Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not supported.",
+                    ));
+                }
+            }
             "ContentBasedDeduplication" if self.fifo => self.content_deduplication = boolean(name, value)?,
             "DeduplicationScope" if self.fifo => {
                 self.deduplicates_by_group = one_of(name, value, "queue", "messageGroup")?;

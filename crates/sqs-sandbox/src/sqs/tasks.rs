@@ -180,6 +180,18 @@ impl Account {
     }
 
     pub(super) fn cancel_move_task(&self, request: &CancelMessageMoveTask) -> Result<Outcome, Failure> {
+        let decoded = STANDARD.decode(&request.task_handle).ok().and_then(|json| serde_json::from_slice(&json).ok());
+        let source_arn = decoded.as_ref().and_then(|handle: &Value| {
+            handle["taskId"].as_str()?;
+            handle["sourceArn"].as_str()
+        });
+        let source_arn =
+            source_arn.ok_or_else(|| Failure::invalid_value("Value for parameter TaskHandle is invalid."))?;
+        if self.by_arn(source_arn).is_none() {
+            return Err(Failure::resource_not_found(
+                "The resource that you specified for the SourceArn parameter doesn't exist.",
+            ));
+        }
         let tasks = self.tasks.all();
         let task = tasks
             .iter()
@@ -226,7 +238,7 @@ impl Account {
             }
             task.progress().moved += 1;
         }
-        None
+        (!source.lock().has_visible()).then_some(Status::Completed)
     }
 }
 

@@ -36,12 +36,14 @@ async fn a_wrong_content_type_is_refused() {
 }
 
 #[tokio::test]
-async fn the_older_protocol_is_refused_in_its_own_words() {
+async fn a_form_without_an_action_is_refused_in_its_own_protocol() {
     let stage = Stage::new().await;
     let headers = "Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n";
-    let answer = exchange(&stage.sandbox, &http("POST", "/", headers, "Action=ListQueues&Version=2012-11-05")).await;
-    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
-    assert!(answer.contains("<Code>InvalidAction</Code>") && answer.contains("JSON protocol"), "{answer}");
+    for form in ["", "Action=", "Action=Explode&Version=2012-11-05", "%%%=&&&", "QueueUrl=x"] {
+        let answer = exchange(&stage.sandbox, &http("POST", "/", headers, form)).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{form}: {answer}");
+        assert!(answer.contains("<Type>Sender</Type><Code>InvalidAction</Code>"), "{form}: {answer}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
-use aws_sdk_s3::types::ChecksumAlgorithm;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, EncodingType, ObjectStorageClass};
 
 use super::Stage;
 
@@ -117,8 +117,19 @@ async fn an_unchanged_object_is_not_sent_again() {
     let put =
         stage.s3.put_object().bucket("archive").key("k").body(ByteStream::from_static(b"x")).send().await.unwrap();
     let etag = put.e_tag.unwrap();
-    let get = stage.s3.get_object().bucket("archive").key("k").if_none_match(etag).send().await.unwrap_err();
-    assert_eq!(get.raw_response().unwrap().status().as_u16(), 304);
+    let get = stage
+        .s3
+        .get_object()
+        .bucket("archive")
+        .key("k")
+        .if_none_match(etag)
+        .checksum_mode(ChecksumMode::Enabled)
+        .send()
+        .await
+        .unwrap_err();
+    let answer = get.raw_response().unwrap();
+    assert_eq!(answer.status().as_u16(), 304);
+    assert!(answer.headers().iter().all(|(name, _)| !name.starts_with("x-amz-checksum")), "there is no body to check");
     stage.s3.get_object().bucket("archive").key("k").if_none_match("\"other\"").send().await.unwrap();
 }
 
@@ -134,4 +145,46 @@ async fn keys_stay_inside_their_bucket() {
     let below = stage.s3.put_object().bucket("archive").key("a/b").body(ByteStream::from_static(b"x")).send().await;
     assert_eq!(below.unwrap_err().code(), Some("InvalidArgument"));
     assert!(!stage.sandbox.s3_root().join("outside").exists());
+}
+
+#[tokio::test]
+async fn a_listing_tells_keys_apart_and_says_what_each_object_is() {
+    let stage = Stage::new().await;
+    stage.sandbox.create_bucket("archive").unwrap();
+    for key in ["x/a+b", "x/a b", "x/a%20b", "x/a&b"] {
+        stage.s3.put_object().bucket("archive").key(key).body(ByteStream::from_static(b"x")).send().await.unwrap();
+    }
+    let list = || stage.s3.list_objects_v2().bucket("archive").prefix("x/");
+    let plain = list().send().await.unwrap();
+    let mut keys: Vec<_> = plain.contents().iter().filter_map(|object| object.key()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["x/a b", "x/a%20b", "x/a&b", "x/a+b"]);
+    let encoded = list().encoding_type(EncodingType::Url).send().await.unwrap();
+    let mut keys: Vec<_> = encoded.contents().iter().filter_map(|object| object.key()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["x/a%20b", "x/a%2520b", "x/a%26b", "x/a%2Bb"]);
+    let head = stage.s3.head_object().bucket("archive").key("x/a+b").send().await.unwrap();
+    for object in encoded.contents() {
+        assert_eq!(object.e_tag(), head.e_tag());
+        assert_eq!(object.storage_class(), Some(&ObjectStorageClass::Standard));
+    }
+}
+
+#[tokio::test]
+async fn another_version_is_not_deleted_and_settings_are_not_there() {
+    let stage = Stage::new().await;
+    stage.sandbox.create_bucket("archive").unwrap();
+    stage.s3.put_object().bucket("archive").key("k").body(ByteStream::from_static(b"x")).send().await.unwrap();
+    let delete = |version: &str| stage.s3.delete_object().bucket("archive").key("k").version_id(version).send();
+    assert_eq!(delete("other").await.unwrap_err().code(), Some("InvalidArgument"));
+    let got = stage.s3.get_object().bucket("archive").key("k").version_id("other").send().await;
+    assert_eq!(got.unwrap_err().code(), Some("NoSuchVersion"));
+    stage.s3.head_object().bucket("archive").key("k").send().await.expect("it is still there");
+    delete("null").await.unwrap();
+    assert!(stage.s3.head_object().bucket("archive").key("k").send().await.is_err());
+    let versioning = aws_sdk_s3::types::VersioningConfiguration::builder().build();
+    let put = stage.s3.put_bucket_versioning().bucket("archive").versioning_configuration(versioning).send().await;
+    assert_eq!(put.unwrap_err().code(), Some("NotImplemented"));
+    let get = stage.s3.get_object_tagging().bucket("archive").key("k").send().await;
+    assert_eq!(get.unwrap_err().code(), Some("NotImplemented"));
 }

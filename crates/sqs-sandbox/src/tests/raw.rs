@@ -50,7 +50,8 @@ async fn malformed_requests_are_answered_and_the_server_goes_on() {
         ("SendMessage", "{\"QueueUrl\":\"\u{0}\"}", "SerializationException"),
         ("SendMessage", deep.as_str(), "SerializationException"),
         ("SendMessage", "{}", "MissingParameter"),
-        ("SendMessage", "{\"QueueUrl\":\"orders\"}", "InvalidAddress"),
+        ("SendMessage", "{\"QueueUrl\":\"orders\"}", "MissingParameter"),
+        ("SendMessage", "{\"QueueUrl\":\"http://h/orders\"}", "AWS.SimpleQueueService.NonExistentQueue"),
         (
             "SendMessageBatch",
             "{\"QueueUrl\":\"http://h/000000000000/orders\",\"Entries\":{}}",

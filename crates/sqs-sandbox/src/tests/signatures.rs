@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 
+use super::raw::{exchange, http};
 use super::{Stage, entry};
 use crate::{Credentials, Options, Sandbox};
 
@@ -60,4 +62,24 @@ async fn a_signature_of_another_time_is_refused() {
     assert_eq!(get.code(), Some("SignatureDoesNotMatch"));
     let head = stage.s3.get_object().bucket("archive").key("k").send().await.unwrap_err();
     assert_eq!(head.code(), Some("RequestTimeTooSkewed"));
+}
+
+#[tokio::test]
+async fn a_presigned_url_is_good_for_its_time_and_its_request() {
+    let stage = stage("AKIAKNOWN", "s/e+c").await;
+    let lasts = PresigningConfig::expires_in(Duration::from_mins(10)).unwrap();
+    let put = stage.s3.put_object().bucket("archive").key("a b").presigned(lasts.clone()).await.unwrap();
+    let get = stage.s3.get_object().bucket("archive").key("a b").presigned(lasts).await.unwrap();
+    let host = stage.sandbox.endpoint_url().replace("http://", "");
+    let ask = async |method: &str, url: &str, body: &str| {
+        let path = url.split_once(&host).unwrap().1;
+        let request = String::from_utf8(http(method, path, "", body)).unwrap();
+        exchange(&stage.sandbox, request.replacen("Host: localhost", &format!("Host: {host}"), 1).as_bytes()).await
+    };
+    assert!(ask("PUT", put.uri(), "x").await.starts_with("HTTP/1.1 200"));
+    assert!(ask("GET", get.uri(), "").await.ends_with("\r\n\r\nx"));
+    let other = get.uri().replace("a%20b", "other");
+    assert!(ask("GET", &other, "").await.contains("SignatureDoesNotMatch"));
+    stage.wait(601);
+    assert!(ask("GET", get.uri(), "").await.starts_with("HTTP/1.1 403"));
 }

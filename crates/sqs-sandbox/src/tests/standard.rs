@@ -123,7 +123,10 @@ async fn visibility_can_be_changed_while_in_flight_and_within_twelve_hours() {
     change(43_100).await.unwrap();
     change(0).await.unwrap();
     assert_eq!(stage.sandbox.queue("orders").unwrap().messages[0].state, Whereabouts::Visible);
-    assert!(change(10).await.unwrap_err().into_service_error().is_message_not_inflight());
+    change(10).await.expect("no error while nobody has received it since");
+    assert_eq!(stage.receive_for(&url, 5).await.len(), 1, "and no effect");
+    stage.wait(6);
+    assert!(change(10).await.unwrap_err().into_service_error().is_message_not_inflight(), "an older handle");
 }
 
 #[tokio::test]
@@ -257,7 +260,7 @@ async fn the_in_flight_limit_holds() {
 
 #[tokio::test]
 async fn delivery_is_shuffled_and_short_polls_miss_messages() {
-    let stage = Stage::new().await;
+    let stage = Stage::with(Options { short_poll_miss: 0.25, ..Options::default() }).await;
     let url = stage.queue("orders", &[]).await;
     stage.sandbox.seed("orders", (0..100).map(|number| Seed::new(format!("{number:03}")))).unwrap();
     let mut order = Vec::new();
