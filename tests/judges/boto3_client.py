@@ -1,26 +1,37 @@
-"""AWS's client for Python against an SQS endpoint: the round trip, FIFO, move tasks, and every typed exception.
+"""AWS's client for Python against an SQS endpoint: the round trip, FIFO, move tasks, every typed exception, and STS.
 
     boto3_client.py ENDPOINT ACCESS_KEY SECRET_KEY IN_FLIGHT_LIMIT
 
 Prints "ok NAME" for each part, and ends with another code than 0 at the first that does not hold. What botocore verifies
-by itself (MD5s of bodies, the shapes of answers) it verifies here too.
+by itself (MD5s of bodies, the shapes of answers) it verifies here too. Before 1.29 it speaks the Query protocol.
 """
 
+import base64
 import sys
 import time
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
-sqs = boto3.client(
-    "sqs",
-    endpoint_url=sys.argv[1],
-    region_name="eu-west-1",
-    aws_access_key_id=sys.argv[2],
-    aws_secret_access_key=sys.argv[3],
-    # What the client would refuse by itself has to reach the server. It retries nothing, so that each answer is seen.
-    config=Config(parameter_validation=False, retries={"total_max_attempts": 1}),
-)
+
+def client(service, access_key=sys.argv[2], secret_key=sys.argv[3], token=None):
+    return boto3.client(
+        service,
+        endpoint_url=sys.argv[1],
+        region_name="eu-west-1",
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        aws_session_token=token,
+        # What the client would refuse by itself has to reach the server. It retries nothing, so that each answer is seen.
+        config=Config(parameter_validation=False, retries={"total_max_attempts": 1}),
+    )
+
+
+sqs = client("sqs")
+# The older name, which the newer client knows too.
+IS_QUERY = sqs.meta.service_model.metadata["protocol"] == "query"
+SYSTEM_ATTRIBUTES = "AttributeNames" if IS_QUERY else "MessageSystemAttributeNames"
 
 
 def queue(name, **attributes):
@@ -33,18 +44,23 @@ def arn(url):
 
 def receive(url, **more):
     asked = {"MaxNumberOfMessages": 10, "WaitTimeSeconds": 2, "MessageAttributeNames": ["All"]}
-    asked["MessageSystemAttributeNames"] = ["All"]
+    asked[SYSTEM_ATTRIBUTES] = ["All"]
     return sqs.receive_message(QueueUrl=url, **{**asked, **more}).get("Messages", [])
 
 
-def raises(name, code, call, /, **parameters):
-    """The call is refused as this exception of the client, with this code."""
+def exception(name):
+    # The older client has fewer types.
+    return getattr(sqs.exceptions, name, ClientError) if IS_QUERY else getattr(sqs.exceptions, name)
+
+
+def raises(name, code, call, /, *, status=400, **parameters):
+    """The call is refused as this exception of the client, with this code and status."""
     try:
         call(**parameters)
-    except getattr(sqs.exceptions, name) as error:
+    except exception(name) as error:
         found = error.response["Error"]
         assert found["Code"] == code, f"{name} has the code {found['Code']}, not {code}"
-        assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 400, error.response
+        assert error.response["ResponseMetadata"]["HTTPStatusCode"] == status, error.response
         assert found["Message"], error.response
         return
     raise AssertionError(f"{call.__name__} is not refused with {name}")
@@ -172,6 +188,8 @@ def typed_exceptions():
     (message,) = receive(url)
     handle = message["ReceiptHandle"]
     sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
+    # Received by somebody else, so that this handle is an older one, and given back.
+    receive(url, VisibilityTimeout=0)
 
     raises("QueueDoesNotExist", f"{namespace}.NonExistentQueue", sqs.get_queue_url, QueueName="nowhere")
     for call, more in [
@@ -211,10 +229,14 @@ def typed_exceptions():
     ]:
         raises(name, f"{namespace}.{name}", send_batch, QueueUrl=url, Entries=entries)
     sqs.purge_queue(QueueUrl=url)
-    raises("PurgeQueueInProgress", f"{namespace}.PurgeQueueInProgress", sqs.purge_queue, QueueUrl=url)
+    raises("PurgeQueueInProgress", f"{namespace}.PurgeQueueInProgress", sqs.purge_queue, status=403, QueueUrl=url)
     missing = arn(url).replace("exceptions", "nowhere")
-    raises("ResourceNotFoundException", "ResourceNotFoundException", sqs.start_message_move_task, SourceArn=missing)
-    raises("ResourceNotFoundException", "ResourceNotFoundException", sqs.cancel_message_move_task, TaskHandle="x")
+    unknown = base64.b64encode(f'{{"taskId":"x","sourceArn":"{arn(url)}"}}'.encode()).decode()
+    for call, more in [
+        (sqs.start_message_move_task, {"SourceArn": missing}),
+        (sqs.cancel_message_move_task, {"TaskHandle": unknown}),
+    ]:
+        raises("ResourceNotFoundException", "ResourceNotFoundException", call, status=404, **more)
     sqs.delete_queue(QueueUrl=fifo_url)
     raises(
         "QueueDeletedRecently",
@@ -232,6 +254,17 @@ def typed_exceptions():
     raises("OverLimit", "OverLimit", sqs.receive_message, QueueUrl=small)
 
 
-for part in (round_trip, batches, fifo, queues, move_tasks, typed_exceptions):
+def roles():
+    sts = client("sts")
+    assert sts.get_caller_identity()["Account"] == "000000000000"
+    role = "arn:aws:iam::123456789012:role/mover"
+    assumed = sts.assume_role(RoleArn=role, RoleSessionName="night", DurationSeconds=900)
+    keys = assumed["Credentials"]
+    session = (keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+    assert client("sts", *session).get_caller_identity()["Arn"] == assumed["AssumedRoleUser"]["Arn"]
+    client("sqs", *session).list_queues()
+
+
+for part in (round_trip, batches, fifo, queues, move_tasks, typed_exceptions, roles):
     part()
     print("ok", part.__name__, flush=True)

@@ -80,6 +80,11 @@ impl Failure {
         }
     }
 
+    pub(crate) fn only_fifo(name: &str) -> Self {
+        let message = format!("You can specify the {name} only when FifoQueue is set to true.");
+        Self { message, ..Self::unknown_attribute(name) }
+    }
+
     pub(crate) fn unknown_attribute(name: &str) -> Self {
         Self {
             shape: "com.amazonaws.sqs#InvalidAttributeName",

@@ -221,6 +221,7 @@ impl Settings {
             "FifoThroughputLimit" if self.fifo => {
                 self.throughput_by_group = one_of(name, value, "perQueue", "perMessageGroupId")?;
             }
+            "DeduplicationScope" | "FifoThroughputLimit" => return Err(Failure::only_fifo(name)),
             _ => return Err(Failure::unknown_attribute(name)),
         }
         Ok(())
