@@ -15,9 +15,9 @@ pub use self::resolve::{DecisionArgs, ResolveArgs};
 
 /// Reviewed, resumable moves of Amazon SQS messages: a job file says what goes where, `plan` shows it, `apply` does it.
 ///
-/// Exit codes: 0 done; 1 failed; 2 usage or invalid job; 3 stopped, resumable; 4 plan refused (stale, altered, expired,
-/// drifted); 5 halted by a guard; 6 done, but some messages are blocked, held or failed; 7 `plan --detailed-exitcode`:
-/// something would move.
+/// Exit codes: 0 done; 1 failed; 2 usage or invalid job; 3 stopped, resumable; 4 refused before anything moved (stale,
+/// altered, expired, unapproved); 5 halted on the way by a bound or a guard (drift, in-flight limit), resumable; 6 done, but
+/// some messages are blocked, held or failed; 7 `plan --detailed-exitcode`: something would move.
 #[derive(Debug, Parser)]
 #[command(name = "redrive", version, propagate_version = true, arg_required_else_help = true)]
 pub struct Cli {
@@ -113,9 +113,10 @@ pub struct CheckArgs {
 /// What planning needs, alone or before an apply.
 #[derive(Debug, Args)]
 pub struct SampleArgs {
-    /// How many messages to look at, at the most.
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
-    pub sample: u64,
+    /// How many messages to look at, at the most; `all` for as many as can be in flight at once, about 120,000. Without it,
+    /// the whole queue if SQS counts no more than 10,000 messages, and else 10,000 of them.
+    #[arg(long, value_name = "N|all", value_parser = sample_size)]
+    pub sample: Option<SampleSize>,
     /// Look at every message once, and pin the plan to them: apply moves these and no others. For up to about 120,000
     /// messages, which are held in flight while they are looked at.
     #[arg(long, conflicts_with = "sample")]
@@ -124,6 +125,26 @@ pub struct SampleArgs {
     /// dead-letter queue.
     #[arg(long)]
     pub sample_despite_redrive_policy: bool,
+}
+
+/// How many messages to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SampleSize {
+    /// So many at the most.
+    Most(u64),
+    /// As many as can be in flight at once.
+    All,
+}
+
+/// As many messages as SQS lets be in flight.
+const MAX_IN_FLIGHT: u64 = 120_000;
+
+fn sample_size(text: &str) -> Result<SampleSize, String> {
+    if text == "all" {
+        return Ok(SampleSize::All);
+    }
+    let number = text.parse().ok().filter(|number| (1..=MAX_IN_FLIGHT).contains(number));
+    number.map(SampleSize::Most).ok_or_else(|| format!("a number from 1 to {MAX_IN_FLIGHT}, or `all`"))
 }
 
 /// Which AWS a command talks to. Empty in a program without the sandbox.

@@ -18,7 +18,7 @@ pub enum Kind {
     Stopped,
     /// The plan may not be applied as it is.
     PlanRefused,
-    /// A guard refused to start or to go on.
+    /// A guard refused to start.
     Guarded,
     /// What had been archived is not there any more: the same command does not mend it.
     Lost,
@@ -56,7 +56,7 @@ impl Error {
         Self::new(Kind::PlanRefused, message)
     }
 
-    /// A guard that holds (exit code 5).
+    /// A guard that refuses to start (exit code 4).
     pub fn guarded(message: impl Into<String>) -> Self {
         Self::new(Kind::Guarded, message)
     }
@@ -103,8 +103,7 @@ impl Error {
             Kind::Usage => Exit::Usage,
             Kind::Failed | Kind::Lost => Exit::Failed,
             Kind::Stopped => Exit::Stopped,
-            Kind::PlanRefused => Exit::PlanRefused,
-            Kind::Guarded => Exit::Guarded,
+            Kind::PlanRefused | Kind::Guarded => Exit::Refused,
         }
     }
 }

@@ -12,10 +12,10 @@ pub enum Exit {
     Usage = 2,
     /// 3: stopped before the end, and resumable: the same command goes on.
     Stopped = 3,
-    /// 4: the plan was refused: stale, altered, truncated, expired or drifted.
-    PlanRefused = 4,
-    /// 5: halted by a guard (the in-flight limit, a hazard that was not accepted).
-    Guarded = 5,
+    /// 4: refused before anything moved: a plan that is stale, altered, expired, unapproved or without bounds, or a guard.
+    Refused = 4,
+    /// 5: halted on the way by a bound or a guard (drift, the in-flight limit), and resumable.
+    Halted = 5,
     /// 6: done, but some messages are blocked, held or failed.
     Partial = 6,
     /// 7: `plan --detailed-exitcode`: something would move.

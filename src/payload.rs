@@ -71,29 +71,6 @@ impl Payloads {
         Ok(())
     }
 
-    /// The same for a plan's sample, within so many bytes of bodies; says whether all fitted. Where they did not, the sample is
-    /// cut in the order of the message IDs, which says nothing about messages, so that it stays a random one.
-    pub async fn fetch_sample(
-        self: &Arc<Self>,
-        rules: &Rules,
-        messages: &mut Vec<Message>,
-        most: usize,
-    ) -> Result<bool> {
-        let size = |message: &Message| Some((message.id.clone(), rules.permitted_pointer(message)?.ok()?.size));
-        let mut sized: Vec<_> = messages.iter().filter_map(size).collect();
-        sized.sort();
-        let mut bytes = 0;
-        let first_left = sized.into_iter().find_map(|(id, size)| {
-            bytes += size;
-            (bytes > most).then_some(id)
-        });
-        if let Some(edge) = &first_left {
-            messages.retain(|message| message.id < *edge);
-        }
-        self.fetch(rules, messages.iter_mut()).await?;
-        Ok(first_left.is_none())
-    }
-
     async fn read(&self, pointer: &Pointer) -> Result<Payload> {
         let _hand = self.hands.acquire().await;
         let at = format!("s3://{}/{}", pointer.bucket, pointer.key);

@@ -62,9 +62,30 @@ pub(crate) fn dollars(micro: u64) -> String {
     }
 }
 
+/// A file name as a shell takes it, whatever is in it: the command is there to be copied.
+pub(crate) fn quoted(file: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-+,=@%".contains(character);
+    if !file.is_empty() && !file.starts_with('-') && file.chars().all(plain) {
+        file.to_owned()
+    } else if file.starts_with('-') {
+        format!("'./{}'", file.replace('\'', r"'\''"))
+    } else {
+        format!("'{}'", file.replace('\'', r"'\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_name_can_be_copied_into_a_shell() {
+        assert_eq!(quoted("jobs/orders-dlq.toml"), "jobs/orders-dlq.toml");
+        assert_eq!(quoted("a b; rm -rf ~"), "'a b; rm -rf ~'");
+        assert_eq!(quoted("a b's.json"), r"'a b'\''s.json'");
+        assert_eq!(quoted("-x"), "'./-x'");
+        assert_eq!(quoted(""), "''");
+    }
 
     #[test]
     fn bytes_and_dollars_read_well() {

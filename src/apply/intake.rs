@@ -287,7 +287,7 @@ fn judge(
         Leave::Drift(bound) => {
             let name = shared.rules.rule_name(rule);
             shared
-                .halt(Halt::Drift(format!("rule {name:?} takes more than the {bound} messages that the plan allows")));
+                .halt(Halt::Drift(format!("rule {name:?} moves more than the {bound} messages that the plan allows")));
             return Err(claim);
         }
     }

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use redrive_protocol::target::{Reason, RuleId};
+use redrive_protocol::target::RuleId;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
+use super::drift;
 use crate::plan::RuleFigures;
-use redrive_protocol::protocol::{State, Tally};
+use redrive_protocol::protocol::Tally;
 
 /// Bytes are counted in these, so that their sum fits a semaphore's permits.
 const UNIT: usize = 1024;
@@ -104,7 +105,8 @@ impl Room {
 /// How many messages of a rule may leave, and how many may stay.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    leaving: u64,
+    /// `None`: any number.
+    leaving: Option<u64>,
     staying: Option<u64>,
 }
 
@@ -151,9 +153,9 @@ impl Budget {
         if self.max_messages.is_some_and(|most| left.values().sum::<u64>() >= most) {
             return Leave::LimitReached;
         }
-        let bound = self.bounds.get(&rule).map_or(0, |bounds| bounds.leaving);
+        let bound = self.bounds.get(&rule).map_or(Some(0), |bounds| bounds.leaving);
         let count = left.entry(rule).or_default();
-        if *count >= bound && !self.allow_drift {
+        if let Some(bound) = bound.filter(|bound| *count >= *bound && !self.allow_drift) {
             return Leave::Drift(bound);
         }
         *count += 1;
@@ -163,16 +165,7 @@ impl Budget {
     /// A rule of which more messages stay, by its verdict, than its bound, which comes with it. Nothing is harmed by them; but
     /// what the run meets is not what was planned.
     pub(super) fn too_many_stay(&self, tally: &Tally) -> Option<(RuleId, u64)> {
-        let mut staying: HashMap<RuleId, u64> = HashMap::new();
-        for (key, count) in &tally.counts {
-            let stays = matches!(key.state, State::Kept | State::Blocked);
-            if stays && key.reason.is_some_and(Reason::is_verdict) {
-                *staying.entry(key.rule).or_default() += count;
-            }
-        }
-        // What is parked stays as well, and is not counted above until it is back.
-        *staying.entry(RuleId::UNMATCHED).or_default() += tally.parked;
-        let passed = staying.into_iter().filter_map(|(rule, count)| {
+        let passed = drift::stayed(tally).into_iter().filter_map(|(rule, count)| {
             let bound = self.bounds.get(&rule)?.staying?;
             (count > bound).then_some((rule, bound))
         });
@@ -193,7 +186,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use redrive_protocol::protocol::TallyKey;
+    use redrive_protocol::protocol::{State, TallyKey};
+    use redrive_protocol::target::Reason;
 
     const RULE: RuleId = RuleId(0);
 
@@ -281,19 +275,22 @@ mod tests {
 
     #[test]
     fn the_bound_of_a_rule_is_kept_to_the_message() {
-        let bounds = Bounds { leaving: 5, staying: None };
+        let bounds = Bounds { leaving: Some(5), staying: None };
         let budget = Budget::new(HashMap::from([(RULE, 3)]), HashMap::from([(RULE, bounds)]), None, false);
         assert_eq!([budget.leave(RULE), budget.leave(RULE)], [Leave::Granted, Leave::Granted]);
         assert_eq!(budget.leave(RULE), Leave::Drift(5));
         budget.stayed(RULE);
         assert_eq!(budget.leave(RULE), Leave::Granted);
         assert_eq!(budget.leave(RuleId(1)), Leave::Drift(0), "a rule the plan does not know");
+        let bounds = Bounds { leaving: None, staying: None };
+        let budget = Budget::new(HashMap::from([(RULE, 9)]), HashMap::from([(RULE, bounds)]), None, false);
+        assert_eq!(budget.leave(RULE), Leave::Granted, "a rule that the plan does not bound");
     }
 
     #[test]
     fn the_bound_of_what_stays_is_kept_to_the_message_too() {
         let budget = |allow| {
-            let bounds = Bounds { leaving: 0, staying: Some(5) };
+            let bounds = Bounds { leaving: Some(0), staying: Some(5) };
             Budget::new(HashMap::new(), HashMap::from([(RULE, bounds)]), None, allow)
         };
         let key = |state, reason| TallyKey { state, rule: RULE, target: None, exhausted: false, reason: Some(reason) };

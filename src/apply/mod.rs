@@ -10,6 +10,7 @@
 mod archive;
 mod batch;
 mod deliver;
+mod drift;
 mod dry;
 mod events;
 mod files;
@@ -44,6 +45,7 @@ use redrive_rules::rule::Rules;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+pub use drift::{Drift, RuleDrift};
 pub use events::{Event, Events, Progress};
 pub use files::{Examined, FileArchive};
 pub use outlets::Outlet;

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use redrive_protocol::target::{RuleId, TargetId, TargetKind};
+use redrive_protocol::target::{TargetId, TargetKind};
 use redrive_rules::job::InDoubt;
 use redrive_rules::rule::{Rules, Setting};
 use tokio::sync::{Notify, watch};
 
 use super::deliver::{Content, resumable};
+use super::drift;
 use super::events::Events;
 use super::gate::Gate;
 use super::limits::{Bounds, Budget, Room};
@@ -214,17 +215,10 @@ impl Shared {
         begun: &Begun,
     ) -> Self {
         let tally = journal.tally();
-        let mut left: HashMap<RuleId, u64> = HashMap::new();
-        for (key, count) in &tally.counts {
-            // What is in doubt is counted when it is met again; what is parked has not left.
-            if matches!(key.state, State::Sent | State::Done) && !key.rule.is_parking() {
-                *left.entry(key.rule).or_default() += count;
-            }
-        }
         let bounds = plan.rules.iter().map(|rule| (rule.rule, Bounds::of(rule))).collect();
         // What is parked has been met as well.
         let done = tally.count(|key| key.state == State::Done) + tally.parked + tally.returned;
-        let budget = Budget::new(left, bounds, options.max_messages, options.allow_drift);
+        let budget = Budget::new(drift::left(&tally), bounds, options.max_messages, options.allow_drift);
         let leg = Leg::Out(Parking::of(plan));
         let parts = Parts {
             rules: Arc::new(rules),

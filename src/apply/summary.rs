@@ -3,6 +3,7 @@
 use redrive_protocol::target::{Reason, RuleId, TargetKind};
 use serde::Serialize;
 
+use super::drift::{self, RuleDrift};
 use crate::error::{Error, Kind};
 use crate::exit::Exit;
 use crate::plan::Plan;
@@ -67,12 +68,14 @@ pub struct Summary {
 }
 
 /// The figures of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figures {
     /// The run's identity.
     pub run: String,
     /// The job's name.
     pub job: String,
+    /// The job's file when the plan was made.
+    pub job_file: String,
     /// The source queue's name.
     pub source: String,
     /// Messages met: the sum of those that follow.
@@ -117,6 +120,8 @@ pub struct Figures {
     pub in_flight_elsewhere: u64,
     /// The same by rule and by what became of them.
     pub rules: Vec<RuleSummary>,
+    /// By rule, what was met against what was planned.
+    pub drift: Vec<RuleDrift>,
 }
 
 /// What a run met of the messages that its plan is pinned to.
@@ -186,6 +191,7 @@ impl Figures {
         Self {
             run: plan.id().to_owned(),
             job: plan.job.name.clone(),
+            job_file: plan.job.file.clone(),
             source: plan.source.name().to_owned(),
             received: tally.received(),
             moved: done(&[TargetKind::Sqs]),
@@ -208,6 +214,7 @@ impl Figures {
             still_visible: totals.still_visible,
             in_flight_elsewhere: totals.in_flight_elsewhere,
             rules: rules.collect(),
+            drift: drift::by_rule(plan, tally),
         }
     }
 
@@ -235,9 +242,8 @@ impl Summary {
                 Exit::Partial
             }
             Outcome::Finished | Outcome::Abandoned => Exit::Done,
-            Outcome::Drifted(_) => Exit::PlanRefused,
-            Outcome::Guarded(_) => Exit::Guarded,
-            Outcome::Failed(error) if error.kind() == Kind::Guarded => Exit::Guarded,
+            Outcome::Drifted(_) | Outcome::Guarded(_) => Exit::Halted,
+            Outcome::Failed(error) if error.kind() == Kind::Guarded => Exit::Halted,
             Outcome::Failed(error) if error.kind() == Kind::Lost => Exit::Failed,
             // Once a run has begun, whatever stops it leaves it resumable.
             Outcome::Unfinished | Outcome::Interrupted | Outcome::Failed(_) => Exit::Stopped,

@@ -69,6 +69,9 @@ async fn plan_job(args: &ApplyArgs, text: &str, aws: &Arc<Aws>, journal: &Path, 
     if args.format == Format::Text {
         show::show_plan(&plan, PlanFormat::Text, None, &[])?;
     }
+    if plan.refusals.is_empty() {
+        plan::require_bounds(&plan, compiled.job.limits.max_messages, args.allow_drift, &file)?;
+    }
     if args.auto_approve || !plan.refusals.is_empty() || ask(stop).await? {
         return Ok(Some(plan));
     }
@@ -116,6 +119,10 @@ async fn carry_out(
     if let Some(refusal) = plan.refusals.first() {
         return Err(Error::new(Kind::Guarded, format!("the plan speaks against itself: {}", refusal.text))
             .hint("nothing was touched; change the job or the queues, and plan again"));
+    }
+    let file = args.file.display().to_string();
+    if let Earlier::None = earlier {
+        plan::require_bounds(&plan, job.limits.max_messages, args.allow_drift, &file)?;
     }
     let reached = plan::reach(&job);
     let is_new = matches!(earlier, Earlier::None);

@@ -11,11 +11,11 @@ use super::own::Own;
 use super::{apply, read_text, show, wiring};
 use crate::apply::Stop;
 use crate::aws::Aws;
-use crate::cli::{PlanArgs, SampleArgs};
+use crate::cli::{PlanArgs, SampleArgs, SampleSize};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::journal::Reader;
-use crate::plan::{self, Outcome, Plan, Request, SampleOptions};
+use crate::plan::{self, Extent, Outcome, Plan, Request, SampleOptions};
 
 pub(super) async fn plan(args: PlanArgs, journal: &Path) -> Result<Exit> {
     let file = args.job.display().to_string();
@@ -86,11 +86,13 @@ pub(super) async fn make(
         opener: &opener,
         clock: &clock,
         came_from: &came_from,
-        sample: SampleOptions {
-            messages: usize::try_from(sample.sample).unwrap_or(usize::MAX),
-            exact: sample.exact,
-            ..SampleOptions::default()
+        extent: match sample.sample {
+            _ if sample.exact => Extent::Exact,
+            Some(SampleSize::Most(messages)) => Extent::Sample(messages),
+            Some(SampleSize::All) => Extent::All,
+            None => Extent::Auto,
         },
+        sample: SampleOptions::default(),
         sample_anyway: sample.sample_despite_redrive_policy,
         payloads: wiring::payloads(aws, job, rules),
         cancel: cancelled,

@@ -252,7 +252,7 @@ mod tests {
         }
         assert!(Approval::new(&plan, "a", Some(&"x".repeat(2001)), at(NOW)).is_err());
         plan.refusals.push(Hazard { code: "x".to_owned(), text: "y".to_owned() });
-        assert_eq!(Approval::new(&plan, "alice", None, at(NOW)).expect_err("refused").exit(), Exit::Guarded);
+        assert_eq!(Approval::new(&plan, "alice", None, at(NOW)).expect_err("refused").exit(), Exit::Refused);
     }
 
     #[test]
@@ -274,7 +274,7 @@ mod tests {
         ] {
             let error = counts(&approvers, 2).expect_err(why);
             assert!(error.message().ends_with(&format!("Not counted: {why}")), "{error}");
-            assert_eq!(error.exit(), Exit::PlanRefused);
+            assert_eq!(error.exit(), Exit::Refused);
         }
     }
 

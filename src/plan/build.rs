@@ -10,10 +10,11 @@ use redrive_rules::job::Job;
 use redrive_rules::rule::Setting;
 
 use super::cost::cost;
-use super::document::{FORMAT, JobText, OriginCount, Outcome, OutcomeFigures, Plan, RuleFigures, Sample, TYPE};
+use super::document::{FORMAT, JobText, OriginCount, OutcomeFigures, Plan, RuleFigures, Sample, TYPE};
+use super::evenness::{Basis, Unevenness};
 use super::exact::Pins;
 use super::file::sha256;
-use super::hazards::{self, Facts, target_of};
+use super::hazards::{self, Facts};
 use super::look::{Look, Tally};
 use super::origins::Origins;
 use super::sample::{End, Scanned};
@@ -39,15 +40,28 @@ pub(super) struct Input<'a> {
 /// Makes the plan. It is not sealed yet.
 pub(super) fn build(input: Input<'_>) -> Plan {
     let Input { job, source, origins, look, scanned, .. } = input;
-    let Look { setting, messages, seen, tallies, groups, examples, pins, .. } = look;
+    let Look { setting, messages, seen, tallies, groups, trace, examples, pins, .. } = look;
     let Setting { now, sent_before, sent_after, .. } = setting;
     let whole_queue = scanned.end == End::WholeQueue;
-    // Of a plan that is pinned, what it saw is all that it is about.
-    let extent = Size::new(messages, if whole_queue || pins.is_some() { messages } else { source.counts.visible });
-    let figures = figures(job, &tallies, extent, source.fifo);
+    let population = match scanned.end {
+        // Of a plan that is pinned, what it saw is all that it is about.
+        _ if whole_queue || pins.is_some() => messages,
+        // More than were counted have come already, so the count says nothing about how many are left.
+        End::Enough if messages > source.counts.visible => messages + 1,
+        _ => source.counts.visible,
+    };
+    let extent = Size::new(messages, population);
+    let basis = match (extent.is_exact(), source.fifo) {
+        (true, _) => Basis::Whole,
+        (false, true) => Basis::Uneven(Unevenness::GroupHeads),
+        (false, false) => trace.basis(),
+    };
+    let extent = extent.on(basis);
+    let figures = figures(job, &tallies, extent, basis);
     let sample = Sample {
         messages,
         whole_queue,
+        basis,
         population: extent.population(),
         receives: scanned.receives,
         not_given_back: scanned.not_given_back,
@@ -105,16 +119,8 @@ pub(super) fn build(input: Input<'_>) -> Plan {
     }
 }
 
-/// Whether messages of this outcome stay because of what they are and what the job says of them, and not because of others.
-fn stays_by_verdict(outcome: Outcome) -> bool {
-    match outcome {
-        Outcome::Kept(reason) | Outcome::Blocked(reason) => reason.is_verdict(),
-        Outcome::To(_) | Outcome::Exhausted(_) => false,
-    }
-}
-
 /// The figures of every rule of the job, also of one that took nothing, and of the two that are none.
-fn figures(job: &Job, tallies: &BTreeMap<RuleId, Tally>, extent: Size, fifo: bool) -> Vec<RuleFigures> {
+fn figures(job: &Job, tallies: &BTreeMap<RuleId, Tally>, extent: Size, basis: Basis) -> Vec<RuleFigures> {
     let tolerance = job.plan.tolerance.unwrap_or(DEFAULT_TOLERANCE);
     let rules =
         (0..RuleId::OUT_OF_SCOPE.0).zip(&job.rule).map(|(id, rule)| (RuleId(id), rule.name.as_str(), rule.to.as_str()));
@@ -131,21 +137,23 @@ fn figures(job: &Job, tallies: &BTreeMap<RuleId, Tally>, extent: Size, fifo: boo
                 .iter()
                 .map(|(&outcome, &(count, bytes))| OutcomeFigures { outcome, estimate: estimate(count, extent), bytes })
                 .collect();
-            let sampled = |wanted: fn(Outcome) -> bool| {
-                outcomes.iter().filter(|of| wanted(of.outcome)).map(|of| of.estimate.sampled).sum()
-            };
-            let leaving = sampled(|outcome| target_of(outcome).is_some());
-            // The sample of a FIFO queue is not a random one: from it nothing follows about how many stay.
-            let is_bounded = rule != RuleId::OUT_OF_SCOPE && (!fifo || extent.is_exact());
-            RuleFigures {
+            let speaks = !matches!(basis, Basis::Uneven(_));
+            // A FIFO queue cannot be looked at whole, whatever one asks for: what may leave of it is at most what may be there.
+            let is_bounded = speaks || basis == Basis::Uneven(Unevenness::GroupHeads);
+            let mut figures = RuleFigures {
                 rule,
                 name: name.to_owned(),
                 estimate: estimate(tally.taken, extent),
-                // By a rule that keeps nothing can leave, whatever the sample did not show.
-                bound: if to == KEEP { 0 } else { bound(leaving, extent, tolerance) },
-                bound_staying: is_bounded.then(|| bound(sampled(stays_by_verdict), extent, tolerance)),
+                bound: None,
+                bound_staying: None,
                 outcomes,
-            }
+            };
+            // By a rule that keeps nothing can leave, whatever the sample did not show.
+            figures.bound =
+                if to == KEEP { Some(0) } else { is_bounded.then(|| bound(figures.moving(), extent, tolerance)) };
+            figures.bound_staying =
+                (speaks && rule != RuleId::OUT_OF_SCOPE).then(|| bound(figures.staying(), extent, tolerance));
+            figures
         })
         .collect()
 }

@@ -140,7 +140,10 @@ fn figures(before: &Plan, after: &Plan) -> Vec<Figure> {
 
 fn limits(before: &Plan, after: &Plan) -> Vec<Limit> {
     let bounds = |plan: &Plan| -> Vec<(String, u64)> {
-        let leave = plan.rules.iter().map(|rule| (format!("messages that may leave by {}", rule.name), rule.bound));
+        let leave = plan
+            .rules
+            .iter()
+            .filter_map(|rule| rule.bound.map(|bound| (format!("messages that may leave by {}", rule.name), bound)));
         let pinned =
             plan.pins.as_ref().map(|pins| ("messages that the plan is pinned to".to_owned(), pins.len() as u64));
         let stay = plan.rules.iter().filter_map(|rule| {
@@ -198,7 +201,7 @@ mod tests {
         after.job.text = "version = 1\nname = \"orders\"\n".to_owned();
         after.source.created = Some(at("2026-11-01T00:00:00Z"));
         after.targets[0].location = Some("s3://elsewhere".to_owned());
-        after.rules[0].bound += 1;
+        after.rules[0].bound = after.rules[0].bound.map(|bound| bound + 1);
         let size = Size::new(1000, 40_000);
         after.rules[1].estimate = estimate(700, size);
         after.rules[0].outcomes.pop();

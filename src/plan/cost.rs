@@ -181,7 +181,7 @@ mod tests {
     }
 
     fn figures(outcomes: &[(Outcome, u64, u64)]) -> Vec<RuleFigures> {
-        let estimate = |count| Estimate { sampled: count, total: count, low: count, high: count };
+        let estimate = |count| Estimate { sampled: count, total: count, low: count, high: count, is_interval: true };
         let outcomes = outcomes
             .iter()
             .map(|&(outcome, count, bytes)| OutcomeFigures { outcome, estimate: estimate(count), bytes })
@@ -190,7 +190,7 @@ mod tests {
             rule: RuleId(0),
             name: String::new(),
             estimate: estimate(0),
-            bound: 0,
+            bound: Some(0),
             bound_staying: None,
             outcomes,
         }]

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use redrive_protocol::target::{Reason, RuleId, Target, TargetId, TargetKind};
 use serde::{Deserialize, Serialize};
 
+use super::evenness::Basis;
 use super::exact::Pins;
 use crate::sqs::QueueAttributes;
 
@@ -86,6 +87,8 @@ pub struct Sample {
     pub messages: u64,
     /// Whether that was every message that could be received: repeated long polls came back empty.
     pub whole_queue: bool,
+    /// What the figures rest on.
+    pub basis: Basis,
     /// Messages the figures are projected on: `messages` where it was the whole queue, else SQS's approximate count.
     pub population: u64,
     /// Receive calls made. Each raised the receive count of what it received.
@@ -136,8 +139,8 @@ pub struct RuleFigures {
     pub name: String,
     /// What it took.
     pub estimate: Estimate,
-    /// No more than this many may leave the source by this rule; passing it is drift.
-    pub bound: u64,
+    /// No more than this many may leave the source by this rule; passing it is drift. `None`: what was seen bounds nothing.
+    pub bound: Option<u64>,
     /// No more than this many may stay by this rule, kept or blocked; passing it is drift, too. `None`: however many.
     pub bound_staying: Option<u64>,
     /// The same by outcome.
@@ -178,10 +181,12 @@ pub struct Estimate {
     pub sampled: u64,
     /// The projection.
     pub total: u64,
-    /// The lower end of its 95 % interval.
+    /// The lower end of its 95 % interval; where there is no interval, the least that is certain.
     pub low: u64,
-    /// The upper end of its 95 % interval.
+    /// The upper end of its 95 % interval; where there is no interval, the most that is possible.
     pub high: u64,
+    /// Whether the ends are a 95 % interval, or exact. If not, `total` is what the sample would mean if it spoke for the queue.
+    pub is_interval: bool,
 }
 
 /// What apply is expected to cost.

@@ -65,10 +65,15 @@ impl Pins {
     }
 }
 
-/// How many messages can be looked at while all of them are held, so that none is seen twice. Fails where that is not all.
+/// How many messages can be looked at while all of them are held, so that none is seen twice.
+pub(super) fn room_in_flight(source: &QueueAttributes) -> u64 {
+    MAX_IN_FLIGHT.saturating_sub(source.counts.in_flight)
+}
+
+/// The same, for all of them; fails where there is not so much room.
 pub(super) fn room_to_look(source: &QueueAttributes) -> Result<u64> {
     let counts = source.counts;
-    let room = MAX_IN_FLIGHT.saturating_sub(counts.in_flight);
+    let room = room_in_flight(source);
     if counts.visible <= room {
         return Ok(room);
     }
@@ -98,7 +103,7 @@ pub(super) fn saw_enough(source: &QueueAttributes, look: &Look<'_>, end: End) ->
             thousands(source.counts.visible)
         ))
         .hint(format!("{kept}; plan without --exact"))),
-        End::NothingMore | End::WholeQueue | End::Memory | End::Time => Ok(()),
+        End::NothingMore | End::WholeQueue | End::Memory => Ok(()),
     }
 }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use redrive_protocol::message::{Attributes, Message, MessageId, Outgoing, ReceiptHandle, Received, SystemAttributes};
 use redrive_protocol::target::{Reason, RuleId, Target, TargetId, TargetKind};
 
@@ -13,6 +15,7 @@ use super::document::{
     AgeCount, Cost, Example, FORMAT, Hazard, JobText, OriginCount, Outcome, OutcomeFigures, Plan, RuleFigures, Sample,
     Shown, TYPE,
 };
+use super::evenness::Basis;
 use super::stats::{Size, bound, estimate};
 use crate::sqs::{
     Acknowledged, CallError, Counts, EntryFault, EntryFaultKind, Fault, Queue, QueueAttributes, RedrivePolicy,
@@ -37,10 +40,31 @@ struct State {
     receives: u64,
     /// Each receive gives the messages of the last one once more.
     duplicates: bool,
+    /// Messages are spread over shards, and each receive asks one of them.
+    shards: Option<StdRng>,
     receive_faults: VecDeque<CallError>,
     change_faults: VecDeque<CallError>,
     change_entry_faults: BTreeMap<usize, EntryFault>,
     calls: Vec<&'static str>,
+}
+
+/// How many shards a queue has that hands out like SQS.
+const SHARDS: u64 = 8;
+
+impl State {
+    /// The next message: the first of this shard, or of the one after it that has any.
+    fn next(&mut self, shard: Option<u64>) -> Option<Message> {
+        let Some(asked) = shard else { return self.visible.pop_front() };
+        let shard_of = |message: &Message| {
+            let number: u64 = message.id.as_str().split('-').next().and_then(|n| n.parse().ok()).expect("a number");
+            // Spread without regard to the order.
+            number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 61
+        };
+        let after = (0..SHARDS).map(|step| (asked + step) % SHARDS);
+        let mut found = after.filter_map(|shard| self.visible.iter().position(|message| shard_of(message) == shard));
+        let position = found.next()?;
+        self.visible.remove(position)
+    }
 }
 
 pub(crate) fn call_error(fault: Fault) -> CallError {
@@ -108,6 +132,7 @@ impl FakeQueue {
                 in_flight: HashMap::new(),
                 receives: 0,
                 duplicates: false,
+                shards: None,
                 receive_faults: VecDeque::new(),
                 change_faults: VecDeque::new(),
                 change_entry_faults: BTreeMap::new(),
@@ -158,6 +183,11 @@ impl FakeQueue {
         self.state().stale_visible = Some(visible);
     }
 
+    /// From now on a receive takes from one of eight shards, its oldest first, as SQS seems to.
+    pub(crate) fn hand_out_like_sqs(&self, seed: u64) {
+        self.state().shards = Some(StdRng::seed_from_u64(seed));
+    }
+
     pub(crate) fn deliver_twice(&self) {
         self.state().duplicates = true;
     }
@@ -205,14 +235,17 @@ impl Queue for FakeQueue {
         {
             batch.push(message);
         }
+        let shard = state.shards.as_mut().map(|rng| rng.random_range(0..SHARDS));
         while batch.len() < max
-            && let Some(message) = state.visible.pop_front()
+            && let Some(message) = state.next(shard)
         {
             batch.push(message);
         }
         let received = |message: Message| {
             let handle = format!("{}/{call}", message.id);
-            state.in_flight.retain(|_, other| other.id != message.id);
+            if state.duplicates {
+                state.in_flight.retain(|_, other| other.id != message.id);
+            }
             state.in_flight.insert(handle.clone(), message.clone());
             Received { message, receipt: ReceiptHandle::new(handle) }
         };
@@ -293,6 +326,7 @@ pub(crate) fn plan() -> Plan {
         sample: Sample {
             messages: 1000,
             whole_queue: false,
+            basis: Basis::Even { effective: 1000 },
             population: 40_000,
             receives: 104,
             not_given_back: 0,
@@ -316,7 +350,7 @@ pub(crate) fn plan() -> Plan {
                 rule: RuleId(0),
                 name: "gateway timeouts".to_owned(),
                 estimate: estimate(600),
-                bound: bound(590, size, 5),
+                bound: Some(bound(590, size, 5)),
                 bound_staying: Some(bound(10, size, 5)),
                 outcomes: vec![
                     OutcomeFigures { outcome: Outcome::To(TargetId(1)), estimate: estimate(540), bytes: 330_000 },
@@ -332,7 +366,7 @@ pub(crate) fn plan() -> Plan {
                 rule: RuleId::UNMATCHED,
                 name: "unmatched".to_owned(),
                 estimate: estimate(400),
-                bound: 0,
+                bound: Some(0),
                 bound_staying: Some(bound(400, size, 5)),
                 outcomes: vec![OutcomeFigures {
                     outcome: Outcome::Kept(Reason::Unmatched),

@@ -11,10 +11,12 @@ use redrive_rules::job::Job;
 use redrive_rules::rule::{Decision, Rules, Setting};
 
 use super::document::Outcome;
+use super::evenness::Trace;
 use super::exact::{Digest, digest};
 use super::examples::Examples;
 use super::groups::Groups;
 use super::hazards::EXPIRES_SOON;
+use super::sample::Fresh;
 use super::seen::Seen;
 use crate::sqs::QueueAttributes;
 
@@ -34,6 +36,7 @@ pub(super) struct Look<'a> {
     pub(super) seen: Seen,
     pub(super) tallies: BTreeMap<RuleId, Tally>,
     pub(super) groups: Option<Groups>,
+    pub(super) trace: Trace<(RuleId, Outcome)>,
     pub(super) examples: Examples<'a>,
     /// Where the plan is to be pinned to what is looked at.
     pub(super) pins: Option<Vec<(MessageId, Digest)>>,
@@ -75,25 +78,26 @@ impl<'a> Look<'a> {
             seen: Seen::default(),
             tallies: BTreeMap::new(),
             groups: source.fifo.then(Groups::default),
+            trace: Trace::default(),
             examples: Examples::new(rules),
             pins: exact.then(Vec::new),
         }
     }
 
-    /// Takes messages in, those of a group in its order.
-    pub(super) fn take(&mut self, messages: &[Message]) {
+    /// Takes messages in, those of a group in its order, each with the number of the receive that brought it.
+    pub(super) fn take(&mut self, messages: &[Fresh]) {
         let limit = size_limit(&self.setting.targets);
-        for message in messages {
+        for Fresh { message, receive } in messages {
             self.messages += 1;
             self.seen.take(message, limit, self.expiring, self.setting.now);
             if let Some(pins) = &mut self.pins {
                 pins.push((message.id.clone(), digest(message)));
             }
-            self.judge(message);
+            self.judge(message, *receive);
         }
     }
 
-    fn judge(&mut self, message: &Message) {
+    fn judge(&mut self, message: &Message, receive: u64) {
         // Judging takes the message, as apply gives it; the example needs it as it was.
         let verdict = self.rules.judge(message.clone(), &self.setting);
         let to = |target| if verdict.exhausted { Outcome::Exhausted(target) } else { Outcome::To(target) };
@@ -111,6 +115,8 @@ impl<'a> Look<'a> {
                 (bytes, outgoing) = (received, None);
             }
         }
+        let sent = message.system.sent_timestamp().map_or(0, Timestamp::as_millisecond);
+        self.trace.note(receive, sent, (verdict.rule, outcome));
         let tally = self.tallies.entry(verdict.rule).or_default();
         tally.taken += 1;
         let (count, sum) = tally.outcomes.entry(outcome).or_default();

@@ -14,11 +14,11 @@ use tokio::sync::watch;
 
 use super::build::{Input, build};
 use super::document::Plan;
-use super::exact::{room_to_look, saw_enough};
+use super::exact::{room_in_flight, room_to_look, saw_enough};
 use super::hazards::sampling_refusal;
 use super::look::Look;
 use super::origins::{Opener, Origins, resolve};
-use super::sample::{End, SampleOptions, Sampled, Scanned, sample, scan};
+use super::sample::{CONCURRENCY_FOR_ALL, Fresh, SampleOptions, Scanned, scan};
 use crate::error::{Error, Result};
 use crate::payload::Payloads;
 use crate::sqs::{MAX_BATCH, Queue, QueueAttributes};
@@ -27,8 +27,25 @@ use crate::store::Bucket;
 /// For how long a received message stays invisible where the job does not say.
 const VISIBILITY: Duration = Duration::from_mins(5);
 
-/// Bytes of bodies in S3 that a plan holds in memory at most.
-const PAYLOAD_BYTES: usize = 256 << 20;
+/// A queue of which SQS counts no more messages than this is looked at whole, and of a larger one this many are looked at, if
+/// nobody says how many.
+const WHOLE_QUEUE: u64 = 10_000;
+
+/// How many are looked at for a whole queue: the count lags, and messages go on arriving.
+const ROOM_FOR_WHOLE: u64 = 2 * WHOLE_QUEUE;
+
+/// How much of the source is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// The whole queue, or a sample of a large one.
+    Auto,
+    /// So many messages at the most.
+    Sample(u64),
+    /// As many as can be in flight at once.
+    All,
+    /// Every message, and the plan is pinned to them.
+    Exact,
+}
 
 /// A destination of the job, opened.
 #[derive(Debug, Clone)]
@@ -63,7 +80,9 @@ pub struct Request<'a> {
     pub clock: &'a (dyn Fn() -> Timestamp + Sync),
     /// The `DeadLetterQueueSourceArn` that a message had before a run parked it, as far as the journal knows it.
     pub came_from: &'a (dyn Fn(&MessageId) -> Option<String> + Sync),
-    /// How much is sampled. The visibility timeout of the job wins over the one in here.
+    /// How much is looked at.
+    pub extent: Extent,
+    /// How it is received. How many messages is the extent's to say, and the visibility timeout the job's.
     pub sample: SampleOptions,
     /// Sample even where that could move messages.
     pub sample_anyway: bool,
@@ -109,11 +128,8 @@ pub async fn make(request: Request<'_>) -> Result<Plan> {
     options.visibility = visibility_of(job);
     let (payloads, came_from) = (request.payloads.as_ref(), request.came_from);
     let view = View { job, rules, source: &source, attributes: &attributes, opener, now, payloads, came_from };
-    let (look, origins, scanned) = if options.exact {
-        every_message(&view, targets, options, request.cancel).await?
-    } else {
-        a_sample(&view, targets, &options, request.cancel).await?
-    };
+    let looked = look_at_messages(&view, targets, request.extent, options, request.cancel).await?;
+    let Looked { look, origins, scanned } = looked;
     let tool_version = env!("CARGO_PKG_VERSION");
     let input = Input { job, file, text, author, tool_version, source: attributes.clone(), origins, look, scanned };
     Ok(build(input).seal())
@@ -131,69 +147,44 @@ struct View<'a> {
     came_from: &'a (dyn Fn(&MessageId) -> Option<String> + Sync),
 }
 
-impl View<'_> {
-    /// Notes where messages came from, of those that a run parked once.
-    fn restore_origins(&self, messages: &mut [Message]) {
-        for Message { id, system, .. } in messages {
-            system.restore_origin(|| (self.came_from)(id));
-        }
-    }
+/// What was looked at.
+struct Looked<'a> {
+    look: Look<'a>,
+    origins: Origins,
+    scanned: Scanned,
 }
 
-type Looked<'a> = (Look<'a>, Origins, Scanned);
-
-/// Looks at some messages: all of them are at hand when they are judged, so that their origins are known.
-async fn a_sample<'a>(
+/// Looks at messages as they come, and keeps none. An origin that nobody listed is opened when the first message from it comes.
+async fn look_at_messages<'a>(
     view: &View<'a>,
     mut targets: Vec<Target>,
-    options: &SampleOptions,
-    cancel: watch::Receiver<bool>,
-) -> Result<Looked<'a>> {
-    let mut sampled = sample(view.source, view.attributes, options, cancel).await?;
-    view.restore_origins(&mut sampled.messages);
-    if let Some(payloads) = view.payloads {
-        let fetched = payloads.fetch_sample(view.rules, &mut sampled.messages, PAYLOAD_BYTES).await;
-        let whole =
-            fetched.map_err(|error| error.and_hint("the sampled messages were given back, and no plan was written"))?;
-        if !whole {
-            sampled.end = End::Memory;
-        }
-    }
-    let Sampled { messages, end, receives, answers_lost, not_given_back } = sampled;
-    let mut origins = Origins::default();
-    if view.rules.uses_origin() {
-        let given_back = match not_given_back {
-            0 => "every sampled message was given back, and no plan was written",
-            _ => "some sampled messages come back by themselves, and no plan was written",
-        };
-        let resolved = resolve(view.source, view.opener, &messages).await;
-        origins = resolved.map_err(|error| error.and_hint(given_back))?;
-        targets.append(&mut origins.targets);
-    }
-    targets.extend(drop_target(view.job));
-    let mut look = Look::new(view.job, view.rules, view.attributes, targets, view.now, false);
-    look.take(&messages);
-    Ok((look, origins, Scanned { end, receives, answers_lost, not_given_back }))
-}
-
-/// Looks at every message, and keeps none: an origin that nobody listed is opened when the first message from it comes.
-async fn every_message<'a>(
-    view: &View<'a>,
-    mut targets: Vec<Target>,
+    extent: Extent,
     options: SampleOptions,
     cancel: watch::Receiver<bool>,
 ) -> Result<Looked<'a>> {
-    let room = room_to_look(view.attributes)?;
+    let visible = view.attributes.counts.visible;
+    let (messages, concurrency) = match extent {
+        Extent::Sample(messages) => (messages, options.concurrency),
+        Extent::Auto if visible <= WHOLE_QUEUE => (ROOM_FOR_WHOLE, options.concurrency),
+        Extent::Auto => (WHOLE_QUEUE, options.concurrency),
+        Extent::All => (room_in_flight(view.attributes), CONCURRENCY_FOR_ALL),
+        Extent::Exact => (room_to_look(view.attributes)?, CONCURRENCY_FOR_ALL),
+    };
+    let messages = usize::try_from(messages).unwrap_or(usize::MAX);
+    let options = SampleOptions { messages, bytes: usize::MAX, concurrency, ..options };
     let mut origins = Origins::default();
     if view.rules.uses_origin() {
-        origins = resolve(view.source, view.opener, &[]).await.map_err(untouched)?;
+        origins = resolve(view.source, view.opener).await.map_err(untouched)?;
         targets.append(&mut origins.targets);
     }
     targets.extend(drop_target(view.job));
-    let mut look = Look::new(view.job, view.rules, view.attributes, targets, view.now, true);
-    let options = SampleOptions { messages: usize::try_from(room).unwrap_or(usize::MAX), bytes: usize::MAX, ..options };
-    let looking = async |mut messages: Vec<Message>| {
-        view.restore_origins(&mut messages);
+    let is_exact = extent == Extent::Exact;
+    let mut look = Look::new(view.job, view.rules, view.attributes, targets, view.now, is_exact);
+    let looking = async |mut messages: Vec<Fresh>| {
+        for Fresh { message: Message { id, system, .. }, .. } in &mut messages {
+            // Of those that a run parked once, as far as the journal knows.
+            system.restore_origin(|| (view.came_from)(id));
+        }
         if view.rules.uses_origin() {
             let more = origins.learn(view.opener, &messages, &look.setting.targets).await;
             look.setting.targets.extend(more);
@@ -201,18 +192,20 @@ async fn every_message<'a>(
         // What the Extended Client keeps in S3 is large: ten bodies at a time, as apply has them in a batch.
         for ten in messages.chunks_mut(MAX_BATCH) {
             if let Some(payloads) = view.payloads {
-                payloads.fetch(view.rules, ten.iter_mut()).await?;
+                payloads.fetch(view.rules, ten.iter_mut().map(|fresh| &mut fresh.message)).await?;
             }
             look.take(ten);
-            for message in ten {
-                message.payload = None;
+            for fresh in ten {
+                fresh.message.payload = None;
             }
         }
         Ok(())
     };
     let scanned = scan(view.source, view.attributes, &options, cancel, looking).await?;
-    saw_enough(view.attributes, &look, scanned.end)?;
-    Ok((look, origins, scanned))
+    if is_exact {
+        saw_enough(view.attributes, &look, scanned.end)?;
+    }
+    Ok(Looked { look, origins, scanned })
 }
 
 fn drop_target(job: &Job) -> Option<Target> {

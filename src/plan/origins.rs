@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use redrive_protocol::message::Message;
 use redrive_protocol::target::{ORIGIN, Target, TargetKind};
 
+use super::sample::Fresh;
 use crate::error::Result;
 use crate::sqs::{Fault, Queue, QueueAttributes};
 
@@ -32,8 +32,8 @@ pub(super) struct Origins {
     pub(super) not_listed: Option<String>,
 }
 
-/// Resolves the origins of these messages, and of those of the source that the sample did not hold.
-pub(super) async fn resolve(source: &Arc<dyn Queue>, opener: &dyn Opener, messages: &[Message]) -> Result<Origins> {
+/// Finds the queues that redrive to the source.
+pub(super) async fn resolve(source: &Arc<dyn Queue>, opener: &dyn Opener) -> Result<Origins> {
     let mut origins = Origins::default();
     let mut found: Vec<QueueAttributes> = Vec::new();
     match source.dead_letter_sources().await {
@@ -52,8 +52,6 @@ pub(super) async fn resolve(source: &Arc<dyn Queue>, opener: &dyn Opener, messag
         Err(error) => return Err(error.into()),
     }
     origins.targets = found.into_iter().map(target).collect();
-    let named = origins.learn(opener, messages, &origins.targets.clone()).await;
-    origins.targets.extend(named);
     let arn = |target: &Target| target.queue.as_ref().map(|queue| queue.arn.clone());
     origins.targets.sort_by_key(arn);
     origins.targets.dedup_by_key(|target| arn(target));
@@ -62,13 +60,13 @@ pub(super) async fn resolve(source: &Arc<dyn Queue>, opener: &dyn Opener, messag
 
 impl Origins {
     /// Opens the queues that these messages name and that are not among those known already. What cannot be opened is noted.
-    pub(super) async fn learn(&mut self, opener: &dyn Opener, messages: &[Message], known: &[Target]) -> Vec<Target> {
+    pub(super) async fn learn(&mut self, opener: &dyn Opener, messages: &[Fresh], known: &[Target]) -> Vec<Target> {
         let is_known = |arn: &str| {
             let mut origins = known.iter().filter(|target| target.destination == ORIGIN);
             origins.any(|target| target.queue.as_ref().is_some_and(|queue| queue.arn == arn))
         };
         let named: BTreeSet<&str> =
-            messages.iter().filter_map(|message| message.system.dead_letter_queue_source_arn()).collect();
+            messages.iter().filter_map(|fresh| fresh.message.system.dead_letter_queue_source_arn()).collect();
         let mut found = Vec::new();
         for arn in named {
             if is_known(arn) || self.unreachable.iter().any(|(queue, _)| queue == arn) {
@@ -101,6 +99,7 @@ pub(super) mod tests {
     use super::super::fake::{FakeQueue, attributes, call_error, message};
     use super::*;
     use crate::error::Error;
+    use redrive_protocol::message::Message;
 
     /// Opens the fakes it was given, by ARN or URL.
     #[derive(Default)]
@@ -145,7 +144,11 @@ pub(super) mod tests {
     }
 
     async fn resolved(source: &Arc<FakeQueue>, fakes: &Fakes, messages: &[Message]) -> Result<Origins> {
-        resolve(&(Arc::clone(source) as Arc<dyn Queue>), fakes, messages).await
+        let mut origins = resolve(&(Arc::clone(source) as Arc<dyn Queue>), fakes).await?;
+        let fresh: Vec<_> = messages.iter().map(|message| Fresh { message: message.clone(), receive: 1 }).collect();
+        let more = origins.learn(fakes, &fresh, &origins.targets.clone()).await;
+        origins.targets.extend(more);
+        Ok(origins)
     }
 
     #[tokio::test]
@@ -155,7 +158,7 @@ pub(super) mod tests {
         let fakes = Fakes::new(&["orders", "bills", "former"]);
         let messages = [from("orders"), from("former"), message(2, "{}")];
         let origins = resolved(&source, &fakes, &messages).await.expect("all can be opened");
-        assert_eq!(names(&origins), ["origin bills", "origin former", "origin orders"]);
+        assert_eq!(names(&origins), ["origin bills", "origin orders", "origin former"]);
         assert_eq!((origins.unreachable.len(), origins.not_listed), (0, None));
     }
 

@@ -18,9 +18,9 @@ use super::give_back::give_back;
 use crate::error::{Error, Kind, Result};
 use crate::sqs::{CallError, Fault, MAX_BATCH, Queue, QueueAttributes};
 
-/// Long polls under way at once, for a sample and for a whole queue.
+/// Long polls under way at once for a sample, and where as much as possible is to be looked at.
 const CONCURRENCY: usize = 4;
-const EXACT_CONCURRENCY: usize = 16;
+pub(super) const CONCURRENCY_FOR_ALL: usize = 16;
 
 /// Rounds without a new message after which an approximate count of zero is believed.
 const QUIET_ROUNDS: u32 = 3;
@@ -44,8 +44,8 @@ pub struct SampleOptions {
     pub visibility: Duration,
     /// The first wait before something is tried again; it doubles each time.
     pub pause: Duration,
-    /// Look at every message, however long it takes: what is held is extended meanwhile.
-    pub exact: bool,
+    /// Polls under way at once.
+    pub concurrency: usize,
 }
 
 impl Default for SampleOptions {
@@ -56,7 +56,7 @@ impl Default for SampleOptions {
             wait: Duration::from_secs(1),
             visibility: Duration::from_mins(5),
             pause: Duration::from_millis(200),
-            exact: false,
+            concurrency: CONCURRENCY,
         }
     }
 }
@@ -64,7 +64,7 @@ impl Default for SampleOptions {
 /// Why sampling ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// As many messages as were asked for.
+    /// As many messages as were asked for, or as can be in flight.
     Enough,
     /// Every message that could be received: repeated long polls came back empty, and the approximate count is zero.
     WholeQueue,
@@ -73,8 +73,14 @@ pub enum End {
     /// Nothing more came, although SQS counts more: they are in flight with others, behind others of their group, or the
     /// count lags.
     NothingMore,
-    /// Half the visibility timeout was over.
-    Time,
+}
+
+/// A message that was not received before.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    pub(super) message: Message,
+    /// The number of the receive that brought it, in the order in which they were begun.
+    pub(super) receive: u64,
 }
 
 /// What a scan did; every message was given back.
@@ -116,14 +122,15 @@ pub async fn sample(
     })
     .await?;
     in_order(&mut messages);
+    let messages = messages.into_iter().map(|fresh| fresh.message).collect();
     let Scanned { end, receives, answers_lost, not_given_back } = scanned;
     Ok(Sampled { messages, end, receives, answers_lost, not_given_back })
 }
 
 /// SQS delivers in any order; the plan must not depend on it. In a FIFO queue the sequence number says which of a group is before
 /// which; it has as many digits as it needs.
-fn in_order(messages: &mut [Message]) {
-    messages.sort_by_cached_key(|message| {
+fn in_order(messages: &mut [Fresh]) {
+    messages.sort_by_cached_key(|Fresh { message, .. }| {
         let sequence = message.system.get("SequenceNumber").map(|number| (number.len(), number.to_owned()));
         (message.system.sent_timestamp(), sequence, message.id.clone())
     });
@@ -135,7 +142,7 @@ pub(super) async fn scan(
     before: &QueueAttributes,
     options: &SampleOptions,
     mut cancel: watch::Receiver<bool>,
-    look: impl AsyncFnMut(Vec<Message>) -> Result<()>,
+    look: impl AsyncFnMut(Vec<Fresh>) -> Result<()>,
 ) -> Result<Scanned> {
     let mut held = Held::default();
     // No `?` before the giving back: it must be reached on every way out.
@@ -152,7 +159,7 @@ pub(super) async fn scan(
 struct Held {
     taken: HashMap<MessageId, ReceiptHandle>,
     /// Received and not looked at yet.
-    fresh: Vec<Message>,
+    fresh: Vec<Fresh>,
     bytes: usize,
     receives: u64,
     answers_lost: u64,
@@ -160,12 +167,12 @@ struct Held {
 
 impl Held {
     /// Takes a batch in; returns how many of it are new. A message that comes again brings the handle that is sure.
-    fn take(&mut self, batch: Vec<Received>) -> usize {
+    fn take(&mut self, batch: Vec<Received>, receive: u64) -> usize {
         let before = self.taken.len();
         for Received { message, receipt } in batch {
             if self.taken.insert(message.id.clone(), receipt).is_none() {
                 self.bytes += message.size();
-                self.fresh.push(message);
+                self.fresh.push(Fresh { message, receive });
             }
         }
         self.taken.len() - before
@@ -178,7 +185,7 @@ async fn receive(
     options: &SampleOptions,
     cancel: &mut watch::Receiver<bool>,
     held: &mut Held,
-    mut look: impl AsyncFnMut(Vec<Message>) -> Result<()>,
+    mut look: impl AsyncFnMut(Vec<Fresh>) -> Result<()>,
 ) -> Result<End> {
     let mut started = Instant::now();
     let (mut quiet, mut empty, mut faults) = (0, 0, 0);
@@ -194,9 +201,6 @@ async fn receive(
             return Ok(End::Memory);
         }
         if started.elapsed() > options.visibility / 2 {
-            if !options.exact {
-                return Ok(End::Time);
-            }
             // What cannot be extended comes again, and is known then.
             started = Instant::now();
             give_back(queue, held.taken.values().cloned().collect(), options.visibility, options.pause).await;
@@ -206,7 +210,7 @@ async fn receive(
         look(std::mem::take(&mut held.fresh)).await?;
         if let Some(error) = round.fault {
             faults += 1;
-            if options.exact && error.fault == Fault::OverLimit {
+            if error.fault == Fault::OverLimit {
                 return Ok(End::Enough);
             }
             if !error.fault.is_transient() || faults >= MAX_FAULTS {
@@ -247,22 +251,22 @@ struct Round {
 /// A few long polls at once. They are never dropped half-way: what a dropped receive had received would stay invisible.
 async fn poll(queue: &Arc<dyn Queue>, mut wanted: usize, options: &SampleOptions, held: &mut Held) -> Round {
     let mut polls = JoinSet::new();
-    let concurrency = if options.exact { EXACT_CONCURRENCY } else { CONCURRENCY };
-    while wanted > 0 && polls.len() < concurrency {
+    while wanted > 0 && polls.len() < options.concurrency {
         let max = wanted.min(MAX_BATCH);
         wanted -= max;
         let (queue, wait, visibility) = (Arc::clone(queue), options.wait, options.visibility);
-        polls.spawn(async move { queue.receive(max, wait, visibility).await });
         held.receives += 1;
+        let number = held.receives;
+        polls.spawn(async move { (number, queue.receive(max, wait, visibility).await) });
     }
     let mut round = Round::default();
     while let Some(joined) = polls.join_next().await {
         match joined {
-            Ok(Ok(batch)) => {
+            Ok((number, Ok(batch))) => {
                 round.received += batch.len();
-                round.fresh += held.take(batch);
+                round.fresh += held.take(batch, number);
             }
-            Ok(Err(error)) => {
+            Ok((_, Err(error))) => {
                 held.answers_lost += u64::from(!error.fault.had_no_effect());
                 let heavier = round.fault.as_ref().is_none_or(|known| known.fault.is_transient());
                 if heavier {

@@ -11,10 +11,12 @@
 //!
 //! The lower end is the same for the messages of the other kind. So it holds the truth at least as often as it says, however
 //! small the sample and however rare the kind: no hits among 30 still mean up to a tenth of the queue. With `n = N` it is
-//! the count itself. The one assumption is that SQS hands out messages without regard to their content; a FIFO queue does
-//! not, and the plan says so as a hazard.
+//! the count itself. The one assumption is that the sample speaks for the queue, which `evenness` tests. Where it does not, there
+//! is no interval, and the ends are what is certain: no fewer than were seen, and no more than are left. Where it is worth fewer
+//! messages than it holds, the interval is that of a sample of as many, out of a queue that is smaller by the same factor.
 
-use super::document::Estimate;
+use super::document::{Estimate, Sample};
+use super::evenness::Basis;
 
 /// What lies beyond each end of a 95 % interval: for what is shown.
 pub(super) const TAIL_95: f64 = 0.05 / 2.0;
@@ -37,12 +39,29 @@ pub(super) const DEFAULT_TOLERANCE: u32 = 5;
 pub(super) struct Size {
     sampled: u64,
     population: u64,
+    /// How many messages the sample is worth; none if it does not speak for the queue.
+    effective: u64,
 }
 
 impl Size {
     /// `population` is approximate and may lag behind; what was seen is there in any case.
     pub(super) fn new(sampled: u64, population: u64) -> Self {
-        Self { sampled, population: population.max(sampled) }
+        Self { sampled, population: population.max(sampled), effective: sampled }
+    }
+
+    /// The same, resting on this.
+    pub(super) fn on(self, basis: Basis) -> Self {
+        let effective = match basis {
+            Basis::Whole => self.sampled,
+            Basis::Even { effective } => effective.min(self.sampled),
+            Basis::Uneven(_) => 0,
+        };
+        Self { effective, ..self }
+    }
+
+    /// What a plan says that it looked at.
+    pub(super) fn of(sample: &Sample) -> Self {
+        Self::new(sample.messages, sample.population).on(sample.basis)
     }
 
     /// Messages that the figures are projected on.
@@ -59,23 +78,30 @@ impl Size {
 /// The interval of the number of messages in the queue of which the sample holds `hits`, with a probability of `tail` beyond
 /// each end.
 pub(super) fn interval(hits: u64, size: Size, tail: f64) -> (u64, u64) {
-    let Size { sampled, population } = size;
+    let Size { sampled, population, effective } = size;
     let hits = hits.min(sampled);
     let others = sampled - hits;
     if size.is_exact() {
         return (hits, hits);
     }
-    if sampled == 0 || sampled > MOST {
+    if effective == 0 || sampled > MOST {
         return (hits, population - others);
     }
-    let computed = Size { sampled, population: population.min(MOST) };
+    // Rounded up, of either kind, so that rounding widens the interval.
+    let worth = |number: u64, round: u64| {
+        let worth = (u128::from(number) * u128::from(effective) + u128::from(round)) / u128::from(sampled);
+        u64::try_from(worth).unwrap_or(u64::MAX)
+    };
+    let least = worth(population, 0).clamp(effective, MOST);
+    let computed = Size { sampled: effective, population: least, effective };
+    let most = |number: u64| computed.most(worth(number, sampled - 1).min(effective), tail);
     let scaled = |number: u64, round: u64| {
         let scaled =
             (u128::from(number) * u128::from(population) + u128::from(round)) / u128::from(computed.population);
         u64::try_from(scaled).unwrap_or(u64::MAX)
     };
-    let low = scaled(computed.population - computed.most(others, tail), 0);
-    let high = scaled(computed.most(hits, tail), computed.population - 1);
+    let low = scaled(computed.population - most(others), 0);
+    let high = scaled(most(hits), computed.population - 1);
     // Rounding of a scaled number may pass the certain ends; they win.
     (low.clamp(hits, population - others), high.clamp(hits, population - others))
 }
@@ -136,7 +162,8 @@ fn ln_factorial(n: f64) -> f64 {
 /// The projection of `hits` on the queue, with its 95 % interval.
 pub(super) fn estimate(hits: u64, size: Size) -> Estimate {
     let (low, high) = interval(hits, size, TAIL_95);
-    Estimate { sampled: hits, total: project(hits, size).clamp(low, high), low, high }
+    let is_interval = size.is_exact() || size.effective > 0;
+    Estimate { sampled: hits, total: project(hits, size).clamp(low, high), low, high, is_interval }
 }
 
 /// The most messages that may leave by a rule of which the sample holds `hits`: the upper end of the 99.9 % interval, or the
@@ -170,14 +197,16 @@ mod tests {
     use rand::{RngExt, SeedableRng};
 
     use super::*;
+    use crate::plan::Unevenness;
 
     #[test]
     fn a_whole_queue_is_exact() {
         for hits in [0, 1, 200, 400] {
             let whole = estimate(hits, Size::new(400, 400));
-            assert_eq!(whole, Estimate { sampled: hits, total: hits, low: hits, high: hits });
+            assert_eq!(whole, Estimate { sampled: hits, total: hits, low: hits, high: hits, is_interval: true });
         }
-        assert_eq!(estimate(0, Size::new(0, 0)), Estimate { sampled: 0, total: 0, low: 0, high: 0 });
+        let none = Estimate { sampled: 0, total: 0, low: 0, high: 0, is_interval: true };
+        assert_eq!(estimate(0, Size::new(0, 0)), none);
     }
 
     #[test]
@@ -192,7 +221,8 @@ mod tests {
 
     #[test]
     fn nothing_sampled_is_nothing_known() {
-        assert_eq!(estimate(0, Size::new(0, 500)), Estimate { sampled: 0, total: 0, low: 0, high: 500 });
+        let nothing = Estimate { sampled: 0, total: 0, low: 0, high: 500, is_interval: false };
+        assert_eq!(estimate(0, Size::new(0, 500)), nothing);
         assert_eq!(bound(0, Size::new(0, 500), 5), 525);
     }
 
@@ -265,6 +295,25 @@ mod tests {
     }
 
     #[test]
+    fn a_sample_that_does_not_speak_for_the_queue_gives_what_is_certain() {
+        let size = Size::new(100, 1_000).on(Basis::Uneven(Unevenness::ByAge));
+        let figure = estimate(30, size);
+        assert_eq!(figure, Estimate { sampled: 30, total: 300, low: 30, high: 930, is_interval: false });
+        let whole = Size::new(100, 100).on(Basis::Uneven(Unevenness::OneKind));
+        assert_eq!(interval(30, whole, TAIL_95), (30, 30));
+    }
+
+    #[test]
+    fn a_sample_worth_fewer_messages_has_the_interval_of_a_smaller_one() {
+        let worth = |effective| interval(300, Size::new(1_000, 40_000).on(Basis::Even { effective }), TAIL_95);
+        assert_eq!(worth(1_000), interval(300, Size::new(1_000, 40_000), TAIL_95));
+        let (low, high) = interval(75, Size::new(250, 10_000), TAIL_95);
+        assert_eq!(worth(250), (low * 4, high * 4));
+        let widths = [1_000, 700, 333, 100, 1].map(|effective| worth(effective).1 - worth(effective).0);
+        assert!(widths.is_sorted(), "{widths:?}");
+    }
+
+    #[test]
     fn a_bound_is_the_figure_and_its_tolerance() {
         assert_eq!(bound(100, Size::new(400, 400), 5), 110, "at least ten");
         assert_eq!(bound(1000, Size::new(1000, 1000), 5), 1050, "five percent");
@@ -318,9 +367,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_interval_never_contradicts_what_was_seen(hits: u64, more: u64, rest: u64, tolerance: u32) {
+        fn an_interval_never_contradicts_what_was_seen(hits: u64, more: u64, rest: u64, tolerance: u32, effective: u64) {
             let sampled = hits.saturating_add(more);
-            let size = Size::new(sampled, sampled.saturating_add(rest));
+            let size = Size::new(sampled, sampled.saturating_add(rest)).on(Basis::Even { effective });
             let figure = estimate(hits, size);
             prop_assert!(hits <= figure.low && figure.low <= figure.total && figure.total <= figure.high);
             prop_assert!(figure.high <= size.population() - (sampled - hits));

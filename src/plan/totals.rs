@@ -3,7 +3,7 @@
 
 use redrive_protocol::target::TargetKind;
 
-use super::document::{Estimate, Outcome, Plan};
+use super::document::{Estimate, Outcome, Plan, RuleFigures};
 use super::stats::{Size, estimate, project};
 
 /// What would become of the queue.
@@ -28,6 +28,25 @@ impl Totals {
     }
 }
 
+impl RuleFigures {
+    /// Messages of the sample that leave the source by this rule.
+    pub fn moving(&self) -> u64 {
+        self.sampled(|outcome| matches!(outcome, Outcome::To(_) | Outcome::Exhausted(_)))
+    }
+
+    /// Messages of the sample that stay for what they are and what the job says of them, and not because of others.
+    pub fn staying(&self) -> u64 {
+        self.sampled(|outcome| match outcome {
+            Outcome::Kept(reason) | Outcome::Blocked(reason) => reason.is_verdict(),
+            Outcome::To(_) | Outcome::Exhausted(_) => false,
+        })
+    }
+
+    fn sampled(&self, wanted: fn(Outcome) -> bool) -> u64 {
+        self.outcomes.iter().filter(|of| wanted(of.outcome)).map(|of| of.estimate.sampled).fold(0, u64::saturating_add)
+    }
+}
+
 impl Plan {
     /// The figures over all rules, each with its own interval.
     pub fn totals(&self) -> Totals {
@@ -39,7 +58,7 @@ impl Plan {
         let to = |wanted: fn(TargetKind) -> bool| {
             if !self.targets.iter().any(|target| wanted(target.kind)) {
                 // Not for lack of hits in the sample: the job has no such place.
-                return Estimate { sampled: 0, total: 0, low: 0, high: 0 };
+                return Estimate { sampled: 0, total: 0, low: 0, high: 0, is_interval: true };
             }
             of(&|outcome| match outcome {
                 Outcome::To(target) | Outcome::Exhausted(target) => {
@@ -63,12 +82,12 @@ impl Plan {
     }
 
     /// What so many messages of the sample mean for the queue.
-    pub(super) fn estimate_of(&self, sampled: u64) -> Estimate {
+    pub(crate) fn estimate_of(&self, sampled: u64) -> Estimate {
         estimate(sampled, self.size())
     }
 
     fn size(&self) -> Size {
-        Size::new(self.sample.messages, self.sample.population)
+        Size::of(&self.sample)
     }
 }
 

@@ -83,7 +83,7 @@ mod tests {
         let before = plan().seal();
         let mut after = plan();
         after.job.text = "version = 1\nname = \"\u{1b}[2J```|<b>\"\n".to_owned();
-        after.rules[1] = RuleFigures { estimate: after.rules[0].estimate, bound: 7, ..after.rules[1].clone() };
+        after.rules[1] = RuleFigures { estimate: after.rules[0].estimate, bound: Some(7), ..after.rules[1].clone() };
         after.hazards[0].code = "dr`o|p\u{202e}".to_owned();
         after.targets[0].location = None;
         compare(&before, &after.seal())
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn it_reads_as_text_and_as_markdown() {
         insta::assert_snapshot!(document(&found()).text(Screen::PLAIN), @r#"
-        Plan dc0916f66491, compared with plan 9a457b3eabc1
+        Plan 7abbc5c97101, compared with plan 5e643fe7f29e
 
         New risks and refusals
           - dr`o|p\u{202e}: The counts are approximate.
@@ -116,7 +116,7 @@ mod tests {
           messages that may leave by unmatched       0      7
         "#);
         insta::assert_snapshot!(document(&found()).markdown(), @r#"
-        ## Plan `dc0916f66491`, compared with plan `9a457b3eabc1`
+        ## Plan `7abbc5c97101`, compared with plan `5e643fe7f29e`
 
         ### New risks and refusals
 

@@ -14,7 +14,7 @@ mod troubles;
 pub use super::run::Report;
 pub use summary::{summary, summary_json};
 
-pub(super) use content::{command, head, resume, sum, table};
+pub(super) use content::{command, drift, head, resume, sum, table};
 pub(super) use troubles::doubts;
 
 use super::document::{Block, Document, heading, ours, theirs};
@@ -45,6 +45,7 @@ pub fn document(report: &Report) -> Document {
     blocks.extend(super::approvals::blocks(&report.approvers));
     blocks.extend(troubles::blocks(report));
     blocks.extend(content::left(figures));
-    blocks.extend(resume(report.outcome(), &command(report)));
+    blocks.extend(drift(report.outcome(), figures));
+    blocks.extend(resume(report.outcome(), figures, &command(report)));
     Document::new(blocks)
 }

@@ -101,7 +101,8 @@ pub fn status(run: &Report) -> Document {
                 .ours(" lists what is in doubt, blocked or failed, and says what to do."),
         ));
     }
-    blocks.extend(report::resume(run.outcome(), &report::command(run)));
+    blocks.extend(report::drift(run.outcome(), figures));
+    blocks.extend(report::resume(run.outcome(), figures, &report::command(run)));
     Document::new(blocks)
 }
 

@@ -144,16 +144,6 @@ pub(super) fn wrapped(text: &str, width: usize, first: &str, rest: &str) -> Stri
     lines
 }
 
-/// A file name as a shell takes it, whatever is in it: commands are there to be copied.
-pub(super) fn quoted(file: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-+,=@%".contains(character);
-    let here = if file.starts_with('-') { "./" } else { "" };
-    if here.is_empty() && !file.is_empty() && file.chars().all(plain) {
-        return file.to_owned();
-    }
-    format!("'{here}{}'", file.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -186,15 +176,6 @@ mod tests {
         assert_eq!(wrapped("aa bb cc dd", 8, "- ", "  "), "- aa bb\n  cc dd");
         assert_eq!(wrapped("a-word-that-is-too-long b", 8, "- ", "  "), "- a-word-that-is-too-long\n  b");
         assert_eq!(wrapped("", 8, "- ", "  "), "- ");
-    }
-
-    #[test]
-    fn a_command_can_be_copied_into_a_shell() {
-        assert_eq!(quoted("jobs/orders-dlq.toml"), "jobs/orders-dlq.toml");
-        assert_eq!(quoted("a b; rm -rf ~"), "'a b; rm -rf ~'");
-        assert_eq!(quoted("a b's.json"), r"'a b'\''s.json'");
-        assert_eq!(quoted(""), "''");
-        assert_eq!(quoted("-x"), "'./-x'");
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::run::Report;
 use super::text::neutral;
-use crate::apply::{Destined, Figures, PinnedFigures};
+use crate::apply::{Destined, Figures, PinnedFigures, RuleDrift};
 use crate::journal::Trouble;
 use crate::plan::{Approver, Plan};
 use redrive_protocol::protocol::Resolved;
@@ -62,6 +62,9 @@ pub(super) struct RunObject<'a> {
     still_visible: u64,
     in_flight_elsewhere: u64,
     rules: Vec<RuleObject<'a>>,
+    /// By rule, what was met against what was planned, where that stopped the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<&'a [RuleDrift]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     troubles: Option<Vec<TroubleObject<'a>>>,
 }
@@ -220,6 +223,7 @@ impl<'a> RunObject<'a> {
             still_visible: figures.still_visible,
             in_flight_elsewhere: figures.in_flight_elsewhere,
             rules: rules.collect(),
+            drift: (outcome == "drifted").then_some(&figures.drift),
             troubles: None,
         }
     }

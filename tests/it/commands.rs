@@ -285,7 +285,7 @@ async fn what_is_not_understood_is_a_usage_error_with_nothing_done() {
         &["plan"],
         &["plan", "job.toml", "--sample", "0"],
         &["plan", "job.toml", "--sample", "-1"],
-        &["plan", "job.toml", "--sample", "100001"],
+        &["plan", "job.toml", "--sample", "120001"],
         &["plan", "job.toml", "--format", "pdf"],
         &["plan", "job.toml", "job.toml"],
         &["apply", "job.toml", "--yes"],

@@ -269,7 +269,7 @@ async fn a_run_stops_as_drifted_before_a_rule_passes_its_bound() {
     let stage = stage(TOTAL, JOB).await;
     // What was planned is 20 timeouts and 10 more as tolerance; 40 come.
     stage.sandbox.seed("orders-dlq", (0..120).filter(|number| number % 3 == 0).map(message)).expect("seeded");
-    let ran = apply(&stage).await.expect(4);
+    let ran = apply(&stage).await.expect(5);
     let summary = ran.summary();
     assert_eq!(summary["outcome"], "drifted");
     let (all, visible) = stage.counts("orders-dlq");
@@ -379,7 +379,7 @@ async fn messages_larger_together_than_the_pipeline_do_not_block_it() {
     stage.sandbox.seed("orders-dlq", (0..110).map(|number| failed(body(number)))).expect("seeded");
     let job = "version = 1\nname = \"large\"\n[source]\nqueue = \"orders-dlq\"\n[unmatched]\nto = \"origin\"\n";
     stage.file("job.toml", job);
-    stage.redrive(&["plan", "job.toml", "--out", "plan.json", "--sample", "10"]).await.expect(0);
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json", "--sample", "110"]).await.expect(0);
     let ran = tokio::time::timeout(Duration::from_mins(2), apply(&stage)).await.expect("it goes on").expect(0);
     assert_eq!(ran.summary()["moved"], 110);
     assert_eq!(stage.counts("orders"), (110, 110));

@@ -106,7 +106,7 @@ async fn random_messages_arrive_as_they_were_where_no_transform_is() {
         "version = 1\nname = \"all\"\n[source]\nqueue = \"orders-dlq\"\n[[rule]]\nname = \"all\"\n\
          when = [{ not = { body = \"$..a[?@.x]\", equals = \"none\" } }]\nto = \"origin\"\n",
     );
-    stage.redrive(&["apply", "job.toml", "--auto-approve", "--sample", "100"]).await.expect(0);
+    stage.redrive(&["apply", "job.toml", "--auto-approve", "--sample", "all"]).await.expect(0);
     assert_eq!(differences(&stage.inventory("orders"), &expected), Vec::<String>::new());
 }
 

@@ -11,6 +11,7 @@ mod corpus;
 mod crash;
 mod diagnostics;
 mod docs;
+mod drift;
 mod end_to_end;
 mod endings;
 mod envelopes;

@@ -72,7 +72,8 @@ async fn stage(total: usize, options: Options) -> Stage {
 
 async fn planned(total: usize, options: Options) -> Stage {
     let stage = stage(total, options).await;
-    stage.redrive(&["plan", "job.toml", "--out", "plan.json", "--sample", "12"]).await.expect(0);
+    let all = total.to_string();
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json", "--sample", &all]).await.expect(0);
     stage.sandbox.clear_log();
     stage
 }
@@ -121,7 +122,7 @@ async fn killed_at(nth: u64, when: When, policy: &str) -> bool {
     const TOTAL: usize = 24;
     let stage = stage(TOTAL, Options { signals: true, ..Options::default() }).await;
     stage.file("job.toml", &JOB.replace("\"resend\"", &format!("\"{policy}\"")));
-    stage.redrive(&["plan", "job.toml", "--out", "plan.json", "--sample", "12"]).await.expect(0);
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json", "--sample", "24"]).await.expect(0);
 
     let killed = stage.killed_at(when, |rule| rule.nth(nth)).await;
 
@@ -258,7 +259,7 @@ async fn a_parking_queue_with_messages_in_it_is_refused_before_anything_moves() 
     stage.sandbox.seed("orders-parking", [Seed::new("foreign")]).expect("seeded");
     stage.redrive(&["plan", "job.toml", "--out", "other.json"]).await.expect(0);
     for plan in ["plan.json", "other.json"] {
-        let refused = stage.redrive(&["apply", plan]).await.expect(5).stderr;
+        let refused = stage.redrive(&["apply", plan]).await.expect(4).stderr;
         assert!(refused.contains("The parking queue orders-parking must be empty"), "{refused}");
     }
     assert_eq!((stage.counts("orders-dlq"), stage.counts("orders-parking")), ((60, 60), (1, 1)));

@@ -8,7 +8,7 @@ use crate::exit::Exit;
 
 fn refusal(text: &str) -> String {
     let error = parse(text.as_bytes(), "p.json").expect_err("it must be refused");
-    assert_eq!(error.exit(), Exit::PlanRefused);
+    assert_eq!(error.exit(), Exit::Refused);
     assert!(error.hint_text().is_some_and(|hint| hint.starts_with("nothing was touched")));
     error.message().to_owned()
 }
@@ -93,7 +93,7 @@ fn a_plan_expires_and_cannot_come_from_the_future() {
     assert!(check_time(&plan, at("2026-11-22T05:55:00Z")).is_ok(), "clocks differ");
     let error = check_time(&plan, at("2026-11-22T05:54:59Z")).expect_err("too early");
     assert!(error.message().contains("in the future"), "{error}");
-    assert_eq!(error.exit(), Exit::PlanRefused);
+    assert_eq!(error.exit(), Exit::Refused);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_changed_queue_is_named_with_what_changed() {
     for (now, words) in changed {
         let error = check_fingerprint(&planned, &now).expect_err(words);
         assert!(error.message().contains(words), "{error}");
-        assert_eq!(error.exit(), Exit::PlanRefused);
+        assert_eq!(error.exit(), Exit::Refused);
     }
 }
 

@@ -64,10 +64,11 @@ pub(super) fn refusals(facts: &Facts) -> Vec<Hazard> {
 
 /// What a reviewer should know, what can lose or double messages first.
 pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
-    let checks: [fn(&Facts) -> Option<Hazard>; 33] = [
+    let checks: [fn(&Facts) -> Option<Hazard>; 35] = [
         reach::reached_by_job,
         reach::file_outside,
         messages::dropped,
+        queues::sample_uneven,
         queues::consumer_active,
         queues::delayed,
         queues::loop_back,
@@ -95,6 +96,7 @@ pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
         messages::idle_rules,
         messages::sent_anew,
         queues::counts_approximate,
+        queues::ages_seen,
         queues::fifo_sample,
         queues::sample_cut,
         queues::sampling_effect,
@@ -162,11 +164,13 @@ pub(super) fn target_of(outcome: Outcome) -> Option<TargetId> {
 
 /// Figures of disjoint sets as one; the ends of its interval lie a little too far out, never too close.
 fn sum(estimates: impl Iterator<Item = Estimate>) -> Estimate {
-    estimates.fold(Estimate { sampled: 0, total: 0, low: 0, high: 0 }, |sum, one| Estimate {
+    let none = Estimate { sampled: 0, total: 0, low: 0, high: 0, is_interval: true };
+    estimates.fold(none, |sum, one| Estimate {
         sampled: sum.sampled.saturating_add(one.sampled),
         total: sum.total.saturating_add(one.total),
         low: sum.low.saturating_add(one.low),
         high: sum.high.saturating_add(one.high),
+        is_interval: sum.is_interval && one.is_interval,
     })
 }
 

@@ -1,11 +1,13 @@
 //! Hazards that lie in the queues and in how they could be looked at.
 
+use jiff::Timestamp;
 use redrive_protocol::target::{ORIGIN, RuleId};
 use redrive_rules::job::Destination;
 
 use super::refusals::{name_of, room_in_flight, stays_in_flight};
 use super::{Facts, Hazard, are, hazard, list};
-use crate::plan::End;
+use crate::plan::{Basis, End, Unevenness};
+use crate::sqs::MAX_IN_FLIGHT;
 use crate::words::{count, duration, thousands};
 
 pub(super) fn consumer_active(facts: &Facts) -> Option<Hazard> {
@@ -261,18 +263,72 @@ pub(super) fn fifo_sample(facts: &Facts) -> Option<Hazard> {
     hazard(
         "fifo_sample",
         format!(
-            "{} is a FIFO queue: messages behind one in flight of their group cannot be seen, so the sample is the heads \
-             of the groups, not a random one. The intervals do not cover that.",
+            "{} is a FIFO queue: messages behind one in flight of their group cannot be seen, so only the first messages of \
+             the groups were looked at. They say nothing about those behind them.",
             facts.source.name()
+        ),
+    )
+}
+
+/// What was looked at says nothing about the rest.
+pub(super) fn sample_uneven(facts: &Facts) -> Option<Hazard> {
+    let Basis::Uneven(why) = facts.sample.basis else { return None };
+    let differ = |order| {
+        format!(
+            "What becomes of messages changes along the sample: parts of it in order of {order} differ more than chance \
+             explains (permutation test of chi-square, level 1 %)"
+        )
+    };
+    let why = match why {
+        Unevenness::ByReceipt => differ("receipt"),
+        Unevenness::ByAge => differ("age"),
+        Unevenness::OneKind => {
+            "The sample holds next to nothing but messages of one kind: SQS hands out the oldest first, \
+             and kinds of failure come in waves"
+                .to_owned()
+        }
+        // It has a hazard of its own.
+        Unevenness::GroupHeads => return None,
+    };
+    let left = facts.sample.population.saturating_sub(facts.sample.messages);
+    let remedy = if facts.sample.population <= MAX_IN_FLIGHT {
+        "--sample all looks at every message, and --exact pins the plan to them"
+    } else {
+        "[limits] max_messages caps a run"
+    };
+    hazard(
+        "sample_uneven",
+        format!(
+            "{why}. What the other {} are, nobody knows: figures are of what was seen, and no interval and no bound is given. \
+             {remedy}.",
+            count(left, "message")
+        ),
+    )
+}
+
+/// Which of the ages a sample saw, as far as that can be known.
+pub(super) fn ages_seen(facts: &Facts) -> Option<Hazard> {
+    let (Some(oldest), Some(newest)) = (facts.sample.oldest, facts.sample.newest) else { return None };
+    if facts.sample.basis == Basis::Whole {
+        return None;
+    }
+    let seconds = |from, to: Timestamp| u64::try_from(to.duration_since(from).as_secs()).unwrap_or(0);
+    let (span, possible) = (seconds(oldest, newest), seconds(oldest, facts.now));
+    let share = (span.saturating_mul(100) / possible.max(1)).min(100);
+    hazard(
+        "ages_seen",
+        format!(
+            "The sample was sent within {}, which is {share} % of the {} from its oldest message to this plan. SQS does not say \
+             when the others were sent, so nobody knows which share of their ages that is.",
+            duration(span),
+            duration(possible)
         ),
     )
 }
 
 pub(super) fn sample_cut(facts: &Facts) -> Option<Hazard> {
     let why = match facts.end {
-        End::Enough | End::WholeQueue => return None,
-        End::Memory => "as much as may be held in memory was received",
-        End::Time => "half of the visibility timeout was over",
+        End::Enough | End::WholeQueue | End::Memory => return None,
         // A FIFO queue has its own hazard for it.
         End::NothingMore if facts.source.fifo => return None,
         End::NothingMore => "nothing more came, although SQS counts more",

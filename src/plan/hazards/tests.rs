@@ -4,7 +4,9 @@ use redrive_protocol::target::{ORIGIN, Reason, RuleId, TargetKind};
 
 use super::*;
 use crate::plan::fake::{at, attributes, message, redrives_to};
-use crate::plan::{Estimate, OriginCount, OutcomeFigures};
+use crate::plan::{Basis, Estimate, OriginCount, OutcomeFigures};
+
+mod samples;
 
 /// A world without hazards, to change one thing in.
 struct World {
@@ -43,14 +45,14 @@ fn target(destination: &str, kind: TargetKind, queue: Option<QueueAttributes>) -
 }
 
 fn exact(count: u64) -> Estimate {
-    Estimate { sampled: count, total: count, low: count, high: count }
+    Estimate { sampled: count, total: count, low: count, high: count, is_interval: true }
 }
 
 fn rule(rule: RuleId, outcomes: &[(Outcome, Estimate)]) -> RuleFigures {
     let outcomes: Vec<_> =
         outcomes.iter().map(|&(outcome, estimate)| OutcomeFigures { outcome, estimate, bytes: 0 }).collect();
     let estimate = sum(outcomes.iter().map(|of| of.estimate));
-    RuleFigures { rule, name: "all".to_owned(), estimate, bound: 0, bound_staying: None, outcomes }
+    RuleFigures { rule, name: "all".to_owned(), estimate, bound: Some(0), bound_staying: None, outcomes }
 }
 
 const TO: Outcome = Outcome::To(TargetId(0));
@@ -74,6 +76,7 @@ impl World {
             sample: Sample {
                 messages: 100,
                 whole_queue: true,
+                basis: Basis::Whole,
                 population: 100,
                 receives: 22,
                 not_given_back: 0,
@@ -247,7 +250,7 @@ fn each_hazard_appears_where_it_applies() {
         (|w| w.queue().kms_key = Some("alias/k".to_owned()), "encryption_differs", "with no KMS key, orders (alias/k)"),
         (
             |w| {
-                let may = Estimate { sampled: 50, total: 100_000, low: 80_000, high: 130_000 };
+                let may = Estimate { sampled: 50, total: 100_000, low: 80_000, high: 130_000, is_interval: true };
                 w.rules[0] = rule(RuleId(0), &[(TO, exact(50)), (Outcome::Kept(Reason::RuleKeeps), may)]);
             },
             "many_may_stay",
@@ -270,11 +273,9 @@ fn each_hazard_appears_where_it_applies() {
                 w.sample.whole_queue = false;
             },
             "fifo_sample",
-            "the heads of the groups",
+            "only the first messages of the groups",
         ),
-        (|w| w.end = End::Memory, "sample_cut", "after 100 messages: as much as may be held in memory"),
         (|w| w.end = End::NothingMore, "sample_cut", "nothing more came"),
-        (|w| w.end = End::Time, "sample_cut", "half of the visibility timeout"),
         (
             |w| w.sample.not_given_back = 3,
             "sampling_effect",

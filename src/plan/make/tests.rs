@@ -15,6 +15,8 @@ use crate::exit::Exit;
 use crate::sqs::{CallError, Fault, QueueAttributes};
 use crate::store::{NewObject, Put};
 
+mod coverage;
+
 const JOB: &str = r#"
 version = 1
 name = "orders-dlq"
@@ -99,7 +101,7 @@ struct World {
     parking: Arc<FakeQueue>,
     bucket: Option<Fault>,
     sample_anyway: bool,
-    sample: SampleOptions,
+    extent: Extent,
 }
 
 impl World {
@@ -110,7 +112,7 @@ impl World {
             parking: FakeQueue::new(attributes("parking"), Vec::new()),
             bucket: None,
             sample_anyway: false,
-            sample: SampleOptions { pause: Duration::ZERO, ..SampleOptions::default() },
+            extent: Extent::Auto,
         }
     }
 
@@ -132,7 +134,8 @@ impl World {
             opener: &Fakes::new(&["orders"]),
             came_from: &|_| None,
             clock: &|| at("2026-11-02T00:00:00Z"),
-            sample: self.sample.clone(),
+            extent: self.extent,
+            sample: SampleOptions { pause: Duration::ZERO, ..SampleOptions::default() },
             sample_anyway: self.sample_anyway,
             payloads: None,
             cancel,
@@ -156,7 +159,7 @@ async fn a_plan_says_what_would_happen_and_leaves_everything_where_it_was() {
     let plan = world.plan().await.expect("all is well");
     assert_eq!((world.source.visible(), world.source.in_flight()), (20, 0));
     let names: Vec<String> = plan.targets.iter().map(Target::label).collect();
-    assert_eq!(names, ["archive", "parking", "origin orders", "drop"]);
+    assert_eq!(names, ["archive", "parking", "drop", "origin orders"]);
     assert_eq!(plan.targets[0].location.as_deref(), Some("s3://redrive-archive"));
 
     let rules: Vec<&str> = plan.rules.iter().map(|rule| rule.name.as_str()).collect();
@@ -164,18 +167,18 @@ async fn a_plan_says_what_would_happen_and_leaves_everything_where_it_was() {
     assert_eq!(
         outcomes(&plan.rules[0]),
         BTreeMap::from([
-            (Outcome::To(TargetId(2)), 10),
+            (Outcome::To(TargetId(3)), 10),
             (Outcome::Exhausted(TargetId(0)), 2),
             (Outcome::Blocked(Reason::NoSuchPath), 2),
             (Outcome::Blocked(Reason::OriginMissing), 2),
         ])
     );
-    assert_eq!(outcomes(&plan.rules[1]), BTreeMap::from([(Outcome::To(TargetId(3)), 2)]));
+    assert_eq!(outcomes(&plan.rules[1]), BTreeMap::from([(Outcome::To(TargetId(2)), 2)]));
     assert_eq!(outcomes(&plan.rules[2]), BTreeMap::new());
     assert_eq!(outcomes(&plan.rules[3]), BTreeMap::from([(Outcome::Kept(Reason::Unmatched), 2)]));
     // Exact counts: twelve leave by the first rule, and ten more are the least tolerance; a rule that keeps lets none leave.
-    let bounds: Vec<u64> = plan.rules.iter().map(|rule| rule.bound).collect();
-    assert_eq!(bounds, [22, 12, 10, 0, 0]);
+    let bounds: Vec<Option<u64>> = plan.rules.iter().map(|rule| rule.bound).collect();
+    assert_eq!(bounds, [Some(22), Some(12), Some(10), Some(0), Some(0)]);
     assert!(plan.sample.whole_queue);
     assert_eq!((plan.sample.messages, plan.sample.population, plan.sample.not_json), (20, 20, 2));
     assert_eq!(plan.refusals, []);
@@ -198,7 +201,7 @@ async fn examples_show_the_change_and_no_secret() {
     let world = World::new();
     let plan = world.plan().await.expect("all is well");
     let of = |rule, outcome| plan.examples.iter().filter(move |of| of.rule == rule && of.outcome == outcome);
-    let changed: Vec<_> = of(RuleId(0), Outcome::To(TargetId(2))).collect();
+    let changed: Vec<_> = of(RuleId(0), Outcome::To(TargetId(3))).collect();
     assert_eq!(changed.len(), 3);
     let after = changed[0].after.as_ref().expect("it changes");
     assert_eq!(changed[0].before.body, r#"{"error":"Timeout","total":1.10,"email":"[redacted]","debug":1}"#);
@@ -225,13 +228,16 @@ async fn long_bodies_are_cut_and_short_ones_preferred() {
 
 #[tokio::test]
 async fn a_part_of_the_queue_gives_intervals() {
-    let mut world = World::new();
-    world.sample.messages = 10;
+    let body = |number: usize| if number.is_multiple_of(3) { r#"{"test":true}"# } else { "{}" };
+    let source = (0..200).map(|number| message(number, body(number)));
+    let source = FakeQueue::new(attributes("orders-dlq"), source.collect());
+    let world = World { source, extent: Extent::Sample(90), ..World::new() };
     let plan = world.plan().await.expect("all is well");
     assert!(!plan.sample.whole_queue);
-    assert_eq!((plan.sample.messages, plan.sample.population), (10, 20));
-    let estimate = plan.rules[0].estimate;
-    assert!(estimate.low < estimate.total && estimate.total < estimate.high, "{estimate:?}");
+    assert_eq!((plan.sample.messages, plan.sample.population), (90, 200));
+    assert_eq!(plan.sample.basis, super::super::Basis::Even { effective: 90 });
+    let estimate = plan.rules[1].estimate;
+    assert!(estimate.is_interval && estimate.low < estimate.total && estimate.total < estimate.high, "{estimate:?}");
 }
 
 #[tokio::test]
@@ -243,7 +249,7 @@ async fn what_was_sent_after_the_plan_is_out_of_scope() {
     };
     let plan = late.plan().await.expect("all is well");
     assert_eq!(outcomes(&plan.rules[4]), BTreeMap::from([(Outcome::Kept(Reason::SentTooLate), 5)]));
-    assert_eq!(plan.rules[4].bound, 0);
+    assert_eq!(plan.rules[4].bound, Some(0));
 }
 
 #[tokio::test]
@@ -266,7 +272,7 @@ async fn a_source_with_a_redrive_policy_is_sampled_only_on_demand() {
     let source = QueueAttributes { redrive_policy: redrives_to("dead"), ..attributes("orders-dlq") };
     let mut world = World { source: FakeQueue::new(source, messages()), ..World::new() };
     let error = world.plan().await.expect_err("sampling could move messages");
-    assert_eq!(error.exit(), Exit::Guarded);
+    assert_eq!(error.exit(), Exit::Refused);
     world.untouched();
     world.sample_anyway = true;
     let plan = world.plan().await.expect("it was told to");

@@ -4,12 +4,11 @@ use std::fmt::Write as _;
 
 use super::document::{Block, Column, Document, Line, Row, Severity};
 use super::document::{heading, ours, plain, prose, row, theirs};
-use super::text::quoted;
 use super::units::{grouped, time};
 use super::{approvals, diff};
-use crate::plan::{AgeCount, Approver, Cost, Estimate, Example, Hazard, Plan, RuleFigures};
+use crate::plan::{AgeCount, Approver, Basis, Cost, Estimate, Example, Hazard, Plan, RuleFigures};
 use crate::sqs::QueueAttributes;
-use crate::words::{bytes, count, dollars, duration, moment, thousands};
+use crate::words::{bytes, count, dollars, duration, moment, quoted, thousands};
 use redrive_protocol::target::RuleId;
 
 /// The plan for a person. `file` is where it was saved, `approvers` who approved it.
@@ -41,13 +40,19 @@ pub fn document(plan: &Plan, file: Option<&str>, approvers: &[Approver]) -> Docu
 /// The one line for a person in a hurry.
 fn headline(plan: &Plan) -> Block {
     let totals = plan.totals();
-    let stays = totals.kept.total + totals.blocked.total;
     let mut line = String::new();
     let exact = plan.sample.whole_queue || plan.pins.is_some();
-    line.push_str(if exact { "" } else { "Estimate: " });
-    for (verb, number) in [("moves", totals.moved), ("archives", totals.archived), ("drops", totals.dropped)] {
-        if number.total > 0 || verb == "moves" {
-            let _ = write!(line, "{verb} {}, ", thousands(number.total));
+    let known = !matches!(plan.sample.basis, Basis::Uneven(_));
+    line.push_str(match (exact, known) {
+        (true, _) => "",
+        (false, true) => "Estimate: ",
+        (false, false) => "Of the examined messages only: ",
+    });
+    let number = |estimate: Estimate| if known { estimate.total } else { estimate.sampled };
+    let stays = number(totals.kept) + number(totals.blocked);
+    for (verb, estimate) in [("moves", totals.moved), ("archives", totals.archived), ("drops", totals.dropped)] {
+        if number(estimate) > 0 || verb == "moves" {
+            let _ = write!(line, "{verb} {}, ", thousands(number(estimate)));
         }
     }
     let _ = write!(line, "leaves {}", thousands(stays));
@@ -75,7 +80,8 @@ fn figures(plan: &Plan) -> [Block; 3] {
         Column::number("bytes"),
     ];
     let cells = |label: Line, estimate: Estimate, bytes: String| -> Row {
-        let (sampled, total) = (plain(grouped(estimate.sampled)), plain(grouped(estimate.total)));
+        let sampled = plain(grouped(estimate.sampled));
+        let total = if estimate.is_interval { plain(grouped(estimate.total)) } else { ours("unknown") };
         row(vec![label, sampled, total, prose(interval(estimate)), prose(bytes)])
     };
     let mut rows = Vec::new();
@@ -147,10 +153,11 @@ fn shown_rules(plan: &Plan) -> impl Iterator<Item = &RuleFigures> {
 /// The limits of a rule: with one message more, apply stops as drifted.
 fn limits(rule: &RuleFigures) -> Option<String> {
     match (rule.bound, rule.bound_staying.map(thousands)) {
-        (0, None) => None,
-        (0, Some(staying)) => Some(format!("limit: leaves at most {staying}")),
-        (leaving, None) => Some(format!("limit: moves at most {}", thousands(leaving))),
-        (leaving, Some(staying)) => {
+        (Some(0), None) => None,
+        (Some(0), Some(staying)) => Some(format!("limit: leaves at most {staying}")),
+        (Some(leaving), None) => Some(format!("limit: moves at most {}", thousands(leaving))),
+        (None, _) => Some("no limit: the sample does not speak for the queue".to_owned()),
+        (Some(leaving), Some(staying)) => {
             Some(format!("limit: moves at most {}, leaves at most {staying}", thousands(leaving)))
         }
     }
@@ -158,7 +165,9 @@ fn limits(rule: &RuleFigures) -> Option<String> {
 
 /// The 95 % interval, or that there is none to give.
 fn interval(estimate: Estimate) -> String {
-    if estimate.low == estimate.high {
+    if !estimate.is_interval {
+        "unknown".to_owned()
+    } else if estimate.low == estimate.high {
         "exact".to_owned()
     } else {
         format!("{} to {}", thousands(estimate.low), thousands(estimate.high))
@@ -182,7 +191,20 @@ fn basis(plan: &Plan) -> String {
         format!("Exact: the whole queue was examined, {}.", count(messages, "message"))
     } else {
         let population = count(plan.sample.population, "message");
-        format!("Estimated from {} of about {population}; totals with their 95 % interval.", thousands(messages))
+        let messages = thousands(messages);
+        match plan.sample.basis {
+            Basis::Whole => {
+                format!("Exact: all that could be received was examined, {messages} of about {population}.")
+            }
+            Basis::Even { .. } => {
+                format!("Estimated from {messages} of about {population}; totals with their 95 % interval.")
+            }
+            Basis::Uneven(_) => {
+                format!(
+                    "{messages} of about {population} were examined, which say nothing about the others: no totals."
+                )
+            }
+        }
     }
 }
 

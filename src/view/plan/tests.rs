@@ -41,7 +41,7 @@ fn hostile_approvers() -> Vec<Approver> {
 #[test]
 fn a_terminal_of_80_columns_shows_it_at_a_glance() {
     insta::assert_snapshot!(at_width(80), @r#"
-    Plan 9a457b3eabc1 for job orders-dlq
+    Plan 5e643fe7f29e for job orders-dlq
       Estimate: moves 21,600, archives 2,000, leaves 16,400; 1 risk to review.
 
       INC-4711: gateway timeouts
@@ -135,7 +135,7 @@ fn a_terminal_of_120_columns_shows_it_at_a_glance() {
 #[test]
 fn a_pull_request_shows_hazards_first_and_examples_folded() {
     insta::assert_snapshot!(markdown(&plan().seal(), Some("plan.json"), &approvers()), @r#"
-    ## Plan `9a457b3eabc1` for job `orders-dlq`
+    ## Plan `5e643fe7f29e` for job `orders-dlq`
 
     **Estimate: moves 21,600, archives 2,000, leaves 16,400; 1 risk to review.**
 

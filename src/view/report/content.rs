@@ -2,10 +2,10 @@
 
 use super::super::document::{Block, Column, Line, Row, Severity, heading, ours, plain, row, theirs};
 use super::super::run::Report;
-use super::super::text::quoted;
 use super::super::units::{self, counted, grouped, messages};
 use crate::apply::{Destined, Figures, PinnedFigures, RuleSummary};
-use crate::plan::{Outcome, Plan};
+use crate::plan::{Estimate, Outcome, Plan};
+use crate::words::quoted;
 use redrive_protocol::protocol::Resolved;
 use redrive_protocol::target::{Reason, TargetKind};
 
@@ -280,22 +280,50 @@ pub(in crate::view) fn command(report: &Report) -> String {
     format!("redrive apply {}", quoted(&report.plan.job.file))
 }
 
-/// How to go on after a stop; nothing where the run is finished.
-pub(in crate::view) fn resume(outcome: &str, command: &str) -> Vec<Block> {
-    if matches!(outcome, "finished" | "abandoned") {
+/// How to go on after a stop, `command` being what goes on with the run; nothing where the run is finished.
+pub(in crate::view) fn resume(outcome: &str, figures: &Figures, command: &str) -> Vec<Block> {
+    match outcome {
+        "finished" | "abandoned" => Vec::new(),
+        "drifted" => vec![
+            heading("How to continue"),
+            Block::Paragraph(
+                ours("The same command would stop again. Look at what the queue holds first. Then either accept it, and ")
+                    .ours("continue this run beyond the plan's limits; confirmed sends are not repeated:"),
+            ),
+            Block::Command(format!("{command} --allow-drift")),
+            Block::Paragraph(ours(
+                "Or give up this run and plan again; what it moved stays moved, and the next run knows it:",
+            )),
+            Block::Command(format!("redrive resolve {} --abandon", quoted(&figures.run))),
+            Block::Command(format!("redrive plan {} --out FILE", quoted(&figures.job_file))),
+        ],
+        _ => vec![
+            heading("How to continue"),
+            Block::Paragraph(ours(
+                "The same command continues where the run stopped. Confirmed sends are not repeated.",
+            )),
+            Block::Command(command.to_owned()),
+        ],
+    }
+}
+
+/// What was met against what was planned, by rule, for a run that stopped over it.
+pub(in crate::view) fn drift(outcome: &str, figures: &Figures) -> Vec<Block> {
+    if outcome != "drifted" {
         return Vec::new();
     }
-    let mut blocks = vec![heading("How to continue")];
-    if outcome == "drifted" {
-        blocks.push(Block::Paragraph(
-            ours("Look at the queue and make a new plan, or accept what is there with ")
-                .code("--allow-drift")
-                .ours("."),
-        ));
-    }
-    blocks.extend([
-        Block::Paragraph(ours("The same command continues where the run stopped. Confirmed sends are not repeated.")),
-        Block::Command(command.to_owned()),
-    ]);
-    blocks
+    let limit = |limit: Option<u64>| limit.map_or_else(|| ours("none"), |limit| plain(grouped(limit)));
+    let planned = |planned: Estimate| match planned {
+        Estimate { is_interval: false, .. } => ours("unknown"),
+        Estimate { low, high, total, .. } if low == high => plain(grouped(total)),
+        Estimate { low, high, .. } => plain(grouped(low)).ours(" to ").number(high),
+    };
+    let rows =
+        figures.drift.iter().flat_map(|rule| [("moved", rule.moves), ("stayed", rule.leaves)].map(|of| (rule, of)));
+    let rows = rows.filter(|(_, (_, of))| of.met > 0 || of.planned.sampled > 0).map(|(rule, (what, of))| {
+        row(vec![theirs(&rule.rule), ours(what), planned(of.planned), limit(of.limit), plain(grouped(of.met))])
+    });
+    let columns = ["planned", "limit", "met so far"].map(Column::number);
+    let columns = [vec![Column::text("rule"), Column::text("")], columns.into()].concat();
+    vec![heading("Met against planned"), Block::Table(columns, rows.collect())]
 }

@@ -10,7 +10,7 @@ use super::Report;
 use crate::apply::{Event, Figures, Progress, Totals};
 use crate::journal::{RunRecord, Trouble};
 use crate::plan::{
-    Approver, Cost, Estimate, FORMAT, JobText, Outcome, OutcomeFigures, Plan, RuleFigures, Sample, TYPE,
+    Approver, Basis, Cost, Estimate, FORMAT, JobText, Outcome, OutcomeFigures, Plan, RuleFigures, Sample, TYPE,
 };
 use crate::sqs::{Counts, QueueAttributes};
 use redrive_protocol::protocol::{Resolution, Resolved, State, Tally, TallyKey};
@@ -45,12 +45,12 @@ fn target(destination: &str, kind: TargetKind, queue: Option<QueueAttributes>) -
 }
 
 fn rule(id: RuleId, name: &str, outcomes: &[(Outcome, u64)]) -> RuleFigures {
-    let estimate = |total| Estimate { sampled: total / 10, total, low: total, high: total };
+    let estimate = |total| Estimate { sampled: total / 10, total, low: total, high: total, is_interval: true };
     RuleFigures {
         rule: id,
         name: name.to_owned(),
         estimate: estimate(outcomes.iter().map(|(_, total)| total).sum()),
-        bound: 10_000,
+        bound: Some(10_000),
         bound_staying: None,
         outcomes: outcomes
             .iter()
@@ -87,6 +87,7 @@ pub(in crate::view) fn plan() -> Plan {
         sample: Sample {
             messages: 1000,
             whole_queue: false,
+            basis: Basis::Even { effective: 1000 },
             population: 10_000,
             receives: 100,
             not_given_back: 0,

@@ -2,7 +2,7 @@
 
 use super::super::document::{Block, Document, Line, heading, ours, theirs};
 use super::super::wire::{self, RunObject};
-use super::content::{SAFE, effort, glance, left, pinned, resume, sum, table, urgency};
+use super::content::{SAFE, drift, effort, glance, left, pinned, resume, sum, table, urgency};
 use crate::apply::{Outcome, Summary};
 use crate::error::Kind;
 
@@ -44,7 +44,8 @@ pub fn summary(summary: &Summary, how_to_resume: &str) -> Document {
         ));
     }
     blocks.extend(left(figures));
-    blocks.extend(resume(outcome.code(), how_to_resume));
+    blocks.extend(drift(outcome.code(), figures));
+    blocks.extend(resume(outcome.code(), figures, how_to_resume));
     Document::new(blocks)
 }
 

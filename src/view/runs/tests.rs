@@ -63,11 +63,21 @@ fn the_status() {
       5 messages in doubt. `redrive report` lists what is in doubt, blocked or failed, and says what to
       do.
 
-    How to continue
-      Look at the queue and make a new plan, or accept what is there with `--allow-drift`.
+    Met against planned
+      rule                             planned   limit  met so far
+      gateway timeouts  moved   8,808 to 9,170  10,000       8,983
+      refunds           moved        18 to 112  10,000          48
+      refunds           stayed         1 to 53    none          12
+      unmatched         stayed    775 to 1,127    none         947
 
-      The same command continues where the run stopped. Confirmed sends are not repeated.
-        redrive apply jobs/orders.toml
+    How to continue
+      The same command would stop again. Look at what the queue holds first. Then either accept it, and
+      continue this run beyond the plan's limits; confirmed sends are not repeated:
+        redrive apply jobs/orders.toml --allow-drift
+
+      Or give up this run and plan again; what it moved stays moved, and the next run knows it:
+        redrive resolve 3f2a9c0d1e4b --abandon
+        redrive plan jobs/orders.toml --out FILE
     ");
     assert!(status_json(&run).starts_with(r#"{"type":"status","version":1,"run":"3f2a9c0d1e4b""#));
     assert!(!status_json(&run).contains("troubles"));

@@ -63,7 +63,9 @@ pub(super) async fn random_messages_arrive_as_they_were(bench: Bench) {
         "",
         "[[rule]]\nname = \"all\"\nwhen = [{ not = { body = \"$..a[?@.x]\", equals = \"none\" } }]\nto = \"out\"\n",
     );
-    let ran = bench.redrive(&["apply", "job.toml", "--auto-approve", "--sample", "50", "--format", "json"]).await;
+    let ran = bench
+        .redrive(&["apply", "job.toml", "--auto-approve", "--sample", "50", "--allow-drift", "--format", "json"])
+        .await;
     assert_eq!(ran.expect(0).summary()["moved"], TOTAL);
     let expected = count(messages.iter().map(content));
     assert_eq!(differences(&bench.inventory("out").await, &expected), Vec::<String>::new());
