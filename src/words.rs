@@ -16,6 +16,11 @@ pub(crate) fn thousands(number: u64) -> String {
     grouped
 }
 
+/// A number that a server may not have said.
+pub(crate) fn number_or_unknown(number: Option<u64>) -> String {
+    number.map_or_else(|| "an unknown number".to_owned(), thousands)
+}
+
 /// `1 message`, `2,000 messages`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", thousands(number), if number == 1 { "" } else { "s" })

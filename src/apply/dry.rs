@@ -4,10 +4,11 @@
 
 use std::sync::atomic::Ordering;
 
-use super::deliver::stopped;
+use super::deliver::{resumable, stopped};
 use super::events::Event;
 use super::park::Leg;
 use super::shared::{Halt, Shared};
+use crate::error::Error;
 use crate::sqs::MAX_IN_FLIGHT;
 
 /// Empty long polls in a row before SQS's counts are asked whether the source is dry.
@@ -48,32 +49,44 @@ pub(super) async fn is_dry(shared: &Shared) -> bool {
     };
     let counts = match counted {
         Ok(attributes) => attributes.counts,
-        Err(error) if error.fault.is_transient() => return false,
+        Err(error) if error.fault.is_transient() && empty < EMPTY_AT_MOST => return false,
         Err(error) => {
             shared.fail(stopped(error));
             return false;
         }
     };
     let Some(ours) = shared.journaled(shared.journal.lease_count().await) else { return false };
-    let elsewhere = counts.in_flight.saturating_sub(ours);
+    // What the answer left out is unknown, and so no reason to take the source for dry.
+    let elsewhere = counts.in_flight.map(|in_flight| in_flight.saturating_sub(ours));
     let until = shared.orphans_until();
-    if elsewhere > 0 && shared.journal.now() < until {
-        shared.events.send(Event::WaitingForOrphans { messages: elsewhere, until });
+    if elsewhere != Some(0) && shared.journal.now() < until {
+        if let Some(messages) = elsewhere {
+            shared.events.send(Event::WaitingForOrphans { messages, until });
+        }
         return false;
     }
-    if counts.visible > 0 && empty < EMPTY_AT_MOST {
+    if counts.visible != Some(0) && empty < EMPTY_AT_MOST {
+        return false;
+    }
+    // Without counts nobody knows whether the messages of the plan that were not met are gone or in flight with others.
+    if shared.pinned.is_some() && counts.all().is_none() {
+        let error = Error::failed(
+            "the server does not say how many messages the source holds, and some of the plan were not met",
+        );
+        shared.fail(resumable(&error.hint("they may be gone, or in flight with somebody else")));
         return false;
     }
     // A FIFO queue has no error for it: its receives just come back empty.
-    if counts.visible > 0 && shared.source_fifo && counts.in_flight >= MAX_IN_FLIGHT {
+    let full = counts.in_flight.filter(|in_flight| *in_flight >= MAX_IN_FLIGHT);
+    if let Some(in_flight) = full.filter(|_| shared.source_fifo && counts.visible != Some(0)) {
         shared.halt(Halt::InFlight(format!(
-            "{} messages of the source are in flight, and a FIFO queue gives no more than that",
-            counts.in_flight
+            "{in_flight} messages of the source are in flight, and a FIFO queue gives no more than that"
         )));
         return false;
     }
-    shared.still_visible.store(counts.visible, Ordering::Relaxed);
-    shared.in_flight_elsewhere.store(elsewhere, Ordering::Relaxed);
-    shared.is_dry.store(counts.visible == 0 && counts.delayed == 0 && elsewhere == 0, Ordering::Relaxed);
+    shared.still_visible.store(counts.visible.unwrap_or_default(), Ordering::Relaxed);
+    shared.in_flight_elsewhere.store(elsewhere.unwrap_or_default(), Ordering::Relaxed);
+    let nothing = Some(0);
+    shared.is_dry.store([counts.visible, counts.delayed, elsewhere].iter().all(|n| *n == nothing), Ordering::Relaxed);
     true
 }

@@ -9,14 +9,15 @@ use serde_json::Value;
 use super::access::QueueUrl;
 use crate::sqs::{Counts, QueueAttributes, RedrivePolicy};
 
-/// Reads what the service said of a queue. Servers that are not AWS leave things out: what is missing takes SQS's
-/// default; what is there and unreadable is an error, because plan and apply lean on it.
+/// Reads what the service said of a queue. Servers that are not AWS leave things out: a setting that is missing takes SQS's
+/// default, while a count and a time of creation that are missing are unknown; what is there and unreadable is an error, because plan and apply lean on it.
 pub(super) fn read(said: &HashMap<Name, String>, url: &str, region: &str) -> Result<QueueAttributes, String> {
     let text = |name: &Name| said.get(name).map(String::as_str).filter(|text| !text.is_empty());
-    let number = |name: &Name, default: u64| match text(name) {
-        None => Ok(default),
-        Some(value) => value.parse().map_err(|_| format!("{name} is {value:?}, which is no whole number")),
+    let known = |name: &Name| -> Result<Option<u64>, String> {
+        let number = |value: &str| value.parse().map_err(|_| format!("{name} is {value:?}, which is no whole number"));
+        text(name).map(number).transpose()
     };
+    let number = |name: &Name, default: u64| known(name).map(|number| number.unwrap_or(default));
     let created = text(&Name::CreatedTimestamp).and_then(|seconds| {
         // Some servers give fractions of a second.
         let whole = seconds.split('.').next().unwrap_or(seconds);
@@ -37,9 +38,9 @@ pub(super) fn read(said: &HashMap<Name, String>, url: &str, region: &str) -> Res
         kms_key: text(&Name::KmsMasterKeyId).map(str::to_owned),
         content_based_deduplication: text(&Name::ContentBasedDeduplication) == Some("true"),
         counts: Counts {
-            visible: number(&Name::ApproximateNumberOfMessages, 0)?,
-            in_flight: number(&Name::ApproximateNumberOfMessagesNotVisible, 0)?,
-            delayed: number(&Name::ApproximateNumberOfMessagesDelayed, 0)?,
+            visible: known(&Name::ApproximateNumberOfMessages)?,
+            in_flight: known(&Name::ApproximateNumberOfMessagesNotVisible)?,
+            delayed: known(&Name::ApproximateNumberOfMessagesDelayed)?,
         },
     })
 }
@@ -84,6 +85,14 @@ mod tests {
         assert!(read.fifo);
         assert_eq!(read.created.unwrap().as_second(), 1_700_000_000);
         assert_eq!((read.maximum_message_size, read.kms_key, read.redrive_policy), (262_144, None, None));
+    }
+
+    #[test]
+    fn a_count_that_is_left_out_is_unknown_and_not_zero() {
+        assert_eq!(attributes(&[(Name::QueueArn, "arn")]).unwrap().counts, Counts::default());
+        let read = attributes(&[(Name::ApproximateNumberOfMessages, "0")]).unwrap();
+        assert_eq!((read.counts.visible, read.counts.in_flight, read.created), (Some(0), None, None));
+        assert_eq!(read.counts.all(), None);
     }
 
     #[test]

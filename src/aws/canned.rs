@@ -1,5 +1,8 @@
 //! For tests: a server that gives canned answers to whatever it is asked, so that failures can be had to order.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -8,6 +11,10 @@ use tokio::net::TcpListener;
 pub(super) enum Answer {
     /// Writes these bytes and closes.
     Bytes(String),
+    /// Writes these bytes, and then spaces without end; counts what was taken of them on any one connection.
+    Endless(&'static str, Arc<AtomicUsize>),
+    /// Writes these bytes and nothing more, and keeps the connection open.
+    Stalls(&'static str),
     /// Reads the request and closes without a word.
     HangUp,
     /// Reads the request and says nothing.
@@ -48,6 +55,19 @@ pub(super) async fn serve(answer: Answer) -> String {
                 match answer {
                     Answer::Bytes(bytes) => {
                         let _ = stream.write_all(bytes.as_bytes()).await;
+                    }
+                    Answer::Endless(head, most_taken) => {
+                        let (mut taken, spaces) = (0, vec![b' '; 1 << 16]);
+                        let mut next = stream.write_all(head.as_bytes()).await;
+                        while next.is_ok() {
+                            next = stream.write_all(&spaces).await;
+                            taken += spaces.len();
+                        }
+                        most_taken.fetch_max(taken, Ordering::Relaxed);
+                    }
+                    Answer::Stalls(head) => {
+                        let _ = stream.write_all(head.as_bytes()).await;
+                        std::future::pending::<()>().await;
                     }
                     Answer::HangUp => {}
                     Answer::Silence => std::future::pending().await,

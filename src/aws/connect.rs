@@ -14,11 +14,15 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_sqs::config::RuntimeComponents;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls;
 use aws_types::service_config::ServiceConfigKey;
 use jiff::Timestamp;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::access::{self, Access, QueueArn, QueueUrl, Reference, Server};
+use super::bounded::Bounded;
 use super::bucket::S3Bucket;
 use super::fault::Site;
 use super::lean::Lean;
@@ -103,7 +107,7 @@ impl Aws {
         let settings = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .http_client(Bounded::new(aws_smithy_http_client::Builder::new().build_http()))
             .build();
         Self { local: Some(Local { endpoint: endpoint.into(), settings }), ..Self::default() }
     }
@@ -267,7 +271,7 @@ impl Aws {
 
 /// Loads settings by the AWS default chain.
 async fn load(access: &Access, home: Home) -> Result<SdkConfig> {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest());
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(https());
     if let Ok(name) = AppName::new("redrive") {
         loader = loader.app_name(name);
     }
@@ -293,6 +297,19 @@ async fn load(access: &Access, home: Home) -> Result<SdkConfig> {
     }
     let provider = AssumeRoleProvider::builder(role).session_name("redrive").configure(&settings).build().await;
     Ok(settings.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build())
+}
+
+/// The HTTP client that the SDK makes by default, with bounded answers.
+fn https() -> Bounded {
+    let client = aws_smithy_http_client::Builder::new().build_with_connector_fn(|settings, components| {
+        let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
+        let mut connector = aws_smithy_http_client::ConnectorBuilder::default().tls_provider(provider);
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.set_proxy_config(Some(ProxyConfig::from_env()));
+        connector.build()
+    });
+    Bounded::new(client)
 }
 
 /// The endpoint that environment or profile set for a service, found as the service's own client would find it.

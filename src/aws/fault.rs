@@ -8,6 +8,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sqs::config::http::HttpResponse;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::dns::ResolveDnsError;
+use http_body_util::LengthLimitError;
 
 use crate::sqs::{CallError, Fault};
 
@@ -34,6 +35,11 @@ impl Site {
             // The answer's head came, and what followed could not be read.
             SdkError::ResponseError(context) => {
                 let status = context.raw().status().as_u16();
+                if find::<LengthLimitError>(error).is_some() {
+                    let message =
+                        format!("the answer (HTTP {status}) is longer than any of this service: it was not read");
+                    return self.error(Fault::NoAnswer, action, None, message);
+                }
                 let message = format!("the answer (HTTP {status}) could not be read: {}", words(error));
                 self.error(Fault::NoAnswer, action, None, message)
             }

@@ -2,12 +2,13 @@
 //!
 //! `access` understands how a job names a queue; `connect` turns that into clients; `queue` and `bucket` make the calls,
 //! `entries` and `attributes` translate them; `fault` says what is known when one fails; `meter` counts requests and reads
-//! the servers' clocks; `wire` and `lean` make a call cheaper than the SDK alone does. Calls that only
+//! the servers' clocks; `bounded` bounds how much of an answer is read; `wire` and `lean` make a call cheaper than the SDK alone does. Calls that only
 //! look are repeated here, by [`crate::retry`]. No other call is: a blind retry of a send whose answer was lost would send
 //! twice, so the SDK's own retries are off and callers decide.
 
 mod access;
 mod attributes;
+mod bounded;
 mod bucket;
 mod connect;
 mod entries;

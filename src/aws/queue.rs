@@ -69,10 +69,15 @@ impl Queue for SqsQueue {
         const ACTION: &str = "GetQueueAttributes";
         let call = || {
             let call = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(QueueAttributeName::All);
-            within(&self.site, ACTION, ANSWER, call.send())
+            async {
+                let answer = within(&self.site, ACTION, ANSWER, call.send()).await?;
+                // Every queue has attributes, and all of them were asked for.
+                let said = answer.attributes.filter(|said| !said.is_empty());
+                said.ok_or_else(|| self.site.unreadable(ACTION, "the answer has no attributes"))
+            }
         };
-        let answer = self.retries.repeat(call).await?;
-        attributes::read(&answer.attributes.unwrap_or_default(), &self.url, &self.region)
+        let said = self.retries.repeat(call).await?;
+        attributes::read(&said, &self.url, &self.region)
             .map_err(|message| self.site.error(Fault::Refused, ACTION, None, message))
     }
 
@@ -266,15 +271,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_says_nothing_is_given_up_in_time() {
-        let (_, queue) = queue(Answer::Silence).await;
-        let site = Site { resource: "orders".to_owned(), endpoint: "nowhere".to_owned() };
-        let call = async {
-            let _ = queue.send(&[message("a")]).await;
-            Ok::<(), SdkError<aws_sdk_sqs::error::ErrorMetadata, HttpResponse>>(())
-        };
-        let error = within(&site, "SendMessageBatch", Duration::from_millis(50), call).await.unwrap_err();
-        assert_eq!(error.fault, Fault::NoAnswer, "{error}");
+    async fn a_server_that_says_nothing_or_stops_half_way_is_given_up_in_time() {
+        for answer in [
+            Answer::Silence,
+            Answer::Stalls("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"),
+            Answer::Stalls("HTTP/1.1 500 Internal Server Error\r\n\r\n<"),
+        ] {
+            let (_, queue) = queue(answer).await;
+            let site = Site { resource: "orders".to_owned(), endpoint: "nowhere".to_owned() };
+            let call = async {
+                let _ = queue.send(&[message("a")]).await;
+                Ok::<(), SdkError<aws_sdk_sqs::error::ErrorMetadata, HttpResponse>>(())
+            };
+            let error = within(&site, "SendMessageBatch", Duration::from_millis(50), call).await.unwrap_err();
+            assert_eq!(error.fault, Fault::NoAnswer, "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_any_attribute_is_unreadable_and_not_an_empty_queue() {
+        for body in ["{}", r#"{"Attributes":{}}"#] {
+            let (aws, queue) = queue(Answer::json(body)).await;
+            let error = queue.attributes().await.unwrap_err();
+            assert_eq!((error.fault, aws.requests().sqs), (Fault::NoAnswer, 8), "{error}");
+        }
     }
 
     #[tokio::test]

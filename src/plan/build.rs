@@ -47,8 +47,8 @@ pub(super) fn build(input: Input<'_>) -> Plan {
         // Of a plan that is pinned, what it saw is all that it is about.
         _ if whole_queue || pins.is_some() => messages,
         // More than were counted have come already, so the count says nothing about how many are left.
-        End::Enough if messages > source.counts.visible => messages + 1,
-        _ => source.counts.visible,
+        End::Enough if source.counts.visible.is_none_or(|visible| messages > visible) => messages + 1,
+        _ => source.counts.visible.unwrap_or(messages + 1),
     };
     let extent = Size::new(messages, population);
     let basis = match (extent.is_exact(), source.fifo) {

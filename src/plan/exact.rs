@@ -17,7 +17,7 @@ use super::look::Look;
 use super::sample::End;
 use crate::error::{Error, Result};
 use crate::sqs::{MAX_IN_FLIGHT, QueueAttributes};
-use crate::words::thousands;
+use crate::words::{number_or_unknown, thousands};
 
 /// The first half of a SHA-256: nobody can make another message that has it.
 pub(super) type Digest = [u8; 16];
@@ -67,17 +67,20 @@ impl Pins {
 
 /// How many messages can be looked at while all of them are held, so that none is seen twice.
 pub(super) fn room_in_flight(source: &QueueAttributes) -> u64 {
-    MAX_IN_FLIGHT.saturating_sub(source.counts.in_flight)
+    MAX_IN_FLIGHT.saturating_sub(source.counts.in_flight.unwrap_or_default())
 }
 
 /// The same, for all of them; fails where there is not so much room.
 pub(super) fn room_to_look(source: &QueueAttributes) -> Result<u64> {
     let counts = source.counts;
     let room = room_in_flight(source);
-    if counts.visible <= room {
-        return Ok(room);
+    match counts.visible {
+        Some(visible) if visible > room => {
+            Err(too_many(source, &format!("about {}", thousands(visible)), "nothing was received"))
+        }
+        // Where it is unknown, the scan finds out.
+        _ => Ok(room),
     }
-    Err(too_many(source, &format!("about {}", thousands(counts.visible)), "nothing was received"))
 }
 
 fn too_many(source: &QueueAttributes, visible: &str, kept: &str) -> Error {
@@ -85,7 +88,7 @@ fn too_many(source: &QueueAttributes, visible: &str, kept: &str) -> Error {
         "queue {} holds {visible} messages, and {} are in flight with others: an exact plan holds every message while it \
          looks, and about {} can be in flight at once",
         source.name(),
-        thousands(source.counts.in_flight),
+        number_or_unknown(source.counts.in_flight),
         thousands(MAX_IN_FLIGHT)
     ))
     .hint(format!("{kept}; plan without --exact: the rules and the plan's bounds hold then, instead of message IDs"))
@@ -100,7 +103,7 @@ pub(super) fn saw_enough(source: &QueueAttributes, look: &Look<'_>, end: End) ->
         End::NothingMore if source.fifo => Err(Error::guarded(format!(
             "queue {} is a FIFO queue: of {} only the first messages of their groups could be looked at",
             source.name(),
-            thousands(source.counts.visible)
+            number_or_unknown(source.counts.visible)
         ))
         .hint(format!("{kept}; plan without --exact"))),
         End::NothingMore | End::WholeQueue | End::Memory => Ok(()),

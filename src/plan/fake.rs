@@ -95,7 +95,7 @@ pub(crate) fn attributes(name: &str) -> QueueAttributes {
         visibility_timeout_seconds: 30,
         kms_key: None,
         content_based_deduplication: false,
-        counts: Counts::default(),
+        counts: Counts { visible: Some(0), in_flight: Some(0), delayed: Some(0) },
     }
 }
 
@@ -207,9 +207,9 @@ impl Queue for FakeQueue {
         let mut state = self.state();
         state.calls.push("GetQueueAttributes");
         let counts = Counts {
-            visible: state.stale_visible.unwrap_or(state.visible.len() as u64),
-            in_flight: state.in_flight.len() as u64,
-            delayed: 0,
+            visible: Some(state.stale_visible.unwrap_or(state.visible.len() as u64)),
+            in_flight: Some(state.in_flight.len() as u64),
+            delayed: Some(0),
         };
         state.attributes.clone().map(|attributes| QueueAttributes { counts, ..attributes })
     }
@@ -299,7 +299,7 @@ pub(crate) fn plan() -> Plan {
     let size = Size::new(1000, 40_000);
     let estimate = |sampled| estimate(sampled, size);
     let mut source = attributes("orders-dlq");
-    source.counts = Counts { visible: 40_000, in_flight: 12, delayed: 0 };
+    source.counts = Counts { visible: Some(40_000), in_flight: Some(12), delayed: Some(0) };
     let origin = QueueAttributes { redrive_policy: redrives_to("orders-dlq"), ..attributes("orders") };
     Plan {
         kind: TYPE.to_owned(),

@@ -251,7 +251,9 @@ pub(super) fn fingerprint_differences(planned: &QueueAttributes, now: &QueueAttr
     let found = now.fingerprint();
     let differing = planned.fingerprint().into_iter().filter_map(|(name, before)| {
         let after = found.get(name).cloned().unwrap_or_default();
-        (before != after).then(|| difference(name, &before, &after))
+        // A plan that was made without knowing when the queue was created has nothing to compare.
+        let unknown = name == "CreatedTimestamp" && before.is_empty();
+        (before != after && !unknown).then(|| difference(name, &before, &after))
     });
     differing.collect()
 }
@@ -260,6 +262,11 @@ fn difference(name: &str, before: &str, after: &str) -> String {
     let shown = |value: &str| if value.is_empty() { "none".to_owned() } else { value.to_owned() };
     let meaning = match name {
         "QueueArn" => "it is another queue",
+        "CreatedTimestamp" if after.is_empty() => {
+            return format!(
+                "the server does not say when it was created ({name} was {before}), so it may be another one"
+            );
+        }
         "CreatedTimestamp" => "it was deleted and created anew",
         "FifoQueue" => "its type changed",
         "RedrivePolicy" => "its redrive policy changed",

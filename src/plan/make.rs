@@ -165,7 +165,7 @@ async fn look_at_messages<'a>(
     let visible = view.attributes.counts.visible;
     let (messages, concurrency) = match extent {
         Extent::Sample(messages) => (messages, options.concurrency),
-        Extent::Auto if visible <= WHOLE_QUEUE => (ROOM_FOR_WHOLE, options.concurrency),
+        Extent::Auto if visible.is_some_and(|visible| visible <= WHOLE_QUEUE) => (ROOM_FOR_WHOLE, options.concurrency),
         Extent::Auto => (WHOLE_QUEUE, options.concurrency),
         Extent::All => (room_in_flight(view.attributes), CONCURRENCY_FOR_ALL),
         Extent::Exact => (room_to_look(view.attributes)?, CONCURRENCY_FOR_ALL),

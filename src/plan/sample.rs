@@ -226,9 +226,9 @@ async fn receive(
             continue;
         }
         // A count that cannot be had is no proof of an empty queue, and no reason to fail either.
-        let counted = queue.attributes().await.ok().map(|attributes| attributes.counts.visible);
+        let counted = queue.attributes().await.ok().and_then(|attributes| attributes.counts.visible);
         // On a FIFO queue messages can hide behind those in our own hands, so what was counted must have come as well.
-        let all_came = !before.fifo || held.taken.len() as u64 >= before.counts.visible;
+        let all_came = !before.fifo || before.counts.visible.is_some_and(|visible| held.taken.len() as u64 >= visible);
         if empty >= QUIET_ROUNDS && counted == Some(0) && all_came {
             return Ok(End::WholeQueue);
         }

@@ -2,6 +2,7 @@
 //! the real SDK: the embedded sandbox, and independent servers as judges.
 #![expect(clippy::unwrap_used, reason = "in a test, what fails says where")]
 
+mod answers;
 mod approve;
 mod archives;
 mod boto3;

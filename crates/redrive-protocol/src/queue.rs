@@ -45,16 +45,23 @@ pub struct RedrivePolicy {
     pub max_receive_count: u32,
 }
 
-/// SQS's approximate counts of a queue; they lag by up to a minute.
+/// SQS's approximate counts of a queue; they lag by up to a minute. What an answer left out is unknown, which is not zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
     /// `ApproximateNumberOfMessages`: can be received now.
-    pub visible: u64,
+    pub visible: Option<u64>,
     /// `ApproximateNumberOfMessagesNotVisible`: in flight with somebody.
-    pub in_flight: u64,
+    pub in_flight: Option<u64>,
     /// `ApproximateNumberOfMessagesDelayed`.
-    pub delayed: u64,
+    pub delayed: Option<u64>,
+}
+
+impl Counts {
+    /// How many messages are in the queue, in whatever state.
+    pub fn all(self) -> Option<u64> {
+        Some(self.visible?.saturating_add(self.in_flight?).saturating_add(self.delayed?))
+    }
 }
 
 impl QueueAttributes {

@@ -100,10 +100,13 @@ fn a_plan_expires_and_cannot_come_from_the_future() {
 fn a_changed_queue_is_named_with_what_changed() {
     let planned = attributes("orders-dlq");
     assert!(check_fingerprint(&planned, &planned).is_ok());
-    let counts = crate::sqs::Counts { visible: 7, ..planned.counts };
+    let counts = crate::sqs::Counts { visible: Some(7), ..planned.counts };
     assert!(check_fingerprint(&planned, &QueueAttributes { counts, ..planned.clone() }).is_ok());
+    let unknown = QueueAttributes { created: None, ..planned.clone() };
+    assert!(check_fingerprint(&unknown, &planned).is_ok(), "there is nothing to compare");
     let changed = [
         (QueueAttributes { created: Some(at("2026-11-22T00:00:00Z")), ..planned.clone() }, "created anew"),
+        (QueueAttributes { created: None, ..planned.clone() }, "does not say when it was created"),
         (QueueAttributes { redrive_policy: redrives_to("orders"), ..planned.clone() }, "redrive policy changed"),
         (QueueAttributes { fifo: true, ..planned.clone() }, "its type changed"),
         (QueueAttributes { kms_key: Some("alias/k".to_owned()), ..planned.clone() }, "was none, is alias/k"),

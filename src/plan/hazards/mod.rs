@@ -49,7 +49,8 @@ pub(super) struct Facts<'a> {
 
 /// Why apply would refuse.
 pub(super) fn refusals(facts: &Facts) -> Vec<Hazard> {
-    let checks: [fn(&Facts) -> Option<Hazard>; 8] = [
+    let checks: [fn(&Facts) -> Option<Hazard>; 9] = [
+        refusals::not_counted,
         refusals::nothing_sampled,
         refusals::destination_is_source,
         refusals::too_many_stay,

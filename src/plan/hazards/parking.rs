@@ -10,18 +10,20 @@ use crate::words::{count, duration, thousands};
 /// Why a parking queue cannot be begun with: what is in it is not this run's.
 pub fn parking_in_use(parking: &QueueAttributes) -> Option<Hazard> {
     let counts = parking.counts;
-    let messages = counts.visible.saturating_add(counts.in_flight).saturating_add(counts.delayed);
-    if messages == 0 {
-        return None;
-    }
+    let counted = match counts.all() {
+        Some(0) => return None,
+        Some(messages) => {
+            format!("SQS counts about {} in it (the count lags by up to a minute)", count(messages, "message"))
+        }
+        None => "SQS does not say how many messages are in it".to_owned(),
+    };
     hazard(
         "parking_not_empty",
         format!(
-            "The parking queue {} must be empty, and SQS counts about {} in it (the count lags by up to a minute). They may \
+            "The parking queue {} must be empty, and {counted}. They may \
              be another run's: `redrive runs` lists those that are not finished, and going on with one brings its messages \
              back. Else name another queue.",
             parking.name(),
-            count(messages, "message")
         ),
     )
 }

@@ -11,10 +11,7 @@ use crate::sqs::MAX_IN_FLIGHT;
 use crate::words::{count, duration, thousands};
 
 pub(super) fn consumer_active(facts: &Facts) -> Option<Hazard> {
-    let in_flight = facts.source.counts.in_flight;
-    if in_flight == 0 {
-        return None;
-    }
+    let in_flight = facts.source.counts.in_flight.filter(|in_flight| *in_flight > 0)?;
     hazard(
         "consumer_active",
         format!(
@@ -230,10 +227,7 @@ pub(super) fn many_may_stay(facts: &Facts) -> Option<Hazard> {
 }
 
 pub(super) fn delayed(facts: &Facts) -> Option<Hazard> {
-    let delayed = facts.source.counts.delayed;
-    if delayed == 0 {
-        return None;
-    }
+    let delayed = facts.source.counts.delayed.filter(|delayed| *delayed > 0)?;
     hazard(
         "delayed",
         format!(

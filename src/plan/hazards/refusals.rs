@@ -6,7 +6,7 @@ use redrive_rules::job::Destination;
 use super::{Facts, Hazard, hazard, list, sum};
 use crate::plan::Outcome;
 use crate::sqs::{MAX_IN_FLIGHT, QueueAttributes};
-use crate::words::{count, thousands};
+use crate::words::{count, number_or_unknown, thousands};
 
 /// Whether sampling this queue could move messages: to be asked before the first receive.
 pub fn sampling_refusal(source: &QueueAttributes) -> Option<Hazard> {
@@ -39,6 +39,21 @@ pub(super) fn nothing_sampled(facts: &Facts) -> Option<Hazard> {
             "No message could be received, although SQS counts about {}: they are in flight with others, or the count \
              lags. There is nothing to plan with; plan again later.",
             thousands(facts.sample.population)
+        ),
+    )
+}
+
+/// A sample of nobody knows how much says nothing about the whole.
+pub(super) fn not_counted(facts: &Facts) -> Option<Hazard> {
+    if facts.source.counts.visible.is_some() || facts.sample.whole_queue || facts.exact {
+        return None;
+    }
+    hazard(
+        "not_counted",
+        format!(
+            "The server does not say how many messages {} holds, so a sample says nothing about the whole. Plan again with \
+             --exact, which looks at every message.",
+            facts.source.name()
         ),
     )
 }
@@ -83,7 +98,7 @@ pub(super) fn too_many_stay(facts: &Facts) -> Option<Hazard> {
             facts.source.name(),
             thousands(room),
             thousands(MAX_IN_FLIGHT),
-            thousands(facts.source.counts.in_flight),
+            number_or_unknown(facts.source.counts.in_flight),
             if facts.parking().is_some() || facts.source.fifo {
                 ""
             } else {
@@ -95,7 +110,7 @@ pub(super) fn too_many_stay(facts: &Facts) -> Option<Hazard> {
 
 /// How many may be in flight beside what others have in flight.
 pub(super) fn room_in_flight(facts: &Facts) -> u64 {
-    MAX_IN_FLIGHT.saturating_sub(facts.source.counts.in_flight)
+    MAX_IN_FLIGHT.saturating_sub(facts.source.counts.in_flight.unwrap_or_default())
 }
 
 /// How many of those that stay apply meets: all of them, or less where `max_messages` ends it early.

@@ -199,9 +199,9 @@ fn each_hazard_appears_where_it_applies() {
             "destination orders to a/../../b",
         ),
         (|w| w.targets[0].kind = TargetKind::Drop, "dropped", "About 100 messages are deleted for good"),
-        (|w| w.source.counts.in_flight = 12, "consumer_active", "12 messages are in flight with somebody else"),
-        (|w| w.source.counts.in_flight = 1, "consumer_active", "1 message is in flight"),
-        (|w| w.source.counts.delayed = 2, "delayed", "2 messages are delayed"),
+        (|w| w.source.counts.in_flight = Some(12), "consumer_active", "12 messages are in flight with somebody else"),
+        (|w| w.source.counts.in_flight = Some(1), "consumer_active", "1 message is in flight"),
+        (|w| w.source.counts.delayed = Some(2), "delayed", "2 messages are delayed"),
         (|w| w.queue().redrive_policy = redrives_to("orders-dlq"), "loop_capped", "ends it after 3 rounds"),
         (
             |w| {
@@ -312,13 +312,17 @@ fn each_refusal_appears_where_it_applies() {
         ),
         (
             |w| {
-                w.source.counts.in_flight = 20_000;
+                w.source.counts.in_flight = Some(20_000);
                 w.rules[0] = rule(RuleId(0), &[(Outcome::Blocked(Reason::NotJson), exact(100_001))]);
             },
             "too_many_stay",
             "room for 100,000",
         ),
-        (|w| parks(w, |queue| queue.counts.in_flight = 1), "parking_not_empty", "SQS counts about 1 message in it"),
+        (
+            |w| parks(w, |queue| queue.counts.in_flight = Some(1)),
+            "parking_not_empty",
+            "SQS counts about 1 message in it",
+        ),
         (|w| parks(w, |queue| queue.redrive_policy = redrives_to("other")), "parking_redrives", "to other"),
         (
             |w| parks(w, |queue| queue.message_retention_seconds = 60),

@@ -8,7 +8,7 @@ use super::units::{grouped, time};
 use super::{approvals, diff};
 use crate::plan::{AgeCount, Approver, Basis, Cost, Estimate, Example, Hazard, Plan, RuleFigures};
 use crate::sqs::QueueAttributes;
-use crate::words::{bytes, count, dollars, duration, moment, quoted, thousands};
+use crate::words::{bytes, count, dollars, duration, moment, number_or_unknown, quoted, thousands};
 use redrive_protocol::target::RuleId;
 
 /// The plan for a person. `file` is where it was saved, `approvers` who approved it.
@@ -225,10 +225,13 @@ fn properties(queue: &QueueAttributes) -> String {
 /// How full the source is.
 fn counts(plan: &Plan) -> String {
     let counts = plan.source.counts;
-    let mut text = format!("about {}", count(counts.visible, "message"));
+    let mut text = match counts.visible {
+        Some(visible) => format!("about {}", count(visible, "message")),
+        None => "an unknown number of messages".to_owned(),
+    };
     for (number, what) in [(counts.in_flight, "in flight"), (counts.delayed, "delayed")] {
-        if number > 0 {
-            let _ = write!(text, ", {} {what}", thousands(number));
+        if number != Some(0) {
+            let _ = write!(text, ", {} {what}", number_or_unknown(number));
         }
     }
     text

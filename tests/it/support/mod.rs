@@ -2,5 +2,6 @@
 
 pub(crate) mod admin;
 pub(crate) mod judges;
+pub(crate) mod liar;
 pub(crate) mod stage;
 pub(crate) mod terminal;
