@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 pub(super) enum Answer {
     /// Writes these bytes and closes.
     Bytes(String),
-    /// Writes these bytes, and then spaces without end; counts what was taken of them on any one connection.
+    /// Writes these bytes, and then spaces without end; counts those that were taken.
     Endless(&'static str, Arc<AtomicUsize>),
     /// Writes these bytes and nothing more, and keeps the connection open.
     Stalls(&'static str),
@@ -56,14 +56,13 @@ pub(super) async fn serve(answer: Answer) -> String {
                     Answer::Bytes(bytes) => {
                         let _ = stream.write_all(bytes.as_bytes()).await;
                     }
-                    Answer::Endless(head, most_taken) => {
-                        let (mut taken, spaces) = (0, vec![b' '; 1 << 16]);
+                    Answer::Endless(head, taken) => {
+                        let spaces = vec![b' '; 1 << 16];
                         let mut next = stream.write_all(head.as_bytes()).await;
                         while next.is_ok() {
                             next = stream.write_all(&spaces).await;
-                            taken += spaces.len();
+                            taken.fetch_add(spaces.len(), Ordering::Relaxed);
                         }
-                        most_taken.fetch_max(taken, Ordering::Relaxed);
                     }
                     Answer::Stalls(head) => {
                         let _ = stream.write_all(head.as_bytes()).await;

@@ -4,21 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use aws_config::environment::region::EnvironmentVariableRegionProvider;
-use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::region::ProfileFileRegionProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
-use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_sqs::config::RuntimeComponents;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls;
-use aws_types::service_config::ServiceConfigKey;
 use jiff::Timestamp;
+use redrive_rules::job::nearest;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::access::{self, Access, QueueArn, QueueUrl, Reference, Server};
@@ -28,17 +21,15 @@ use super::fault::Site;
 use super::lean::Lean;
 use super::meter::{Clock, Counter, Meter, Requests};
 use super::queue::{ANSWER, SqsQueue, within};
+use super::settings::{ANY_REGION, Home, configured_endpoint, load, place, whose};
 use super::wire::Wire;
 use crate::error::{Error, Result};
 use crate::retry::Retries;
-use crate::sqs::Queue;
+use crate::sqs::{Fault, Queue};
 use crate::store::Bucket;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
-
-/// The region where none is set and the server is not AWS's: such servers take any.
-const ANY_REGION: &str = "us-east-1";
 
 /// The way to SQS and S3: keeps settings and clients, counts requests, knows the servers' clocks.
 #[derive(Debug)]
@@ -64,22 +55,6 @@ impl Default for Aws {
     }
 }
 
-/// Whose servers the settings are for. Decides where a region that nobody set may come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Home {
-    Aws,
-    Elsewhere,
-}
-
-impl Home {
-    fn of(access: &Access) -> Self {
-        match &access.endpoint_url {
-            Some(endpoint) if !access::is_aws(endpoint) => Self::Elsewhere,
-            _ => Self::Aws,
-        }
-    }
-}
-
 #[derive(Debug)]
 struct Local {
     endpoint: String,
@@ -92,6 +67,7 @@ struct SqsClient {
     clock: Clock,
     region: String,
     endpoint: Option<String>,
+    whose: String,
 }
 
 impl Aws {
@@ -149,7 +125,7 @@ impl Aws {
         Ok(Arc::new(S3Bucket {
             client: aws_sdk_s3::Client::from_conf(config.build()),
             name: name.to_owned(),
-            site: Site { resource: name.to_owned(), endpoint: endpoint_words },
+            site: Site { resource: name.to_owned(), endpoint: endpoint_words, whose: self.whose(access) },
             retries: Arc::clone(&self.retries),
         }))
     }
@@ -203,7 +179,17 @@ impl Aws {
             let call = client.client.get_queue_url().queue_name(name);
             within(&site, ACTION, ANSWER, call.set_queue_owner_aws_account_id(account.map(str::to_owned)).send())
         };
-        let answer = self.retries.repeat(call).await?;
+        let answer = match self.retries.repeat(call).await {
+            Err(error) if error.fault == Fault::NotFound && account.is_none() => {
+                let similar = Box::pin(similar(&client.client, &site, name)).await;
+                let error = Error::from(error);
+                return Err(match similar {
+                    Some(similar) => error.and_hint(&format!("did you mean {similar:?}?")),
+                    None => error,
+                });
+            }
+            answer => answer?,
+        };
         let url = answer.queue_url.ok_or_else(|| site.unreadable(ACTION, "the answer has no URL"))?;
         Ok(self.at(url, client))
     }
@@ -233,7 +219,8 @@ impl Aws {
             .interceptor(Lean::default())
             .interceptor(Wire::new());
         config.set_endpoint_url(endpoint.clone());
-        let client = SqsClient { client: aws_sdk_sqs::Client::from_conf(config.build()), clock, region, endpoint };
+        let client = aws_sdk_sqs::Client::from_conf(config.build());
+        let client = SqsClient { client, clock, region, endpoint, whose: self.whose(access) };
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         // Two that ask at once share one client, and with it one clock.
         Ok(queues.entry(access.clone()).or_insert(client).clone())
@@ -252,6 +239,10 @@ impl Aws {
         Ok(endpoint)
     }
 
+    fn whose(&self, access: &Access) -> String {
+        if self.local.is_some() { "the sandbox's credentials".to_owned() } else { whose(access) }
+    }
+
     async fn settings(&self, access: &Access, home: Home) -> Result<SdkConfig> {
         if let Some(local) = &self.local {
             let region = access.region.clone().unwrap_or_else(|| ANY_REGION.to_owned());
@@ -263,87 +254,32 @@ impl Aws {
         if let Some(settings) = known.get(&key) {
             return Ok(settings.clone());
         }
-        let settings = load(access, home).await?;
+        let settings = Box::pin(load(access, home)).await?;
         known.insert(key, settings.clone());
         Ok(settings)
     }
 }
 
-/// Loads settings by the AWS default chain.
-async fn load(access: &Access, home: Home) -> Result<SdkConfig> {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(https());
-    if let Ok(name) = AppName::new("redrive") {
-        loader = loader.app_name(name);
-    }
-    if let Some(profile) = &access.profile {
-        loader = loader.profile_name(profile);
-    }
-    if let Some(region) = &access.region {
-        loader = loader.region(Region::new(region.clone()));
-    } else if home == Home::Elsewhere {
-        // Not the whole chain: it would ask the metadata service of a machine that most likely is no EC2 instance, and wait.
-        let mut profile = ProfileFileRegionProvider::builder();
-        if let Some(name) = &access.profile {
-            profile = profile.profile_name(name);
+/// The queue whose name is most like this one, where listing is allowed and one is like it at all.
+async fn similar(client: &aws_sdk_sqs::Client, site: &Site, name: &str) -> Option<String> {
+    /// An account may have any number of queues, and this is for a hint.
+    const PAGES: usize = 3;
+    let (mut urls, mut token) = (Vec::new(), None);
+    for _ in 0..PAGES {
+        let call = client.list_queues().max_results(1000).set_next_token(token.take());
+        let Ok(page) = within(site, "ListQueues", ANSWER, call.send()).await else { break };
+        urls.extend(page.queue_urls.unwrap_or_default());
+        token = page.next_token;
+        if token.is_none() {
+            break;
         }
-        let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new());
-        loader = loader.region(chain.or_else(profile.build()).or_else(Region::from_static(ANY_REGION)));
     }
-    let settings = loader.load().await;
-    let Some(role) = &access.role_arn else { return Ok(settings) };
-    // The region of the role's STS; place() has the words for where there is none.
-    if settings.region().is_none() {
-        return Err(no_region());
-    }
-    let provider = AssumeRoleProvider::builder(role).session_name("redrive").configure(&settings).build().await;
-    Ok(settings.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build())
-}
-
-/// The HTTP client that the SDK makes by default, with bounded answers.
-fn https() -> Bounded {
-    let client = aws_smithy_http_client::Builder::new().build_with_connector_fn(|settings, components| {
-        let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
-        let mut connector = aws_smithy_http_client::ConnectorBuilder::default().tls_provider(provider);
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        connector.set_proxy_config(Some(ProxyConfig::from_env()));
-        connector.build()
-    });
-    Bounded::new(client)
-}
-
-/// The endpoint that environment or profile set for a service, found as the service's own client would find it.
-fn configured_endpoint(settings: &SdkConfig, service: &str) -> Option<String> {
-    let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
-    let of_service = key.ok().and_then(|key| settings.service_config()?.load_config(key));
-    of_service.or_else(|| settings.endpoint_url().map(str::to_owned))
-}
-
-/// The region to sign for, and in words where calls go.
-fn place(settings: &SdkConfig, endpoint: Option<&str>) -> Result<(String, String)> {
-    // Set to nothing is not set, as with every variable of AWS's.
-    let region = match (settings.region().filter(|region| !region.as_ref().is_empty()), endpoint) {
-        (Some(region), _) => region.to_string(),
-        (None, Some(endpoint)) if !access::is_aws(endpoint) => ANY_REGION.to_owned(),
-        (None, _) => return Err(no_region()),
-    };
-    // It becomes part of a host name.
-    if !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return Err(Error::usage(format!("{region:?} is no AWS region"))
-            .hint("it looks like eu-west-1 (`region` in the job, or AWS_REGION)"));
-    }
-    let words = endpoint.map_or_else(|| format!("AWS in {region}"), str::to_owned);
-    Ok((region, words))
-}
-
-fn no_region() -> Error {
-    Error::failed("no AWS region is set")
-        .hint("set `region` in the job, AWS_REGION, or a region in the profile (AWS_PROFILE)")
+    nearest(name, urls.iter().map(|url| QueueUrl::name(url))).map(str::to_owned)
 }
 
 fn site(queue: &str, client: &SqsClient) -> Site {
     let endpoint = client.endpoint.clone().unwrap_or_else(|| format!("AWS in {}", client.region));
-    Site { resource: queue.to_owned(), endpoint }
+    Site { resource: queue.to_owned(), endpoint, whose: client.whose.clone() }
 }
 
 /// Only the connection is bounded here: how long an answer may take differs from call to call.

@@ -19,6 +19,8 @@ pub(super) struct Site {
     pub(super) resource: String,
     /// The endpoint's URL, or whose endpoint it is.
     pub(super) endpoint: String,
+    /// Whose credentials the calls are made with.
+    pub(super) whose: String,
 }
 
 impl Site {
@@ -65,7 +67,12 @@ impl Site {
         message: impl Into<String>,
     ) -> CallError {
         let (resource, code) = (self.resource.clone(), code.map(str::to_owned));
-        CallError { fault, action, resource, code, message: message.into() }
+        let mut message = message.into();
+        // What depends on who asks and where: the first question about each of them.
+        if matches!(fault, Fault::Denied | Fault::Credentials | Fault::NotFound) {
+            message = format!("{message} (at {}, with {})", self.endpoint, self.whose);
+        }
+        CallError { fault, action, resource, code, message }
     }
 
     fn answered(
@@ -92,8 +99,8 @@ impl Site {
             }
             Some(message) => message.to_owned(),
             // Answers to HEAD have no body, and so no words.
-            None if fault == Fault::NotFound => format!("it is not there (HTTP {status} from {})", self.endpoint),
-            None if fault == Fault::Denied => format!("not permitted (HTTP {status} from {})", self.endpoint),
+            None if fault == Fault::NotFound => format!("it is not there (HTTP {status})"),
+            None if fault == Fault::Denied => format!("not permitted (HTTP {status})"),
             None => format!("HTTP {status} from {}", self.endpoint),
         };
         self.error(fault, action, code, message)
@@ -236,7 +243,7 @@ mod tests {
     use super::*;
 
     fn site() -> Site {
-        Site { resource: "orders".to_owned(), endpoint: "http://127.0.0.1:1".to_owned() }
+        Site { resource: "orders".to_owned(), endpoint: "http://127.0.0.1:1".to_owned(), whose: "profile p".to_owned() }
     }
 
     fn answer(status: u16, code: Option<&str>) -> CallError {
@@ -320,6 +327,7 @@ mod tests {
     fn the_prefix_of_the_older_protocol_is_not_shown() {
         let error = answer(400, Some("AWS.SimpleQueueService.NonExistentQueue"));
         assert_eq!(error.code.as_deref(), Some("NonExistentQueue"));
+        assert!(error.message.ends_with("(at http://127.0.0.1:1, with profile p)"), "{error}");
     }
 
     fn dispatch(source: impl StdError + Send + Sync + 'static) -> CallError {

@@ -278,7 +278,8 @@ mod tests {
             Answer::Stalls("HTTP/1.1 500 Internal Server Error\r\n\r\n<"),
         ] {
             let (_, queue) = queue(answer).await;
-            let site = Site { resource: "orders".to_owned(), endpoint: "nowhere".to_owned() };
+            let site =
+                Site { resource: "orders".to_owned(), endpoint: "nowhere".to_owned(), whose: "nobody".to_owned() };
             let call = async {
                 let _ = queue.send(&[message("a")]).await;
                 Ok::<(), SdkError<aws_sdk_sqs::error::ErrorMetadata, HttpResponse>>(())

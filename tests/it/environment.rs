@@ -11,6 +11,7 @@ use crate::support::judges::Judge;
 
 const REFERENCE: &str = "TEST_QUEUE";
 const ROLE: &str = "TEST_ROLE";
+const PROFILE: &str = "TEST_PROFILE";
 
 /// Not a test by itself: the other process. Prints what it found, or the error and its hint.
 #[tokio::test]
@@ -18,7 +19,8 @@ const ROLE: &str = "TEST_ROLE";
 #[expect(clippy::print_stdout, reason = "its output is its result")]
 async fn child() {
     let reference = std::env::var(REFERENCE).unwrap();
-    let access = Access { role_arn: std::env::var(ROLE).ok(), ..Access::default() };
+    let (role_arn, profile) = (std::env::var(ROLE).ok(), std::env::var(PROFILE).ok());
+    let access = Access { role_arn, profile, ..Access::default() };
     let aws = Aws::new();
     let found = async {
         let queue = aws.queue(&reference, &access).await?;
@@ -124,6 +126,20 @@ fn a_profile_that_does_not_exist_is_named() {
     let environment = [("AWS_REGION", "eu-west-1"), ("AWS_PROFILE", "nobody")];
     let said = Case { reference: "orders", environment: &environment, config: "[default]\nregion = x\n" }.run();
     assert!(said.contains("nobody"), "{said}");
+}
+
+#[test]
+fn a_profile_that_does_not_exist_is_named_with_who_names_it_and_where_it_was_looked_for() {
+    let config = "[profile somebody]\nregion = eu-west-1\n";
+    for (variable, by) in [("AWS_PROFILE", "AWS_PROFILE"), (PROFILE, "the job")] {
+        // Credentials in the environment do not make up for it.
+        let environment = [KEYS[0], KEYS[1], ("AWS_REGION", "eu-west-1"), (variable, "nobody")];
+        for config in ["", config] {
+            let said = Case { reference: "orders", environment: &environment, config }.run();
+            assert!(said.starts_with(&format!("ERROR there is no AWS profile \"nobody\", which {by} names")), "{said}");
+            assert!(said.contains("/config and /") && said.contains("/none;"), "the files: {said}");
+        }
+    }
 }
 
 #[test]

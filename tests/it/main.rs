@@ -22,6 +22,7 @@ mod fifo;
 mod fire;
 mod guarantees;
 mod hostile;
+mod identity;
 mod journal;
 mod judged;
 mod judges;

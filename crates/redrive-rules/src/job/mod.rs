@@ -37,6 +37,7 @@ pub use access::Access;
 pub use diagnostics::{Diagnostics, KeyPath, Located, Problem, Step, key_path};
 pub use kind::TransformKind;
 pub use load::{Loaded, load, load_with};
+pub use nearest::nearest;
 pub use queue_ref::QueueRef;
 pub use reference::reference_markdown;
 pub use schema::{schema, schema_json};

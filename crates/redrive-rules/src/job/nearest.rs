@@ -1,7 +1,7 @@
 //! The nearest valid name to one that is not, for "did you mean". Knows nothing of jobs.
 
 /// The nearest of `names` to what was written, where one is near enough to be meant.
-pub(crate) fn nearest<'n>(written: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+pub fn nearest<'n>(written: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
     let wanted = plain(written);
     if wanted.is_empty() {
