@@ -57,7 +57,14 @@ pub(super) fn xml(status: StatusCode, text: String) -> Response<Body> {
 pub(super) fn failed_query(failure: &Failure, entry: &mut LogEntry, request_id: &str) -> Response<Body> {
     entry.code = Some(failure.code.to_owned());
     let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    xml(status, query::error(failure.code, failure.sender, &failure.message, request_id))
+    // This protocol alone speaks of its version.
+    let no_queue = Failure::no_such_queue();
+    let message = if failure.code == no_queue.code {
+        "The specified queue does not exist for this wsdl version."
+    } else {
+        failure.message.as_str()
+    };
+    xml(status, query::error(failure.code, failure.sender, message, request_id))
 }
 
 /// An error of SQS, noted in the log.

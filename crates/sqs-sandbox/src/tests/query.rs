@@ -115,6 +115,7 @@ async fn errors_faults_and_the_log_are_the_same_in_the_query_protocol() {
     let missing = post(&stage, "/", "Action=GetQueueUrl&QueueName=missing").await;
     assert!(missing.starts_with("HTTP/1.1 400"), "{missing}");
     assert_eq!(within(&missing, "Code"), Some("AWS.SimpleQueueService.NonExistentQueue"));
+    assert_eq!(within(&missing, "Message"), Some("The specified queue does not exist for this wsdl version."));
     stage.queue("q", &[]).await;
     // As a link: a GET with parameters is SQS's, not S3's.
     let get = http("GET", "/000000000000/q?Action=SendMessage&MessageBody=x", "", "");
