@@ -260,7 +260,7 @@ mod tests {
                 .expect("figures");
             }
             if version >= 8 {
-                let segment = if version == 8 { "" } else { "0, " };
+                let segment = if version == 9 { "0, " } else { "" };
                 let index = format!("INSERT INTO by_id SELECT {segment}substr(id, 1, 8), seq FROM rested");
                 old.execute_batch(&index).expect("an index");
             }
