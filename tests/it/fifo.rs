@@ -146,7 +146,7 @@ async fn what_somebody_else_gives_back_is_moved_while_they_hold_what_is_behind_i
     let held = receive.send().await.expect("an answer").messages.expect("messages");
     assert_eq!(held.len(), 3);
     // The third is behind one that is still away, so that there is nothing to plan with; then that one comes back too.
-    for (given_back, code, moved) in [(0, 0, 1), (2, 5, 1), (1, 0, 3)] {
+    for (given_back, code, moved) in [(0, 0, 1), (2, 4, 1), (1, 0, 3)] {
         let handle = held[given_back].receipt_handle.as_deref().expect("a handle");
         let change = other.change_message_visibility().queue_url(&url).receipt_handle(handle).visibility_timeout(0);
         change.send().await.expect("given back");
