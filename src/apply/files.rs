@@ -51,6 +51,8 @@ struct Inner {
     /// Whether an append has failed: nothing follows it.
     failed: bool,
     crash_point: CrashPoint,
+    /// How what was written is put on disk.
+    sync: fn(&File) -> io::Result<()>,
 }
 
 /// How an append ended.
@@ -156,7 +158,7 @@ impl FileArchive {
     /// What is in it was looked at; `present` are messages in doubt that are.
     pub(super) fn new(held: Held, target: TargetId, length: u64, present: HashSet<MessageId>) -> Self {
         let crash_point = CrashPoint::from_environment("REDRIVE_CRASH_AT_APPEND");
-        let inner = Mutex::new(Inner { present, failed: false, crash_point });
+        let inner = Mutex::new(Inner { present, failed: false, crash_point, sync: File::sync_data });
         Self { held, target, length: AtomicU64::new(length), inner }
     }
 
@@ -202,7 +204,7 @@ impl FileArchive {
         if let Err(error) = self.check_untouched(start) {
             return Appended::NotWritten(error);
         }
-        let written = self.write(&draft.bytes, &mut inner.crash_point);
+        let written = self.write(&draft.bytes, &mut inner);
         let end = start + draft.piece.length;
         // Whoever wrote or replaced it meanwhile has put our bytes where they do not count.
         if let Err(error) = written.and_then(|()| self.check_untouched(end)) {
@@ -214,8 +216,9 @@ impl FileArchive {
         Appended::Synced
     }
 
-    fn write(&self, bytes: &[u8], crash_point: &mut CrashPoint) -> Result<()> {
+    fn write(&self, bytes: &[u8], inner: &mut Inner) -> Result<()> {
         let mut file = &self.held.file;
+        let crash_point = &mut inner.crash_point;
         crash_point.before();
         if crash_point.ends_in_midst() {
             // As the system does it: a write that is killed ends between two blocks of the file.
@@ -225,7 +228,7 @@ impl FileArchive {
             let _ = file.write_all(&bytes[..usize::try_from(torn).unwrap_or(0)]);
             CrashPoint::end();
         }
-        file.write_all(bytes).and_then(|()| file.sync_data()).map_err(|error| unusable(&self.held.path, &error))
+        file.write_all(bytes).and_then(|()| (inner.sync)(file)).map_err(|error| unusable(&self.held.path, &error))
     }
 
     /// Fails unless the file is where it was, and as long as this.

@@ -45,7 +45,11 @@ fn a_file_cut_anywhere_tells_a_torn_piece_from_everything_else() {
         let whole = std::fs::read(&path).expect("read");
         let start = usize::try_from(piece.start).expect("small");
         let mut torn = 0;
-        for cut in start..=whole.len() {
+        // Around both ends and each block, and in between.
+        let is_tried = |cut: &usize| {
+            [0, 1, 511].contains(&(cut % 512)) || cut.is_multiple_of(61) || *cut < start + 3 || *cut + 3 > whole.len()
+        };
+        for cut in (start..=whole.len()).filter(is_tried) {
             std::fs::write(&path, &whole[..cut]).expect("cut");
             let found = find(&piece, &archive.held.file, cut as u64).expect("looked");
             let expected = match cut {
@@ -100,15 +104,17 @@ fn a_byte_that_is_another_is_seen_in_whichever_piece_it_is_and_in_no_other() {
 
 #[test]
 fn what_cannot_be_synced_is_no_acknowledgement() {
-    // Takes every write, and has no disk to sync to.
-    let path = PathBuf::from("/dev/null");
-    let file = File::options().read(true).append(true).open(&path).expect("open");
-    let metadata = file.metadata().expect("metadata");
-    let held = Held { format: Format::Plain, file, identity: (metadata.dev(), metadata.ino()), path };
-    let archive = FileArchive::new(held, TargetId(0), 0, HashSet::new());
-    let draft = draft(&archive, &["one"]);
-    assert!(matches!(archive.append(&draft), Appended::Unknown(_)), "not synced");
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("a.jsonl");
+    let archive = open(&path);
+    append(&archive, &["one"]);
+    let before = std::fs::read(&path).expect("there");
+    archive.inner.lock().expect("not poisoned").sync = |_| Err(io::Error::other("no disk"));
+    let draft = draft(&archive, &["two"]);
+    assert!(matches!(archive.append(&draft), Appended::NotWritten(_)), "not synced");
+    assert_eq!(std::fs::read(&path).expect("there"), before, "and taken back");
     assert!(matches!(archive.append(&draft), Appended::NotWritten(_)), "nothing follows it");
+    assert_eq!(std::fs::read(&path).expect("there"), before);
 }
 
 #[test]
