@@ -14,6 +14,7 @@ use redrive::journal::{Journal, Reader, prune, system_clock};
 use redrive_protocol::message::{MessageId, ReceiptHandle};
 use redrive_protocol::protocol::{
     Admitted, Decided, DeleteEnd, Delivery, Judged, Judgement, RunSpec, SendEnd, SessionEnd, Settled, Settlement,
+    Totals,
 };
 use redrive_protocol::target::{RuleId, TargetId};
 
@@ -55,8 +56,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             finished: true,
             has_orphans: false,
             outcome: "finished".to_owned(),
-            requests: 0,
-            elapsed_ms: 0,
+            cause: None,
+            totals: Totals::default(),
         })
         .await?;
     drop(journal);
@@ -72,7 +73,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 fn run(name: &str) -> RunSpec {
     let (source_arn, job_sha256) = (SOURCE.to_owned(), "0".repeat(64));
-    RunSpec { name: name.to_owned(), source_arn, job_sha256, plan: "{}".to_owned(), approvals: "[]".to_owned() }
+    RunSpec {
+        name: name.to_owned(),
+        source_arn,
+        job_sha256,
+        plan: "{}".to_owned(),
+        approvals: "[]".to_owned(),
+        command: "[]".to_owned(),
+        directory: String::new(),
+        sandbox: false,
+    }
 }
 
 /// As random as SQS's: a UUID out of a number.

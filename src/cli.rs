@@ -26,9 +26,12 @@ pub struct Cli {
     pub command: Command,
 
     /// The journal's file.
-    #[arg(long, global = true, env = "REDRIVE_JOURNAL", value_name = "FILE", default_value = ".redrive/journal.db")]
+    #[arg(long, global = true, env = "REDRIVE_JOURNAL", value_name = "FILE", default_value = JOURNAL)]
     pub journal: PathBuf,
 }
+
+/// Where the journal is unless the command line says otherwise.
+pub const JOURNAL: &str = ".redrive/journal.db";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -214,6 +217,9 @@ pub struct ApproveArgs {
     /// Sign the approval with this SSH key (`ssh-keygen -Y sign`, namespace `redrive-plan`).
     #[arg(long, value_name = "KEY")]
     pub sign: Option<PathBuf>,
+    /// Say at once where the approval would not count by this file, as `ssh-keygen` has it.
+    #[arg(long, value_name = "FILE", requires = "sign")]
+    pub allowed_signers: Option<PathBuf>,
     /// How to print.
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,

@@ -14,6 +14,8 @@ pub enum Kind {
     Usage,
     /// Something failed: a server, a permission, a disk.
     Failed,
+    /// Another process is at work with the journal: nothing was touched.
+    Busy,
     /// Stopped on the way; the journal knows where, and the same command goes on.
     Stopped,
     /// The plan may not be applied as it is.
@@ -82,6 +84,19 @@ impl Error {
         self
     }
 
+    /// The same error of a run that is in the journal and not finished: a failure leaves it resumable. What refuses the plan, or
+    /// a guard, stays what it is.
+    #[must_use]
+    pub fn resumable(self) -> Self {
+        if self.kind != Kind::Failed {
+            return self;
+        }
+        let hint = self.hint.map(|hint| format!("{hint}. ")).unwrap_or_default();
+        Self::new(Kind::Stopped, self.message).hint(format!(
+            "{hint}Nothing is lost: the journal knows where every message is, and the same command goes on"
+        ))
+    }
+
     /// The kind.
     pub fn kind(&self) -> Kind {
         self.kind
@@ -101,7 +116,7 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self.kind {
             Kind::Usage => Exit::Usage,
-            Kind::Failed | Kind::Lost => Exit::Failed,
+            Kind::Failed | Kind::Lost | Kind::Busy => Exit::Failed,
             Kind::Stopped => Exit::Stopped,
             Kind::PlanRefused | Kind::Guarded => Exit::Refused,
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use redrive_protocol::target::{Reason, TargetId};
 
-use super::deliver::{Ended, Sealed, resumable, stopped};
+use super::deliver::{Ended, Sealed, stopped};
 use super::files::{Appended, FileArchive};
 use super::hands::Hands;
 use super::shared::Shared;
@@ -94,7 +94,7 @@ pub(super) async fn append(shared: &Shared, file: &Arc<FileArchive>, sealed: Vec
         // An earlier session has written all of it.
         Ok(None) => return (all(sealed, || SendEnd::Acknowledged(None)), None),
         Err(error) => {
-            shared.fail(resumable(&error));
+            shared.fail(error.resumable());
             return (all(sealed, || SendEnd::Withdrawn), None);
         }
     };
@@ -107,11 +107,11 @@ pub(super) async fn append(shared: &Shared, file: &Arc<FileArchive>, sealed: Vec
     match appended {
         Ok(Appended::Synced) => (all(sealed, || SendEnd::Acknowledged(None)), Some((target, start))),
         Ok(Appended::NotWritten(error)) => {
-            shared.fail(resumable(&error));
+            shared.fail(error.resumable());
             (all(sealed, || SendEnd::Withdrawn), None)
         }
         Ok(Appended::Unknown(error)) => {
-            shared.fail(resumable(&error));
+            shared.fail(error.resumable());
             (all(sealed, || SendEnd::AnswerLost), None)
         }
         Err(error) => {

@@ -375,13 +375,5 @@ fn said(shared: &Shared, parcel: &Parcel, words: &str) -> String {
 
 /// A call's failure in the midst of a run: resumable.
 pub(super) fn stopped(error: CallError) -> Error {
-    resumable(&Error::from(error))
-}
-
-/// The same for an error that has its words already.
-pub(super) fn resumable(plain: &Error) -> Error {
-    let hint = plain.hint_text().unwrap_or("see above");
-    Error::new(Kind::Stopped, plain.message()).hint(format!(
-        "{hint}. Nothing is lost: the journal knows where every message is, and the same command goes on"
-    ))
+    Error::from(error).resumable()
 }

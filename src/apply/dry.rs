@@ -4,7 +4,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::deliver::{resumable, stopped};
+use super::deliver::stopped;
 use super::events::Event;
 use super::park::Leg;
 use super::shared::{Halt, Shared};
@@ -73,7 +73,7 @@ pub(super) async fn is_dry(shared: &Shared) -> bool {
         let error = Error::failed(
             "the server does not say how many messages the source holds, and some of the plan were not met",
         );
-        shared.fail(resumable(&error.hint("they may be gone, or in flight with somebody else")));
+        shared.fail(error.hint("they may be gone, or in flight with somebody else").resumable());
         return false;
     }
     // A FIFO queue has no error for it: its receives just come back empty.

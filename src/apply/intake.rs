@@ -13,7 +13,7 @@ use redrive_rules::rule::Decision;
 use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
-use super::deliver::{Content, Parcel, Ticket, resumable, stopped};
+use super::deliver::{Content, Parcel, Ticket, stopped};
 use super::dry::{EMPTY_ENOUGH, is_dry};
 use super::gate::Enter;
 use super::limits::{Leave, Place};
@@ -156,7 +156,7 @@ async fn handle(
     if let (Leg::Out(_), Some(payloads)) = (&shared.leg, &shared.options.payloads) {
         let messages = received.iter_mut().map(|(received, _)| &mut received.message);
         if let Err(error) = payloads.fetch(&shared.rules, messages).await {
-            shared.fail(resumable(&error));
+            shared.fail(error.resumable());
         }
     }
     let halting = shared.is_halting();

@@ -49,10 +49,11 @@ pub use drift::{Drift, RuleDrift};
 pub use events::{Event, Events, Progress};
 pub use files::{Examined, FileArchive};
 pub use outlets::Outlet;
+pub use redrive_protocol::protocol::Totals;
 pub use resume::open_archive;
 pub use shared::Options;
 pub use stop::{Signal, Stop};
-pub use summary::{Destined, Figures, Outcome, PinnedFigures, RuleSummary, Summary, Totals};
+pub use summary::{Destined, Figures, Outcome, PinnedFigures, RuleSummary, Summary};
 
 use crate::error::Result;
 use crate::journal::Journal;
@@ -96,6 +97,9 @@ pub async fn run(apply: Apply) -> Result<Summary> {
     let effort = Effort { earlier: (begun.requests, begun.elapsed_ms), started: Instant::now(), requests };
     let shared = Arc::new(Shared::new(&plan, rules, source, outlets, journal, options, stop, events, effort, &begun));
 
+    let effort = Arc::clone(&shared.effort);
+    let meter = Arc::new(move || (effort.requests(), effort.elapsed_ms()));
+    shared.journaled(shared.journal.measure(meter).await);
     let ticker = tokio::spawn(events::tick(Arc::clone(&shared)));
     let (drained, given_up) = (begun.drained, begun.given_up);
     let mut not_released = pass(&shared, begun, drained).await;
@@ -135,8 +139,8 @@ pub async fn run(apply: Apply) -> Result<Summary> {
         finished: matches!(outcome, Outcome::Finished | Outcome::Abandoned),
         has_orphans: shared.journal.now() < orphans_until,
         outcome: outcome.code().to_owned(),
-        requests: totals.requests,
-        elapsed_ms: totals.elapsed_ms,
+        cause: outcome.cause(),
+        totals,
     };
     let summary = Summary { outcome, figures: Figures::new(&plan, &tally, totals) };
     // A journal that failed cannot note the end; the run is resumable all the same, and its failure is the outcome already.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use redrive_protocol::message::NewPayload;
 
 use super::archive::put_one;
-use super::deliver::{Content, Ended, Parcel, resumable};
+use super::deliver::{Content, Ended, Parcel};
 use super::hands::Hands;
 use super::shared::Shared;
 use crate::store::NewObject;
@@ -40,7 +40,7 @@ async fn put_payload(shared: &Shared, hands: &Hands, parcel: &Parcel, payload: N
     let bucket = match payloads.bucket(&payload.bucket).await {
         Ok(bucket) => bucket,
         Err(error) => {
-            shared.fail(resumable(&error));
+            shared.fail(error.resumable());
             return SendEnd::Withdrawn;
         }
     };

@@ -4,7 +4,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::deliver::resumable;
 use super::files::{Examined, FileArchive, Held, unusable};
 use super::outlets::Outlet;
 use super::pieces::{Format, Found, Look, Wanted, find};
@@ -30,7 +29,7 @@ pub async fn open_archive(
     examined: Option<Examined>,
 ) -> Result<FileArchive> {
     let opened = open(path, target, journal, begun, examined).await;
-    opened.map_err(|error| if error.kind() == Kind::Lost { error } else { resumable(&error) })
+    opened.map_err(Error::resumable)
 }
 
 async fn open(

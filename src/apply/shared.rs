@@ -12,7 +12,7 @@ use redrive_rules::job::InDoubt;
 use redrive_rules::rule::{Rules, Setting};
 use tokio::sync::{Notify, watch};
 
-use super::deliver::{Content, resumable};
+use super::deliver::Content;
 use super::drift;
 use super::events::Events;
 use super::gate::Gate;
@@ -354,7 +354,7 @@ impl Shared {
             Outlet::File(file) => file.check(),
             _ => Ok(()),
         });
-        checked.map_err(|error| self.fail(resumable(&error))).is_ok()
+        checked.map_err(|error| self.fail(error.resumable())).is_ok()
     }
 
     pub(super) fn take_halt(&self) -> Option<Halt> {

@@ -7,7 +7,7 @@ use super::drift::{self, RuleDrift};
 use crate::error::{Error, Kind};
 use crate::exit::Exit;
 use crate::plan::Plan;
-use redrive_protocol::protocol::{State, Tally};
+use redrive_protocol::protocol::{Cause, State, Tally, Totals};
 
 /// How a session of a run ended.
 #[derive(Debug)]
@@ -41,21 +41,18 @@ impl Outcome {
             Self::Failed(_) => "failed",
         }
     }
-}
 
-/// What beside the journal's figures belongs to a summary.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Totals {
-    /// SQS requests, over all sessions.
-    pub requests: u64,
-    /// Milliseconds, over all sessions.
-    pub elapsed_ms: u64,
-    /// Messages that could not be given back and come back by themselves.
-    pub not_released: u64,
-    /// Messages that SQS said to be visible when receives came back empty.
-    pub still_visible: u64,
-    /// Messages in flight with somebody else at the end.
-    pub in_flight_elsewhere: u64,
+    /// Why the run stopped before its end; of a failure also what is safe.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Finished | Self::Unfinished | Self::Abandoned | Self::Interrupted => None,
+            Self::Drifted(words) | Self::Guarded(words) => Some(Cause { error: words.clone(), hint: None }),
+            Self::Failed(error) => {
+                let error = error.clone().resumable();
+                Some(Cause { error: error.message().to_owned(), hint: error.hint_text().map(str::to_owned) })
+            }
+        }
+    }
 }
 
 /// How a run ended, with its figures.

@@ -6,29 +6,34 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::job::Compiled;
+use super::kind::{self, FileKind};
 use super::own::Own;
 use super::{approve, job, plan as planning, read_bytes, show, text_of, wiring};
 use crate::apply::{self, Apply, Events, Options, Signal, Stop, Summary};
 use crate::aws::Aws;
-use crate::cli::{ApplyArgs, Format, PlanFormat};
+use crate::cli::{ApplyArgs, Format, JOURNAL, PlanFormat};
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::journal::{Journal, Marks, Reader, system_clock};
 use crate::plan::{self, Approver, Plan};
 use crate::view::{output, progress, report};
-use redrive_protocol::protocol::{Begun, RunSpec, SessionEnd};
+use redrive_protocol::protocol::{Begun, RunSpec, SessionEnd, Totals};
 
 pub(super) async fn apply(args: ApplyArgs, journal: &Path) -> Result<Exit> {
     let reach = wiring::Reach::new(&args.reach).await?;
     // From the start: a sample that is being taken is to be given back, too.
     let stop = Stop::default();
     listen_for_signals(&stop)?;
+    if let Some(allowed) = &args.allowed_signers {
+        // Else it would be missed only once a job is planned.
+        read_bytes(allowed)?;
+    }
     // Once: what is read may be a pipe.
     let bytes = read_bytes(&args.file)?;
-    let plan = if is_plan(&args.file, &bytes) {
+    let plan = if is_plan(&args.file, &bytes)? {
         plan::parse(&bytes, &args.file.display().to_string())?
     } else {
         match plan_job(&args, &text_of(&args.file, bytes)?, &reach.aws, journal, &stop).await? {
@@ -38,16 +43,21 @@ pub(super) async fn apply(args: ApplyArgs, journal: &Path) -> Result<Exit> {
     };
     // What runs on a sandbox that goes with this process leaves nothing behind.
     let marks = if reach.is_embedded() { None } else { Marks::of_user() };
-    Box::pin(carry_out(&args, &reach.aws, plan, journal, marks, stop)).await
+    Box::pin(carry_out(&args, &reach, plan, journal, marks, stop)).await
 }
 
-/// What is named as JSON is meant as a plan even where nothing is left of it; else the first character tells, since a job is
-/// TOML, which never begins with a brace.
-fn is_plan(file: &Path, bytes: &[u8]) -> bool {
-    match file.extension().and_then(|extension| extension.to_str()) {
-        Some("json") => true,
-        Some("toml") => false,
-        _ => bytes.trim_ascii_start().starts_with(b"{"),
+/// Whether it is a plan and not a job. A file that looks like neither is taken for what its name says.
+fn is_plan(file: &Path, bytes: &[u8]) -> Result<bool> {
+    match kind::of(bytes) {
+        Some(FileKind::Plan) => Ok(true),
+        Some(FileKind::Job) => Ok(false),
+        Some(other) => Err(other.misplaced(FileKind::Plan, file)),
+        None => Ok(match file.extension().and_then(|extension| extension.to_str()) {
+            Some("json") => true,
+            Some("toml") => false,
+            // A job is TOML, which never begins with a brace.
+            _ => bytes.trim_ascii_start().starts_with(b"{"),
+        }),
     }
 }
 
@@ -58,6 +68,14 @@ async fn plan_job(args: &ApplyArgs, text: &str, aws: &Arc<Aws>, journal: &Path, 
     if let Some(plan) = unfinished(journal, text)? {
         output::note(&format!("run {} of this job is unfinished: going on with it", plan.id()));
         return Ok(Some(plan));
+    }
+    if args.require_approvals > 0 {
+        return Err(Error::plan_refused(
+            "a plan that is made only now has no approvals, and --require-approvals asks for some",
+        )
+        .hint(
+            "nothing was touched; save a plan with `redrive plan JOB --out FILE`, have that approved, and apply it",
+        ));
     }
     let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if !args.auto_approve && !can_ask {
@@ -105,17 +123,44 @@ async fn ask(stop: &Stop) -> Result<bool> {
 
 async fn carry_out(
     args: &ApplyArgs,
-    aws: &Arc<Aws>,
+    reach: &wiring::Reach,
     plan: Plan,
     journal_path: &Path,
     marks: Option<Marks>,
     stop: Stop,
 ) -> Result<Exit> {
-    let Compiled { job, rules } = job::compile_or_show(&plan.job.file, &plan.job.text)?;
     let earlier = earlier(journal_path, &plan)?;
     if let Earlier::Finished = earlier {
         return finished(args, journal_path, plan.id());
     }
+    // Whatever fails from the moment that the run is in the journal: the same command goes on.
+    let is_begun = matches!(earlier, Earlier::Begun { .. });
+    let name = plan.id().to_owned();
+    let begun = Box::pin(begin(args, reach, plan, journal_path, marks, stop, earlier)).await;
+    let Some(ready) = begun.map_err(|error| if is_begun { error.resumable() } else { error })? else {
+        return finished(args, journal_path, &name);
+    };
+    let summary = Box::pin(run(args, ready)).await.map_err(Error::resumable)?;
+    let told = tell(args, journal_path, &summary);
+    told.map_err(|error| if summary.exit() == Exit::Stopped { error.resumable() } else { error })
+}
+
+/// A run that is begun, and where its progress is told.
+type Ready = (Apply, mpsc::Receiver<apply::Event>);
+
+/// Checks everything that is known before the first message, and begins the run or goes on with it. `None`: somebody else
+/// finished it meanwhile.
+async fn begin(
+    args: &ApplyArgs,
+    reach: &wiring::Reach,
+    plan: Plan,
+    journal_path: &Path,
+    marks: Option<Marks>,
+    stop: Stop,
+    earlier: Earlier,
+) -> Result<Option<Ready>> {
+    let (aws, is_embedded) = (&reach.aws, reach.is_embedded());
+    let Compiled { job, rules } = job::compile_or_show(&plan.job.file, &plan.job.text)?;
     if let Some(refusal) = plan.refusals.first() {
         return Err(Error::new(Kind::Guarded, format!("the plan speaks against itself: {}", refusal.text))
             .hint("nothing was touched; change the job or the queues, and plan again"));
@@ -171,7 +216,7 @@ async fn carry_out(
     let journal = Journal::open(journal_path, system_clock(move || meter.server_time(&url)))?;
     // Only now is it sure that nobody else is at work on it, or was until a moment ago.
     if let Earlier::Finished = self::earlier(journal_path, &plan)? {
-        return finished(args, journal_path, plan.id());
+        return Ok(None);
     }
     let spec = RunSpec {
         name: plan.id().to_owned(),
@@ -180,6 +225,10 @@ async fn carry_out(
         plan: plan::to_kept_text(&plan)?,
         approvals: serde_json::to_string(&approvers)
             .map_err(|error| Error::failed(format!("the approvals cannot be written as JSON: {error}")))?,
+        command: serde_json::to_string(&again(args, journal_path))
+            .map_err(|error| Error::failed(format!("the command cannot be written as JSON: {error}")))?,
+        directory: std::env::current_dir().unwrap_or_default().display().to_string(),
+        sandbox: is_embedded,
     };
     let begun = journal.begin(spec).await?;
     if let Some(marks) = marks {
@@ -201,9 +250,11 @@ async fn carry_out(
         Err(error) => {
             // A session that ended before it began: the next one has as much to wait for as this had.
             let Begun { requests, elapsed_ms, interrupted: has_orphans, .. } = begun;
-            let outcome = "failed".to_owned();
-            journal.end(SessionEnd { finished: false, has_orphans, outcome, requests, elapsed_ms }).await?;
-            return Err(error);
+            let totals = Totals { requests, elapsed_ms, ..Totals::default() };
+            let outcome = apply::Outcome::Failed(error.clone());
+            let (cause, outcome) = (outcome.cause(), outcome.code().to_owned());
+            journal.end(SessionEnd { finished: false, has_orphans, outcome, cause, totals }).await?;
+            return Err(error.resumable());
         }
     };
     let options = Options {
@@ -219,20 +270,24 @@ async fn carry_out(
         payloads: wiring::payloads(aws, &job, &rules),
     };
     let (events, listener) = Events::channel();
+    let meter = Arc::clone(aws);
+    let requests = Arc::new(move || meter.requests().sqs);
+    Ok(Some((Apply { plan, rules, source, outlets, journal, begun, options, stop, events, requests }, listener)))
+}
+
+/// Carries out what is begun, and shows how it goes.
+async fn run(args: &ApplyArgs, (parts, listener): Ready) -> Result<Summary> {
     let mode = match args.format {
         Format::Json => progress::Mode::Json,
         Format::Text if std::io::stderr().is_terminal() => progress::Mode::Bars,
         Format::Text => progress::Mode::Lines,
     };
-    let shown = plan.clone();
+    let shown = parts.plan.clone();
     let showing = tokio::spawn(async move { progress::show(mode, &shown, listener).await });
-    let meter = Arc::clone(aws);
-    let requests = Arc::new(move || meter.requests().sqs);
-    let parts = Apply { plan, rules, source, outlets, journal, begun, options, stop, events, requests };
     let summary = apply::run(parts).await;
     // The progress ends when its last sender has gone, with the run.
     let _ = showing.await;
-    tell(args, &summary?)
+    summary
 }
 
 /// What the journal knows of a plan's run.
@@ -279,17 +334,35 @@ fn approvers(args: &ApplyArgs, plan: &Plan, earlier: &Earlier) -> Result<Vec<App
 fn finished(args: &ApplyArgs, journal: &Path, run: &str) -> Result<Exit> {
     let Some(reader) = Reader::open(journal)? else { return Ok(Exit::Done) };
     let Some(record) = reader.runs_like(run)?.pop() else { return Ok(Exit::Done) };
-    let run_now = super::runs::load(&reader, record, 0)?;
+    let run_now = super::runs::load(&reader, record)?;
     let summary = Summary { outcome: apply::Outcome::Finished, figures: run_now.figures };
     output::note(&format!("run {run} is finished already: nothing was done"));
-    tell(args, &summary)
+    tell(args, journal, &summary)
 }
 
-fn tell(args: &ApplyArgs, summary: &Summary) -> Result<Exit> {
+/// The words of the command that goes on with the run.
+fn again(args: &ApplyArgs, journal: &Path) -> Vec<String> {
+    let mut words = vec!["redrive".to_owned(), "apply".to_owned(), args.file.display().to_string()];
+    let mut option = |name: &str, value: Option<String>| words.extend([name.to_owned()].into_iter().chain(value));
+    if journal != Path::new(JOURNAL) {
+        option("--journal", Some(journal.display().to_string()));
+    }
+    if args.require_approvals > 0 {
+        option("--require-approvals", Some(args.require_approvals.to_string()));
+    }
+    if let Some(allowed) = &args.allowed_signers {
+        option("--allowed-signers", Some(allowed.display().to_string()));
+    }
+    if args.allow_drift {
+        option("--allow-drift", None);
+    }
+    words
+}
+
+fn tell(args: &ApplyArgs, journal: &Path, summary: &Summary) -> Result<Exit> {
     match args.format {
         Format::Text => {
-            let again = format!("redrive apply {}", args.file.display());
-            output::out(&report::summary(summary, &again).text(output::screen()))?;
+            output::out(&report::summary(summary, &again(args, journal)).text(output::screen()))?;
         }
         Format::Json => output::out(&report::summary_json(summary))?,
     }

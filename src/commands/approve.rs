@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::{read_bytes, signature};
+use super::{read_bytes, read_plan, signature};
 use crate::cli::{ApproveArgs, Format};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -12,12 +12,13 @@ use crate::plan::{self, Approval, Approver, MAX_APPROVAL_BYTES, Plan};
 use crate::view::output;
 
 pub(super) fn approve(args: &ApproveArgs) -> Result<Exit> {
-    let plan = plan::parse(&read_bytes(&args.plan)?, &args.plan.display().to_string())?;
+    let plan = read_plan(&args.plan)?;
     let now = jiff::Timestamp::now();
     plan::check_time(&plan, now)?;
     let approval = Approval::new(&plan, &args.by, args.comment.as_deref(), now)?;
     let text = approval.to_text()?;
     let file = plan::approval_file(&args.plan, approval.by());
+    let earlier = earlier(&file, &plan);
     // Before anything is written: an approval without the signature that was asked for is none.
     let signed = args.sign.as_ref().map(|key| signature::sign(key, text.as_bytes())).transpose()?;
     // An approval that is made anew does not fit an older signature.
@@ -33,6 +34,18 @@ pub(super) fn approve(args: &ApproveArgs) -> Result<Exit> {
     if let Some(signed) = &signed {
         plan::write_approval(&signature, signed)?;
     }
+    if let Some(earlier) = earlier {
+        output::note(&replaced(&earlier));
+    }
+    if plan.is_author(approval.by()) {
+        let by = approval.by();
+        output::note(&format!("{by} made the plan: this approval is kept, and --require-approvals does not count it"));
+    }
+    if let Some(allowed) = &args.allowed_signers
+        && let Err(why) = look(&file, &plan, Some(allowed))?
+    {
+        output::note(&format!("with --allowed-signers {} this approval does not count: {why}", allowed.display()));
+    }
     match args.format {
         Format::Json => output::json_line(&approval)?,
         Format::Text => {
@@ -42,6 +55,20 @@ pub(super) fn approve(args: &ApproveArgs) -> Result<Exit> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// The approval of this plan that is about to be replaced: one person has one.
+fn earlier(file: &Path, plan: &Plan) -> Option<Approver> {
+    let bytes = std::fs::read(file).ok()?;
+    Approval::parse(&bytes, plan).ok().map(Approval::approver)
+}
+
+fn replaced(earlier: &Approver) -> String {
+    let comment = match &earlier.comment {
+        Some(comment) => format!("the comment {comment:?}"),
+        None => "no comment".to_owned(),
+    };
+    format!("this replaces the approval that {} gave at {}, with {comment}", earlier.by, earlier.at)
 }
 
 /// Who approved a plan, by the files beside it, and why others of these files do not count.

@@ -6,7 +6,7 @@ use redrive_rules::job::Diagnostics;
 use serde::Serialize;
 
 use super::own::Own;
-use super::{job, read_text};
+use super::{job, read_job};
 use crate::cli::{CheckArgs, Format};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -36,7 +36,7 @@ pub(super) fn check(args: &CheckArgs, journal: &Path) -> Result<Exit> {
     for path in &args.jobs {
         let file = path.display().to_string();
         // One that cannot be read hides nothing of the others.
-        let valid = match read_text(path) {
+        let valid = match read_job(path) {
             Ok(text) => {
                 let own = Own::of_journal(journal).and("the job", path);
                 check_text(&file, &text, args.format, &own)?

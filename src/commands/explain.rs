@@ -15,7 +15,7 @@ use redrive_rules::rule::{Decision, ExplainedCondition, Explanation, Setting, re
 use tokio::sync::watch;
 
 use super::job::{self, Compiled};
-use super::{read_bytes, read_text, text_of, wiring};
+use super::{read_bytes, read_job, text_of, wiring};
 use crate::cli::{ExplainArgs, Format};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -29,7 +29,7 @@ const LARGEST: u64 = 1024 * 1024;
 
 pub(super) async fn explain(args: ExplainArgs) -> Result<Exit> {
     let file = args.job.display().to_string();
-    let compiled = job::compile_or_show(&file, &read_text(&args.job)?)?;
+    let compiled = job::compile_or_show(&file, &read_job(&args.job)?)?;
     let mut reach = None;
     let (messages, source_arn, now) = match &args.message {
         Some(path) => (from_file(path, &args)?, compiled.job.source.queue.clone(), Timestamp::now()),

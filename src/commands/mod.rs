@@ -7,6 +7,7 @@ mod check;
 mod explain;
 mod generate;
 mod job;
+mod kind;
 mod own;
 mod plan;
 mod prune;
@@ -25,6 +26,7 @@ use std::path::Path;
 use crate::cli::{Cli, Command, RunsArgs, RunsCommand};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::plan::Plan;
 use crate::view;
 
 pub use generate::reference as cli_reference;
@@ -75,9 +77,18 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The same, as text.
-fn read_text(path: &Path) -> Result<String> {
-    text_of(path, read_bytes(path)?)
+/// Reads a job file's text, and refuses what is surely another kind of file.
+fn read_job(path: &Path) -> Result<String> {
+    let bytes = read_bytes(path)?;
+    kind::expect(kind::FileKind::Job, &bytes, path)?;
+    text_of(path, bytes)
+}
+
+/// Reads a saved plan.
+fn read_plan(path: &Path) -> Result<Plan> {
+    let bytes = read_bytes(path)?;
+    kind::expect(kind::FileKind::Plan, &bytes, path)?;
+    crate::plan::parse(&bytes, &path.display().to_string())
 }
 
 fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String> {

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::job::{self, Compiled};
 use super::own::Own;
-use super::{apply, read_text, show, wiring};
+use super::{apply, read_job, read_plan, show, wiring};
 use crate::apply::Stop;
 use crate::aws::Aws;
 use crate::cli::{PlanArgs, SampleArgs, SampleSize};
@@ -19,15 +19,16 @@ use crate::plan::{self, Extent, Outcome, Plan, Request, SampleOptions};
 
 pub(super) async fn plan(args: PlanArgs, journal: &Path) -> Result<Exit> {
     let file = args.job.display().to_string();
-    let text = read_text(&args.job)?;
+    let text = read_job(&args.job)?;
     let compiled = job::compile_or_show(&file, &text)?;
     let mut own = Own::of_journal(journal).and("the job", &args.job);
     if let Some(out) = &args.out {
         plan::check_out(out)?;
+        plan::check_writable(out)?;
         own = own.and("the plan", out);
     }
     own.refuse(&compiled.job, &compiled.rules, None)?;
-    let older = args.diff.as_deref().map(show::read).transpose()?;
+    let older = args.diff.as_deref().map(read_plan).transpose()?;
     let reach = wiring::Reach::new(&args.reach).await?;
     let stop = Stop::default();
     apply::listen_for_signals(&stop)?;

@@ -10,6 +10,7 @@ use crate::cli::{DecisionArgs, Format, ResolveArgs};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::journal::{Journal, Marks, system_clock};
+use crate::view::report::MANY;
 use crate::view::{output, resolve as view};
 use redrive_protocol::protocol::{Resolution, Resolve};
 
@@ -21,12 +22,14 @@ pub(super) async fn resolve(args: ResolveArgs, journal: &Path) -> Result<Exit> {
             return Err(Error::usage("no decision given for these messages")
                 .hint("pass --resend, --discard or --release; without messages, the command lists what is in doubt"));
         }
-        let mut report = runs::load(&reader, record, 0)?;
-        report.troubles = reader.doubts(&run)?;
-        output::out(&match args.format {
-            Format::Text => view::doubts(&report).text(output::screen()),
-            Format::Json => view::json(&report),
-        })?;
+        let mut report = runs::load(&reader, record)?;
+        match args.format {
+            Format::Text => {
+                report.troubles = runs::gather(MANY, &report.plan, |each| reader.doubts(&run, each))?;
+                output::out(&view::doubts(&report).text(output::screen()))?;
+            }
+            Format::Json => runs::list(view::json(&report), |each| reader.doubts(&run, each))?,
+        }
         return Ok(Exit::Done);
     };
     let about_messages = resolution != Resolution::Abandon;
@@ -47,7 +50,7 @@ pub(super) async fn resolve(args: ResolveArgs, journal: &Path) -> Result<Exit> {
     if let Some(marks) = Marks::of_user().filter(|_| !about_messages && record.ended.is_some()) {
         marks.forget_run(&run);
     }
-    let report = runs::load(&reader, record, 0)?;
+    let report = runs::load(&reader, record)?;
     output::out(&match args.format {
         Format::Text => view::decided(&report, resolution, messages).text(output::screen()),
         Format::Json => view::decided_json(&report, resolution, messages),

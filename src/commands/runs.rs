@@ -2,24 +2,21 @@
 
 use std::path::Path;
 
-use crate::apply::{Figures, Totals};
+use crate::apply::Figures;
 use crate::cli::{Format, ReportArgs, ReportFormat, RunArgs, RunsArgs};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::journal::{Reader, RunRecord};
+use crate::journal::{Reader, RunRecord, Trouble};
 use crate::plan::{self, Approver, Plan};
 use crate::view::output;
-use crate::view::report::{self, Report};
+use crate::view::report::{self, Listing, Report, Troubles};
 use crate::view::runs as view;
-
-/// Messages in trouble that a report lists; its figures say how many there are.
-const MOST_TROUBLES: usize = 1000;
 
 pub(super) fn runs(args: &RunsArgs, journal: &Path) -> Result<Exit> {
     let mut runs = Vec::new();
     if let Some(reader) = Reader::open(journal)? {
         for record in reader.runs()? {
-            runs.push(load(&reader, record, 0)?);
+            runs.push(load(&reader, record)?);
         }
     }
     output::out(&match args.format {
@@ -31,7 +28,7 @@ pub(super) fn runs(args: &RunsArgs, journal: &Path) -> Result<Exit> {
 
 pub(super) fn status(args: &RunArgs, journal: &Path) -> Result<Exit> {
     let (reader, record) = find(args.run.as_deref(), journal)?;
-    let run = load(&reader, record, MOST_TROUBLES)?;
+    let run = load(&reader, record)?;
     output::out(&match args.format {
         Format::Text => view::status(&run).text(output::screen()),
         Format::Json => view::status_json(&run),
@@ -41,14 +38,41 @@ pub(super) fn status(args: &RunArgs, journal: &Path) -> Result<Exit> {
 
 pub(super) fn report(args: &ReportArgs, journal: &Path) -> Result<Exit> {
     let (reader, record) = find(args.run.as_deref(), journal)?;
-    let run = load(&reader, record, MOST_TROUBLES)?;
+    let mut run = load(&reader, record)?;
+    let name = run.record.name.clone();
+    if args.format == ReportFormat::Json {
+        list(report::json(&run), |each| reader.troubles(&name, each))?;
+        return Ok(Exit::Done);
+    }
+    run.troubles = gather(report::MANY, &run.plan, |each| reader.troubles(&name, each))?;
     output::out(&match args.format {
-        ReportFormat::Text => report::document(&run).text(output::screen()),
-        ReportFormat::Json => report::json(&run),
-        ReportFormat::Markdown => report::document(&run).markdown(),
         ReportFormat::Html => report::document(&run).html(),
+        ReportFormat::Markdown => report::document(&run).markdown(),
+        ReportFormat::Text | ReportFormat::Json => report::document(&run).text(output::screen()),
     })?;
     Ok(Exit::Done)
+}
+
+/// Takes messages as a journal gives them.
+type Each<'a> = &'a mut dyn FnMut(Trouble) -> Result<()>;
+
+/// Writes an object with all messages that the journal gives, one after the other.
+pub(super) fn list(mut listing: Listing<'_>, all: impl FnOnce(Each<'_>) -> Result<()>) -> Result<()> {
+    let mut pieces = output::Pieces::to_stdout();
+    pieces.write(listing.head())?;
+    all(&mut |trouble| pieces.write(&listing.item(&trouble)))?;
+    pieces.write(Listing::END)?;
+    pieces.finish()
+}
+
+/// Gathers the messages that the journal gives, for people: of each group at most so many.
+pub(super) fn gather(few: usize, plan: &Plan, all: impl FnOnce(Each<'_>) -> Result<()>) -> Result<Troubles> {
+    let mut troubles = Troubles::new(few);
+    all(&mut |trouble| {
+        troubles.add(plan, &trouble);
+        Ok(())
+    })?;
+    Ok(troubles)
 }
 
 /// The run whose identity begins so; the newest where nothing is said.
@@ -79,14 +103,19 @@ pub(super) fn find(name: Option<&str>, journal: &Path) -> Result<(Reader, RunRec
     }
 }
 
-/// A run with its figures and the messages in trouble.
-pub(super) fn load(reader: &Reader, record: RunRecord, most_troubles: usize) -> Result<Report> {
+/// A run with its figures, and without the messages in trouble.
+pub(super) fn load(reader: &Reader, record: RunRecord) -> Result<Report> {
     let plan: Plan = plan::parse_kept(record.plan.as_bytes(), &format!("the plan of run {}", record.name))?;
-    let totals = Totals { requests: record.requests, elapsed_ms: record.elapsed_ms, ..Totals::default() };
-    let figures = Figures::new(&plan, &reader.tally(&record.name)?, totals);
-    let troubles = if most_troubles > 0 { reader.troubles(&record.name, most_troubles)? } else { Vec::new() };
-    let approvers = approvers(&record)?;
-    Ok(Report { figures, troubles, plan, approvers, record })
+    let figures = Figures::new(&plan, &reader.tally(&record.name)?, record.totals);
+    let (approvers, command) = (approvers(&record)?, command(&record)?);
+    Ok(Report { figures, troubles: Troubles::default(), plan, approvers, command, record })
+}
+
+/// The words of the command that goes on with a run.
+fn command(record: &RunRecord) -> Result<Vec<String>> {
+    serde_json::from_str(&record.command).map_err(|error| {
+        Error::failed(format!("the command of run {} in the journal cannot be read: {error}", record.name))
+    })
 }
 
 /// Who had approved the plan of a run when it was last begun.

@@ -1,8 +1,6 @@
 //! `redrive show`: a saved plan, as text, JSON, Markdown or HTML.
 
-use std::path::Path;
-
-use super::approve;
+use super::{approve, read_plan};
 use crate::cli::{PlanFormat, ShowArgs};
 use crate::error::Result;
 use crate::exit::Exit;
@@ -10,9 +8,9 @@ use crate::plan::{self, Approver, Plan};
 use crate::view::{compare, output, plan as view};
 
 pub(super) fn show(args: &ShowArgs) -> Result<Exit> {
-    let plan = read(&args.plan)?;
+    let plan = read_plan(&args.plan)?;
     if let Some(older) = &args.diff {
-        show_changes(&read(older)?, &plan, args.format)?;
+        show_changes(&read_plan(older)?, &plan, args.format)?;
         return Ok(Exit::Done);
     }
     let name = args.plan.display().to_string();
@@ -22,11 +20,6 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit> {
     }
     show_plan(&plan, args.format, Some(&name), &found.approvers)?;
     Ok(Exit::Done)
-}
-
-/// Reads a saved plan.
-pub(super) fn read(file: &Path) -> Result<Plan> {
-    plan::parse(&super::read_bytes(file)?, &file.display().to_string())
 }
 
 /// Shows what changed between two plans.
@@ -45,7 +38,7 @@ pub(super) fn show_plan(plan: &Plan, format: PlanFormat, file: Option<&str>, app
     let document = || view::document(plan, file, approvers);
     output::out(&match format {
         PlanFormat::Text => document().text(output::screen()),
-        PlanFormat::Json => plan::to_text(plan)?,
+        PlanFormat::Json => view::json(plan)?,
         PlanFormat::Markdown => document().markdown(),
         PlanFormat::Html => document().html(),
     })

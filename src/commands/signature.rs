@@ -37,12 +37,35 @@ pub(super) fn verify(allowed: &Path, by: &str, bytes: &[u8], signature: &Path) -
     ];
     let output = ssh_keygen(&arguments, bytes)?;
     if !output.status.success() {
-        return Ok(Err(said(&output)));
+        return Ok(Err(why_not(allowed, by, bytes, signature)?.unwrap_or_else(|| said(&output))));
     }
     // `Good "redrive-plan" signature for NAME with ED25519 key SHA256:…`: the name may hold anything, the end does not.
+    Ok(fingerprint(&output).ok_or_else(|| said(&output)))
+}
+
+/// The fingerprint that ends `Good "redrive-plan" signature … with ED25519 key SHA256:…`.
+fn fingerprint(output: &Output) -> Option<String> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let fingerprint = text.trim_end().rsplit(' ').next().unwrap_or_default();
-    Ok(if fingerprint.starts_with("SHA256:") { Ok(fingerprint.to_owned()) } else { Err(said(&output)) })
+    text.trim_end().rsplit(' ').next().filter(|last| last.starts_with("SHA256:")).map(str::to_owned)
+}
+
+/// Why a signature does not hold, where that can be told: it is of something else, its key is another name's, or nobody's.
+fn why_not(allowed: &Path, by: &str, bytes: &[u8], signature: &Path) -> Result<Option<String>> {
+    let (namespace, file) = (NAMESPACE.as_ref(), signature.as_os_str());
+    let made = ssh_keygen(&["check-novalidate".as_ref(), "-n".as_ref(), namespace, "-s".as_ref(), file], bytes)?;
+    let Some(key) = fingerprint(&made).filter(|_| made.status.success()) else {
+        return Ok(Some("it is not a signature of this very approval".to_owned()));
+    };
+    let owners =
+        ssh_keygen(&["find-principals".as_ref(), "-f".as_ref(), allowed.as_os_str(), "-s".as_ref(), file], bytes)?;
+    let names = String::from_utf8_lossy(&owners.stdout).lines().map(str::to_owned).collect::<Vec<_>>().join(", ");
+    let allowed = allowed.display();
+    Ok(match (owners.status.success(), names.is_empty()) {
+        (true, true) => None,
+        (true, false) if names.split(", ").any(|name| name == by) => None,
+        (true, false) => Some(format!("its key {key} is {names}'s in {allowed}, not {by}'s")),
+        (false, _) => Some(format!("its key {key} is nobody's in {allowed}")),
+    })
 }
 
 fn ssh_keygen(arguments: &[&OsStr], input: &[u8]) -> Result<Output> {

@@ -52,7 +52,7 @@ impl Marks {
         let runs = reader.map(|reader| reader.runs()).transpose()?.unwrap_or_default();
         for mark in self.over(source) {
             let known = runs.iter().find(|run| run.name == mark.content.run);
-            if known.is_some_and(|run| run.requests >= mark.content.requests) {
+            if known.is_some_and(|run| run.totals.requests >= mark.content.requests) {
                 continue;
             }
             let Content { run, journal: its, requests, .. } = &mark.content;
@@ -61,7 +61,7 @@ impl Marks {
                 Some(known) => format!(
                     "the journal {journal} is older than run {run}, which is in it: it knows of {} SQS requests, and at least \
                      {requests} were made",
-                    known.requests
+                    known.totals.requests
                 ),
                 None => format!(
                     "run {run} over this source is not finished, and the journal {journal} knows nothing of it: it was begun \

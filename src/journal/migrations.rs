@@ -237,4 +237,22 @@ CREATE TABLE piece (
     beginnings BLOB,                -- of one that may be torn: digests of how far it may have come; null once it is on disk
     PRIMARY KEY (run, target, start)
 ) WITHOUT ROWID;
+", "
+-- What the end of a session says beside counts of messages, so that a later report says the same.
+ALTER TABLE run ADD COLUMN error TEXT;          -- why it stopped before its end
+ALTER TABLE run ADD COLUMN hint TEXT;
+ALTER TABLE run ADD COLUMN not_released INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN still_visible INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN in_flight_elsewhere INTEGER NOT NULL DEFAULT 0;
+", "
+-- How a run is gone on with, and which process is at work on it.
+ALTER TABLE run ADD COLUMN command TEXT NOT NULL DEFAULT '[]';  -- its words, as JSON
+ALTER TABLE run ADD COLUMN directory TEXT NOT NULL DEFAULT '';  -- where it was given
+ALTER TABLE run ADD COLUMN sandbox INTEGER NOT NULL DEFAULT 0;  -- on one that ended with its process
+ALTER TABLE run ADD COLUMN pid INTEGER;                         -- of the session under way, or of one that was killed
+-- A table of its own: changed at each commit, it must not take the plan along.
+CREATE TABLE effort (run INTEGER PRIMARY KEY, requests INTEGER NOT NULL, elapsed_ms INTEGER NOT NULL);
+INSERT INTO effort SELECT id, requests, elapsed_ms FROM run;
+ALTER TABLE run DROP COLUMN requests;
+ALTER TABLE run DROP COLUMN elapsed_ms;
 "];

@@ -18,6 +18,7 @@ mod front;
 mod lock;
 mod mark;
 mod migrations;
+mod place;
 mod prefix;
 mod prune;
 mod query;
@@ -44,7 +45,7 @@ pub use archives::{BOUNDARY, Piece};
 pub use clock::{Clock, system_clock};
 pub use mark::{Mark, Marks};
 pub use prune::{Pruned, prune};
-pub use query::{Reader, RunRecord, Trouble};
+pub use query::{Process, Reader, RunRecord, Trouble};
 
 use crate::error::{Error, Kind, Result};
 use redrive_protocol::message::MessageId;
@@ -53,6 +54,9 @@ use redrive_protocol::protocol::{
     Settled, Settlement, Tally,
 };
 use writer::Command;
+
+/// Gives SQS requests and milliseconds of a run so far, over all sessions.
+pub type Meter = Arc<dyn Fn() -> (u64, u64) + Send + Sync>;
 
 /// The journal, open for writing by this process alone.
 pub struct Journal {
@@ -113,7 +117,7 @@ impl Journal {
 
     /// Ends this session of the run.
     pub async fn end(&self, end: SessionEnd) -> Result<()> {
-        let (finished, requests) = (end.finished, end.requests);
+        let (finished, requests) = (end.finished, end.totals.requests);
         self.ask(|reply| Command::End { end, reply }).await?;
         match self.mark.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(mark) if finished => mark.remove(),
@@ -121,6 +125,11 @@ impl Journal {
             None => {}
         }
         Ok(())
+    }
+
+    /// Has each commit note what the session costs so far, until it ends.
+    pub async fn measure(&self, meter: Meter) -> Result<()> {
+        self.ask(|reply| Command::Measure { meter, reply }).await
     }
 
     /// Notes the SQS requests and the milliseconds of the run so far, for the case that its process does not come to its end.

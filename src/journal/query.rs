@@ -7,12 +7,13 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::entries::{Candidates, Index};
 use super::front::show;
+use super::lock;
 use super::rested::json;
 use super::schema::{broken, damaged, open_to_read};
 use super::table::state_column;
 use crate::error::Result;
 use redrive_protocol::message::MessageId;
-use redrive_protocol::protocol::{Key, Resolution, Resolved, State, Tally, TallyKey};
+use redrive_protocol::protocol::{Cause, Key, Resolution, Resolved, State, Tally, TallyKey, Totals};
 use redrive_protocol::target::{Reason, RuleId, TargetId};
 
 /// A journal, open to read from while another process may write to it.
@@ -39,14 +40,31 @@ pub struct RunRecord {
     pub ended: Option<Timestamp>,
     /// How its last session ended; `None` while one is under way, or after one that was killed.
     pub outcome: Option<String>,
-    /// SQS requests, over all sessions; of one that was killed, what it noted last.
-    pub requests: u64,
-    /// Milliseconds, likewise.
-    pub elapsed_ms: u64,
+    /// Why its last session stopped before its end.
+    pub cause: Option<Cause>,
+    /// The figures that are not counts of messages; of a session that was killed, what it noted last.
+    pub totals: Totals,
     /// Who gave it up, when and why; `None` where nobody did.
     pub given_up: Option<Resolved>,
     /// Who had approved the plan, as JSON.
     pub approvals: String,
+    /// The words of the command that goes on with it, as JSON, and the directory where it was given.
+    pub command: String,
+    /// See above.
+    pub directory: String,
+    /// Whether it was on a sandbox that ended with its process.
+    pub sandbox: bool,
+    /// The process of a session that did not come to its end, so far.
+    pub process: Option<Process>,
+}
+
+/// A process that was at work on a run when it was last heard of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// Whether it still is: else it was killed, or its machine stopped.
+    pub is_alive: bool,
 }
 
 /// A message that somebody should look at: blocked, held, failed, or once in doubt.
@@ -75,7 +93,9 @@ pub struct Trouble {
 }
 
 const RUN: &str = "SELECT decision, at, who, reason, run.name, queue.arn, run.job_sha256, run.plan, run.started,
-    run.ended, run.outcome, run.requests, run.elapsed_ms, run.approvals FROM run JOIN queue ON queue.id = run.source
+    run.ended, run.outcome, effort.requests, effort.elapsed_ms, run.approvals, run.error, run.hint, run.not_released, run.still_visible,
+    run.in_flight_elsewhere, run.command, run.directory, run.sandbox, run.pid FROM run JOIN queue ON queue.id = run.source
+    JOIN effort ON effort.run = run.id
     LEFT JOIN resolution ON resolution.run = run.id AND resolution.id = x''";
 
 const TROUBLE: &str = "SELECT decision, resolution.at, who, resolution.reason, message.id, state, rule, target,
@@ -92,7 +112,13 @@ impl Reader {
 
     /// All runs, the newest first.
     pub fn runs(&self) -> Result<Vec<RunRecord>> {
-        self.sql(|c| c.prepare(&format!("{RUN} ORDER BY run.id DESC"))?.query_map([], run_record)?.collect())
+        let mut runs: Vec<RunRecord> =
+            self.sql(|c| c.prepare(&format!("{RUN} ORDER BY run.id DESC"))?.query_map([], run_record)?.collect())?;
+        // After what is on disk was read: a session that ended meanwhile is not one that was killed.
+        for process in runs.iter_mut().filter_map(|run| run.process.as_mut()) {
+            process.is_alive = lock::is_held_by(&self.path, process.pid);
+        }
+        Ok(runs)
     }
 
     /// Runs whose name begins with this, the newest first.
@@ -123,41 +149,36 @@ impl Reader {
         })
     }
 
-    /// Messages of a run that are blocked, held or failed, and those once in doubt, at most so many.
-    pub fn troubles(&self, run: &str, most: usize) -> Result<Vec<Trouble>> {
+    /// Messages of a run that are blocked, held or failed, and those once in doubt; one after the other, the most urgent first.
+    pub fn troubles(&self, run: &str, each: impl FnMut(Trouble) -> Result<()>) -> Result<()> {
         let states = [State::Blocked, State::Held, State::Failed, State::InDoubt].map(|state| state as u8);
         let [blocked, held, failed, in_doubt] = states;
         let such = format!("message.doubts > 0 OR state IN ({blocked}, {held}, {failed}, {in_doubt})");
-        self.messages(run, &such, most)
+        self.messages(run, &such, each)
     }
 
     /// Messages of a run about which somebody can decide: in doubt, held, or on the way of a process that may be dead.
-    pub fn doubts(&self, run: &str) -> Result<Vec<Trouble>> {
+    pub fn doubts(&self, run: &str, each: impl FnMut(Trouble) -> Result<()>) -> Result<()> {
         let states = [State::Sending, State::Resending, State::Held, State::InDoubt].map(|state| state as u8);
         let [sending, resending, held, in_doubt] = states;
-        self.messages(run, &format!("state IN ({sending}, {resending}, {held}, {in_doubt})"), usize::MAX)
+        self.messages(run, &format!("state IN ({sending}, {resending}, {held}, {in_doubt})"), each)
     }
 
-    fn messages(&self, run: &str, such: &str, most: usize) -> Result<Vec<Trouble>> {
-        let most = i64::try_from(most).unwrap_or(i64::MAX);
+    fn messages(&self, run: &str, such: &str, mut each: impl FnMut(Trouble) -> Result<()>) -> Result<()> {
+        // What somebody has to decide, what failed, what can be mended, and then what is only to be known.
+        let urgency = [State::Held, State::InDoubt, State::Sending, State::Resending, State::Failed, State::Blocked];
+        let urgency = urgency.iter().zip(0..).map(|(state, place)| format!("WHEN {} THEN {place} ", *state as u8));
+        let order = format!("CASE state {}ELSE {} END, message.at, message.id", urgency.collect::<String>(), u8::MAX);
         self.shown(|c| {
-            c.prepare(&format!("{TROUBLE} AND ({such}) ORDER BY state, message.at LIMIT ?2"))?
-                .query_map(params![run, most], |row| {
-                    Ok(Trouble {
-                        resolved: resolved(row)?,
-                        id: Key::from(row.get::<_, Vec<u8>>(4)?).id(),
-                        state: state_column(row, 5)?,
-                        rule: RuleId(row.get(6)?),
-                        target: row.get::<_, Option<u16>>(7)?.map(TargetId),
-                        reason: row.get::<_, Option<u8>>(8)?.and_then(Reason::from_number),
-                        doubts: row.get(9)?,
-                        sent_as: row.get::<_, Option<Vec<u8>>>(10)?.map(|id| Key::from(id).id()),
-                        note: row.get(11)?,
-                        at: time(row, 12)?,
-                    })
-                })?
-                .collect()
-        })
+            let mut statement = c.prepare(&format!("{TROUBLE} AND ({such}) ORDER BY {order}"))?;
+            let mut rows = statement.query([run])?;
+            while let Some(row) = rows.next()? {
+                if let Err(error) = each(trouble(row)?) {
+                    return Ok(Err(error));
+                }
+            }
+            Ok(Ok(()))
+        })?
     }
 
     /// Reads with `message` in view, all of it as of one moment.
@@ -214,9 +235,37 @@ fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
         started: time(row, 8)?,
         ended: row.get::<_, Option<i64>>(9)?.and_then(|millis| Timestamp::from_millisecond(millis).ok()),
         outcome: row.get(10)?,
-        requests: row.get(11)?,
-        elapsed_ms: row.get(12)?,
         approvals: row.get(13)?,
+        command: row.get(19)?,
+        directory: row.get(20)?,
+        sandbox: row.get(21)?,
+        process: row.get::<_, Option<u32>>(22)?.map(|pid| Process { pid, is_alive: false }),
+        cause: match row.get(14)? {
+            Some(error) => Some(Cause { error, hint: row.get(15)? }),
+            None => None,
+        },
+        totals: Totals {
+            requests: row.get(11)?,
+            elapsed_ms: row.get(12)?,
+            not_released: row.get(16)?,
+            still_visible: row.get(17)?,
+            in_flight_elsewhere: row.get(18)?,
+        },
+    })
+}
+
+fn trouble(row: &Row<'_>) -> rusqlite::Result<Trouble> {
+    Ok(Trouble {
+        resolved: resolved(row)?,
+        id: Key::from(row.get::<_, Vec<u8>>(4)?).id(),
+        state: state_column(row, 5)?,
+        rule: RuleId(row.get(6)?),
+        target: row.get::<_, Option<u16>>(7)?.map(TargetId),
+        reason: row.get::<_, Option<u8>>(8)?.and_then(Reason::from_number),
+        doubts: row.get(9)?,
+        sent_as: row.get::<_, Option<Vec<u8>>>(10)?.map(|id| Key::from(id).id()),
+        note: row.get(11)?,
+        at: time(row, 12)?,
     })
 }
 

@@ -13,7 +13,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::migrations::MIGRATIONS;
-use crate::error::{Error, Result};
+use super::place;
+use crate::error::{Error, Kind, Result};
 
 /// Marks the file as redrive's: "rdrv".
 const APPLICATION_ID: i64 = 0x7264_7276;
@@ -33,9 +34,7 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(parent);
         made.map_err(|error| unusable(path, &format!("its directory cannot be made: {error}")))?;
     }
-    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
-        return Err(unusable(path, "it is not a regular file"));
-    }
+    place::check(path).map_err(|why| unusable(path, &why))?;
     let touched = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     touched.map_err(|error| unusable(path, &error.to_string()))?;
     // One thread uses it, so SQLite need not lock for each of its calls.
@@ -53,13 +52,7 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
 /// Compares the tables with what they should be, reads a journal of moderate size whole, and compares its tables with their
 /// indexes: what is damaged is found before anything is done with it. A larger one is found to be damaged where it is read.
 fn check(connection: &Connection, path: &Path) -> Result<()> {
-    let sound = Connection::open_in_memory().and_then(|mut new| {
-        migrate(&mut new, 0)?;
-        Ok(columns(&new)? == columns(connection)?)
-    });
-    if !sound.map_err(|error| broken(path, &error))? {
-        return Err(damaged(path, "its tables are not those of its format"));
-    }
+    check_format(connection, path)?;
     if fs::metadata(path).is_ok_and(|file| file.len() > CHECKED) {
         return Ok(());
     }
@@ -77,6 +70,29 @@ fn check(connection: &Connection, path: &Path) -> Result<()> {
     }
 }
 
+/// Refuses a journal whose tables are not those of a new one, or that holds anything else: a trigger would change what we write,
+/// and a view what we read.
+fn check_format(connection: &Connection, path: &Path) -> Result<()> {
+    let sql = |error: rusqlite::Error| broken(path, &error);
+    let mut new = Connection::open_in_memory().map_err(sql)?;
+    migrate(&mut new, 0).map_err(sql)?;
+    let (found, expected) = (objects(connection).map_err(sql)?, objects(&new).map_err(sql)?);
+    if let Some(foreign) = found.iter().find(|one| !expected.contains(one)) {
+        return Err(damaged(path, &format!("it has the {foreign}, which is not redrive's")));
+    }
+    if found != expected || columns(connection).map_err(sql)? != columns(&new).map_err(sql)? {
+        return Err(damaged(path, "its tables are not those of its format"));
+    }
+    Ok(())
+}
+
+/// All tables, indexes, triggers and views, by kind and name.
+fn objects(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection
+        .prepare("SELECT concat_ws(' ', type, name, 'of', tbl_name) FROM sqlite_schema ORDER BY type, name")?;
+    statement.query_map([], |row| row.get(0))?.collect()
+}
+
 /// All columns of all tables, as text. A declaration in which a letter is another is mostly still one to the database: of a
 /// column that is no key any more, say.
 fn columns(connection: &Connection) -> rusqlite::Result<String> {
@@ -90,6 +106,7 @@ fn columns(connection: &Connection) -> rusqlite::Result<String> {
 
 /// Opens an existing journal to read from; `None` where there is none.
 pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>> {
+    place::check(path).map_err(|why| unusable(path, &why))?;
     if !path.exists() {
         return Ok(None);
     }
@@ -103,6 +120,7 @@ pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>> {
         // One that an older redrive wrote reads like a new one once it has been opened.
         version => migrate(&mut connection, version).map_err(sql)?,
     }
+    check_format(&connection, path)?;
     connection.pragma_update(None, "query_only", true).map_err(sql)?;
     Ok(Some(connection))
 }
@@ -180,7 +198,7 @@ pub(super) fn broken(path: &Path, error: &rusqlite::Error) -> Error {
     let shown = path.display();
     let kept = "what was committed is safe, and no message is deleted without a committed record";
     match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => Error::failed(format!("the disk of the journal {shown} is full"))
+        Some(ErrorCode::DiskFull) => Error::new(Kind::Stopped, format!("the disk of the journal {shown} is full"))
             .hint(format!("{kept}; free some space and run the same command again")),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(path, &error.to_string()),
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
@@ -188,12 +206,12 @@ pub(super) fn broken(path: &Path, error: &rusqlite::Error) -> Error {
                 .hint("check the file's and its directory's owner and mode, or name another with --journal")
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            Error::failed(format!("the journal {shown} is locked by another program: {error}"))
+            Error::new(Kind::Stopped, format!("the journal {shown} is locked by another program: {error}"))
                 .hint("wait for it to finish; a journal on a network file system cannot be locked reliably, keep it on a local disk")
         }
         // A value that no redrive writes.
         None if !matches!(error, rusqlite::Error::QueryReturnedNoRows) => damaged(path, &error.to_string()),
-        _ => Error::failed(format!("the journal {shown} failed: {error}"))
+        _ => Error::new(Kind::Stopped, format!("the journal {shown} failed: {error}"))
             .hint(format!("{kept}; the same command goes on from there")),
     }
 }
@@ -234,6 +252,30 @@ mod tests {
         changed.expect("changed");
         let error = open(&path).expect_err("refused");
         assert!(error.message().contains("its tables are not those of its format"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_ours_in_a_journal_is_refused() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("journal.db");
+        for (foreign, undone) in [
+            ("TRIGGER t AFTER UPDATE ON run BEGIN DELETE FROM rested; END", "TRIGGER t"),
+            ("VIEW message AS SELECT * FROM rested", "VIEW message"),
+            ("TABLE more (a)", "TABLE more"),
+            ("INDEX i ON run (started)", "INDEX i"),
+        ] {
+            drop(open(&path).expect("open"));
+            let sql = |text: &str| Connection::open(&path).and_then(|connection| connection.execute_batch(text));
+            sql(&format!("CREATE {foreign}")).expect("changed");
+            for error in [open(&path).expect_err(foreign), open_to_read(&path).expect_err(foreign)] {
+                assert!(error.message().contains("which is not redrive's"), "{error}");
+            }
+            sql(&format!("DROP {undone}")).expect("undone");
+        }
+        drop(open(&path).expect("open"));
+        let sql = Connection::open(&path).expect("open");
+        sql.execute_batch("DROP INDEX message_open").expect("changed");
+        assert!(open(&path).expect_err("refused").message().contains("not those of its format"));
     }
 
     /// As a redrive of each earlier version left it, with a finished and an unfinished message.

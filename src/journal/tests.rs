@@ -1,5 +1,6 @@
 //! The journal as its users meet it: what a killed process left, what comes back, what is refused.
 
+mod accounts;
 mod doubts;
 mod fire;
 mod front;
@@ -13,7 +14,9 @@ use std::time::Duration;
 use super::entries::{Candidates, Index};
 use super::*;
 use redrive_protocol::message::ReceiptHandle;
-use redrive_protocol::protocol::{Claim, Decided, Intended, Key, Resolution, SendEnd, State, Stay, TallyKey};
+use redrive_protocol::protocol::{
+    Cause, Claim, Decided, Intended, Key, Resolution, SendEnd, State, Stay, TallyKey, Totals,
+};
 use redrive_protocol::target::{Reason, RuleId, TargetId};
 
 const RULE: RuleId = RuleId(0);
@@ -55,6 +58,9 @@ fn spec(run: &str) -> RunSpec {
         job_sha256: "00".to_owned(),
         plan: "{}".to_owned(),
         approvals: "[]".to_owned(),
+        command: "[]".to_owned(),
+        directory: String::new(),
+        sandbox: false,
     }
 }
 
@@ -228,10 +234,20 @@ async fn figures_follow_every_change_and_are_the_same_when_counted_anew() {
     let reader = Reader::open(&place.path()).expect("open").expect("there");
     assert_eq!(reader.tally("run").expect("tally"), tally);
     assert_eq!(counted_anew(&place), (7, 1), "as many as there are rows");
-    assert_eq!(reader.troubles("run", 1).expect("troubles").len(), 1);
-    let troubles = reader.troubles("run", 10).expect("troubles");
+    let troubles = troubles(&reader);
     assert_eq!(troubles.iter().map(|trouble| trouble.id.as_str()).collect::<Vec<_>>(), ["lost", "blocked"]);
     assert_eq!(troubles[1].note.as_deref(), Some("300 KB"));
+}
+
+/// All messages in trouble of the run.
+fn troubles(reader: &Reader) -> Vec<Trouble> {
+    let mut troubles = Vec::new();
+    let each = |trouble| {
+        troubles.push(trouble);
+        Ok(())
+    };
+    reader.troubles("run", each).expect("troubles");
+    troubles
 }
 
 /// Messages whose figures are those of the rows, by state, and messages once in doubt; fails where a figure is another.

@@ -14,9 +14,9 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::Clock;
 use super::archives::{Change, Piece};
 use super::table::Table;
+use super::{Clock, Meter};
 use crate::crash_point::CrashPoint;
 use crate::error::{Error, Result};
 use redrive_protocol::message::MessageId;
@@ -42,6 +42,7 @@ pub(super) enum Command {
     Begin { spec: RunSpec, reply: Reply<Begun> },
     End { end: SessionEnd, reply: Reply<()> },
     Effort { requests: u64, elapsed_ms: u64, reply: Reply<()> },
+    Measure { meter: Meter, reply: Reply<()> },
     Admit { deliveries: Vec<Delivery>, reply: Reply<Vec<Admitted>> },
     AdmitParked { deliveries: Vec<(Delivery, Option<MessageId>)>, reply: Reply<Vec<Admitted>> },
     Turn { parking_arn: String, drained: bool, reply: Reply<Begun> },
@@ -81,6 +82,8 @@ pub(super) struct Writer {
     published: Arc<Mutex<Tally>>,
     failure: Option<Error>,
     crash_point: CrashPoint,
+    /// What a session costs so far, while one is under way.
+    meter: Option<Meter>,
 }
 
 impl Writer {
@@ -97,6 +100,7 @@ impl Writer {
             published,
             failure: None,
             crash_point: CrashPoint::from_environment("REDRIVE_CRASH_AT_COMMIT"),
+            meter: None,
         })
     }
 
@@ -166,6 +170,9 @@ impl Writer {
     fn commit(&mut self) -> Result<()> {
         self.table().write_front()?;
         self.note_figures()?;
+        if let Some((requests, elapsed_ms)) = self.meter.as_ref().map(|meter| meter()) {
+            self.table().note_effort(self.protocol.run(), requests, elapsed_ms)?;
+        }
         self.crash_point.before();
         let committed = self.table().direct(|connection| connection.execute_batch("COMMIT"));
         self.crash_point.after();
@@ -189,7 +196,14 @@ impl Writer {
         match command {
             Command::Begin { spec, reply } => answer!(reply, protocol.begin(&spec)),
             Command::Resolve { resolve, reply } => answer!(reply, protocol.resolve(&resolve)),
-            Command::End { end, reply } => answer!(reply, protocol.end(&end)),
+            Command::End { end, reply } => {
+                self.meter = None;
+                answer!(reply, protocol.end(&end))
+            }
+            Command::Measure { meter, reply } => {
+                self.meter = Some(meter);
+                answer!(reply, Ok::<_, Error>(()))
+            }
             Command::Effort { requests, elapsed_ms, reply } => {
                 let run = protocol.run();
                 answer!(reply, protocol.store().note_effort(run, requests, elapsed_ms))

@@ -176,6 +176,13 @@ fn same_name(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
+impl Plan {
+    /// Whether somebody of this name made the plan, and so is not among those who can approve it.
+    pub fn is_author(&self, name: &str) -> bool {
+        self.author.as_deref().is_some_and(|author| same_name(author) == same_name(name))
+    }
+}
+
 /// Refuses a plan that fewer people approved than are wanted. One person is one name and one key, however many approvals
 /// there are of them; the plan's own author is none. `others` says of approvals that were found and do not count why.
 pub fn require(plan: &Plan, approvers: &[Approver], wanted: u32, others: &[String]) -> Result<()> {
@@ -184,7 +191,7 @@ pub fn require(plan: &Plan, approvers: &[Approver], wanted: u32, others: &[Strin
     let mut count = 0_u32;
     for approver in approvers {
         let name = same_name(&approver.by);
-        if plan.author.as_deref().is_some_and(|author| same_name(author) == name) {
+        if plan.is_author(&approver.by) {
             not_counted.push(format!("{} made the plan", approver.by));
         } else if names.contains(&name) {
             not_counted.push(format!("{} is counted once", approver.by));

@@ -80,6 +80,19 @@ pub fn write(plan: &Plan, path: &Path) -> Result<()> {
     })
 }
 
+/// Finds out, before anything is received, whether a plan can be written there.
+pub fn check_writable(path: &Path) -> Result<()> {
+    let made = create_beside(directory_of(path), path, 0o600);
+    made.and_then(|(temporary, _)| std::fs::remove_file(temporary)).map_err(|error| {
+        Error::usage(format!("the plan cannot be written to {}: {error}", path.display()))
+            .hint("nothing was received; give --out another place")
+    })
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Refuses to write a plan over a file that is none.
 pub fn check_out(path: &Path) -> Result<()> {
     refuse_foreign(path, "a plan", &format!("\"{TYPE}\""))
@@ -106,7 +119,7 @@ pub(super) fn refuse_foreign(path: &Path, what: &str, beginning: &str) -> Result
 
 /// Writes a file of this mode, as far as the umask allows it; an older one of that name stays until the new one is on disk.
 pub(super) fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = directory_of(path);
     let (temporary, mut file) = create_beside(directory, path, mode)?;
     let written = file
         .write_all(content)

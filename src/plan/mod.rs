@@ -42,7 +42,8 @@ pub use document::*;
 pub use evenness::{Basis, Unevenness};
 pub use exact::{Pinned, Pins};
 pub use file::{
-    MAX_BYTES, check_fingerprint, check_out, check_time, parse, parse_kept, sha256, to_kept_text, to_text, write,
+    MAX_BYTES, check_fingerprint, check_out, check_time, check_writable, parse, parse_kept, sha256, to_kept_text,
+    to_text, write,
 };
 pub use hazards::{parking_in_use, reach, sampling_refusal};
 pub use make::{Extent, Place, Request, make};

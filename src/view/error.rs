@@ -33,7 +33,7 @@ pub fn json(error: &Error) -> String {
     }
     let kind = match error.kind() {
         Kind::Usage => "usage",
-        Kind::Failed | Kind::Lost => "failed",
+        Kind::Failed | Kind::Lost | Kind::Busy => "failed",
         Kind::Stopped => "stopped",
         Kind::PlanRefused => "plan_refused",
         Kind::Guarded => "guarded",

@@ -14,5 +14,6 @@ pub mod resolve;
 mod run;
 pub mod runs;
 pub mod text;
+mod troubles;
 mod units;
 mod wire;

@@ -22,10 +22,39 @@ static DETOUR: Mutex<Option<Detour>> = Mutex::new(None);
 /// Writes data to stdout, with a line end at its end. A reader that went away, as `head` does, has what it wanted: that is no
 /// error, and what a command still has to do it does.
 pub fn out(text: &str) -> Result<()> {
-    write(&mut io::stdout().lock(), text).map_err(|error| {
-        Error::failed(format!("stdout cannot be written: {error}"))
-            .hint("what was done is done; only its output is lost")
-    })
+    forgiving(write(&mut io::stdout().lock(), text))
+}
+
+/// What a write to stdout gave. A reader that went away, as `head` does, has what it wanted.
+fn forgiving(written: io::Result<()>) -> Result<()> {
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::failed(format!("stdout cannot be written: {error}"))
+                .hint("what was done is done; only its output is lost"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Stdout for what is long: it goes out piece by piece as it comes.
+#[derive(Debug)]
+pub struct Pieces(io::BufWriter<io::StdoutLock<'static>>);
+
+impl Pieces {
+    /// Nothing is written yet.
+    pub fn to_stdout() -> Self {
+        Self(io::BufWriter::new(io::stdout().lock()))
+    }
+
+    /// Writes the next piece.
+    pub fn write(&mut self, piece: &str) -> Result<()> {
+        forgiving(self.0.write_all(piece.as_bytes()))
+    }
+
+    /// Writes out what is still on its way. Without it the end may be lost unnoticed.
+    pub fn finish(mut self) -> Result<()> {
+        forgiving(self.0.flush())
+    }
 }
 
 /// Writes one line to stdout.

@@ -14,16 +14,20 @@ mod troubles;
 pub use super::run::Report;
 pub use summary::{summary, summary_json};
 
-pub(super) use content::{command, drift, head, resume, sum, table};
-pub(super) use troubles::doubts;
+pub use super::troubles::Troubles;
+pub use super::wire::Listing;
+pub(super) use content::{accounts, drift, go_on, head, left};
+pub(super) use troubles::{all_of_them, doubts};
 
-use super::document::{Block, Document, heading, ours, theirs};
+use super::document::{Document, ours, theirs};
 use super::units;
-use super::wire::{self, RunObject};
 
-/// For a program: one line, one object of type `report`.
-pub fn json(report: &Report) -> String {
-    wire::line(&RunObject::of("report", report).with_plan(report).with_troubles(report))
+/// How many messages of a group are kept for people; the JSON has all that are there.
+pub const MANY: usize = 1000;
+
+/// For a program: one line, one object of type `report`, which lists every message.
+pub fn json(report: &Report) -> Listing<'_> {
+    Listing::of("report", report)
 }
 
 /// For a person.
@@ -38,14 +42,13 @@ pub fn document(report: &Report) -> Document {
         plan.push((ours("author"), theirs(author)));
     }
     let mut blocks = head(report, plan);
-    blocks.extend([heading("What happened"), Block::Paragraph(sum(figures)), table(figures, Some(&report.plan))]);
+    blocks.extend(accounts(report.outcome(), figures, Some(&report.plan)));
     blocks.extend(content::outcomes(figures));
-    blocks.extend(content::pinned(report.outcome(), figures));
     blocks.extend(content::compared(report));
     blocks.extend(super::approvals::blocks(&report.approvers));
     blocks.extend(troubles::blocks(report));
-    blocks.extend(content::left(figures));
+    blocks.extend(left(figures));
     blocks.extend(drift(report.outcome(), figures));
-    blocks.extend(resume(report.outcome(), figures, &command(report)));
+    blocks.extend(go_on(report));
     Document::new(blocks)
 }

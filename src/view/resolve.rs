@@ -6,16 +6,17 @@ use super::document::{Block, Document, heading, ours, plain};
 use super::report;
 use super::run::Report;
 use super::units;
-use super::wire::{self, RunObject};
+use super::wire::{self, Listing};
 use redrive_protocol::protocol::Resolution;
 
 /// What somebody can decide about, for a person; the report's troubles are the messages.
 pub fn doubts(report: &Report) -> Document {
-    let number = report.troubles.len() as u64;
+    let number = report.troubles.doubts();
     let title = ours("Run ").theirs(&report.figures.run).ours(" of job ").theirs(&report.figures.job).ours(": ");
     let mut blocks = vec![Block::Title(title.plain(units::messages(number)).ours(" in doubt or held"))];
     if number > 0 {
         blocks.extend(report::doubts(report));
+        blocks.extend(report::all_of_them(report, "resolve"));
         blocks.extend([
             heading("How to decide"),
             Block::Paragraph(
@@ -38,9 +39,9 @@ pub fn doubts(report: &Report) -> Document {
     Document::new(blocks)
 }
 
-/// The same for a program: one line, one object of type `doubts`.
-pub fn json(report: &Report) -> String {
-    wire::line(&RunObject::of("doubts", report).with_plan(report).with_troubles(report))
+/// The same for a program: one line, one object of type `doubts`, which lists every message.
+pub fn json(report: &Report) -> Listing<'_> {
+    Listing::of("doubts", report)
 }
 
 /// What was decided, for a person. The report is that of the run as it is now.
@@ -60,7 +61,7 @@ pub fn decided(report: &Report, resolution: Resolution, number: u64) -> Document
     };
     let mut blocks = vec![Block::Paragraph(said)];
     if report.record.ended.is_none() {
-        blocks.push(Block::Command(report::command(report)));
+        blocks.extend(report::go_on(report));
     }
     Document::new(blocks)
 }

@@ -1,7 +1,8 @@
 //! What the views know of a run.
 
+use super::troubles::Troubles;
 use crate::apply::Figures;
-use crate::journal::{RunRecord, Trouble};
+use crate::journal::RunRecord;
 use crate::plan::{Approver, Plan};
 
 /// Everything a report says.
@@ -9,19 +10,22 @@ use crate::plan::{Approver, Plan};
 pub struct Report {
     /// The figures.
     pub figures: Figures,
-    /// Messages that are in doubt, held, failed or blocked; perhaps not all of them.
-    pub troubles: Vec<Trouble>,
+    /// Messages that are in doubt, held, failed or blocked.
+    pub troubles: Troubles,
     /// The plan that the run carried out.
     pub plan: Plan,
     /// Who had approved it.
     pub approvers: Vec<Approver>,
+    /// The words of the command that goes on with it.
+    pub command: Vec<String>,
     /// What the journal says of the run.
     pub record: RunRecord,
 }
 
 impl Report {
-    /// The code of the outcome; `unfinished` while a session is under way, or after one that was killed.
+    /// The code of the outcome; `running` while a session is under way, `unfinished` after one that was killed.
     pub(super) fn outcome(&self) -> &str {
-        self.record.outcome.as_deref().unwrap_or("unfinished")
+        let is_running = self.record.process.is_some_and(|process| process.is_alive);
+        self.record.outcome.as_deref().unwrap_or(if is_running { "running" } else { "unfinished" })
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::document::{Block, Column, Document, heading, ours, plain, row, theirs};
+use super::document::{Block, Column, Document, ours, plain, row, theirs};
 use super::report;
 use super::run::Report;
 use super::units;
@@ -30,7 +30,7 @@ pub fn list(runs: &[Report]) -> Document {
         row(vec![
             theirs(&figures.run),
             theirs(&figures.job),
-            theirs(&figures.source),
+            if run.record.sandbox { theirs(&figures.source).ours(" (sandbox)") } else { theirs(&figures.source) },
             plain(units::time(run.record.started)),
             theirs(run.outcome()),
             plain(units::grouped(figures.received)),
@@ -88,21 +88,22 @@ pub fn pruned_json(runs: &[String], pruned: Pruned) -> String {
 pub fn status(run: &Report) -> Document {
     let figures = &run.figures;
     let mut blocks = report::head(run, Vec::new());
-    blocks.extend([
-        heading("What happened"),
-        Block::Paragraph(report::sum(figures)),
-        report::table(figures, Some(&run.plan)),
-    ]);
-    if figures.in_doubt + figures.blocked + figures.failed > 0 {
+    blocks.extend(report::accounts(run.outcome(), figures, Some(&run.plan)));
+    if figures.in_doubt > 0 {
         blocks.push(Block::Paragraph(
-            plain(units::messages(figures.in_doubt))
-                .ours(" in doubt. ")
-                .code("redrive report")
-                .ours(" lists what is in doubt, blocked or failed, and says what to do."),
+            ours("In doubt: the answer to a send of ").plain(units::messages(figures.in_doubt)).ours(" never came."),
         ));
     }
+    if figures.in_doubt + figures.blocked + figures.held + figures.failed > 0 {
+        blocks.push(Block::Paragraph(
+            ours("")
+                .code("redrive report")
+                .ours(" lists what is in doubt, held, blocked or failed, and says what to do."),
+        ));
+    }
+    blocks.extend(report::left(figures));
     blocks.extend(report::drift(run.outcome(), figures));
-    blocks.extend(report::resume(run.outcome(), figures, &report::command(run)));
+    blocks.extend(report::go_on(run));
     Document::new(blocks)
 }
 

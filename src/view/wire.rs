@@ -11,7 +11,7 @@ use super::text::neutral;
 use crate::apply::{Destined, Figures, PinnedFigures, RuleDrift};
 use crate::journal::Trouble;
 use crate::plan::{Approver, Plan};
-use redrive_protocol::protocol::Resolved;
+use redrive_protocol::protocol::{Cause, Resolved};
 
 /// The version of every JSON form of this program's output.
 pub(super) const VERSION: u32 = 1;
@@ -39,6 +39,15 @@ pub(super) struct RunObject<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     given_up: Option<ResolvedObject<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    process: Option<ProcessObject>,
+    /// The words of the command that goes on with it, and where it was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    directory: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sandbox: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<PlanObject<'a>>,
     received: u64,
     moved: u64,
@@ -65,8 +74,16 @@ pub(super) struct RunObject<'a> {
     /// By rule, what was met against what was planned, where that stopped the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<&'a [RuleDrift]>,
+    /// Empty, and last: [`Listing`] writes what belongs into it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    troubles: Option<Vec<TroubleObject<'a>>>,
+    troubles: Option<[(); 0]>,
+}
+
+/// A process that was at work on a run when it was last heard of.
+#[derive(Debug, Serialize)]
+struct ProcessObject {
+    pid: u32,
+    alive: bool,
 }
 
 /// How a run that goes on gets along.
@@ -139,7 +156,18 @@ impl<'a> RunObject<'a> {
     pub(super) fn of(kind: &'static str, report: &'a Report) -> Self {
         let object = Self::new(kind, report.outcome(), &report.figures);
         let given_up = report.record.given_up.as_ref().map(ResolvedObject::new);
-        Self { started: Some(report.record.started), ended: report.record.ended, given_up, ..object }
+        let object = object.with_cause(report.record.cause.clone());
+        let record = &report.record;
+        Self {
+            started: Some(record.started),
+            ended: record.ended,
+            given_up,
+            process: record.process.map(|process| ProcessObject { pid: process.pid, alive: process.is_alive }),
+            command: Some(&report.command),
+            directory: Some(&record.directory),
+            sandbox: Some(record.sandbox),
+            ..object
+        }
     }
 
     /// The same with the plan's facts.
@@ -158,15 +186,10 @@ impl<'a> RunObject<'a> {
         Self { plan: Some(plan), ..self }
     }
 
-    /// The same with the messages that somebody should look at.
-    pub(super) fn with_troubles(self, report: &'a Report) -> Self {
-        let troubles = report.troubles.iter().map(|trouble| TroubleObject::new(trouble, &report.plan));
-        Self { troubles: Some(troubles.collect()), ..self }
-    }
-
     /// The same with why the run did not finish.
-    pub(super) fn with_error(self, error: &str, hint: Option<&str>) -> Self {
-        Self { error: Some(error.to_owned()), hint: hint.map(str::to_owned), ..self }
+    pub(super) fn with_cause(self, cause: Option<Cause>) -> Self {
+        let (error, hint) = cause.map(|cause| (cause.error, cause.hint)).unzip();
+        Self { error, hint: hint.flatten(), ..self }
     }
 
     /// The same with how it gets along.
@@ -201,6 +224,10 @@ impl<'a> RunObject<'a> {
             started: None,
             ended: None,
             given_up: None,
+            process: None,
+            command: None,
+            directory: None,
+            sandbox: None,
             plan: None,
             received: *received,
             moved: *moved,
@@ -248,6 +275,37 @@ impl<'a> TroubleObject<'a> {
     }
 }
 
+/// One object of a run with the messages that somebody should look at, piece by piece: however many there are, one is in memory.
+#[derive(Debug)]
+pub struct Listing<'a> {
+    head: String,
+    plan: &'a Plan,
+    any: bool,
+}
+
+impl<'a> Listing<'a> {
+    /// What ends the list and the object.
+    pub const END: &'static str = "]}\n";
+
+    pub(super) fn of(kind: &'static str, report: &'a Report) -> Self {
+        let object = RunObject { troubles: Some([]), ..RunObject::of(kind, report).with_plan(report) };
+        let mut head = line(&object);
+        head.truncate(head.len() - Self::END.trim_end().len());
+        Self { head, plan: &report.plan, any: false }
+    }
+
+    /// What stands before the messages.
+    pub fn head(&self) -> &str {
+        &self.head
+    }
+
+    /// The next message.
+    pub fn item(&mut self, trouble: &Trouble) -> String {
+        let comma = if std::mem::replace(&mut self.any, true) { "," } else { "" };
+        format!("{comma}{}", line(&TroubleObject::new(trouble, self.plan)))
+    }
+}
+
 /// One line of JSON. Whatever could drive a terminal is written as an escape, which means the same to a JSON reader.
 pub(super) fn line(value: &impl Serialize) -> String {
     // Plain data with text keys always has a JSON form; should that ever cease to hold, the line still says so.
@@ -257,14 +315,15 @@ pub(super) fn line(value: &impl Serialize) -> String {
     escape(&json)
 }
 
-/// Control characters stand only inside strings here, since the JSON is compact.
-fn escape(json: &str) -> String {
+/// The same JSON, compact or indented, with escapes for whatever could drive a terminal. Such characters stand only inside
+/// strings; but for the line ends between them, since in strings those are escapes already.
+pub(super) fn escape(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     let mut buffer = [0; 4];
     for character in json.chars() {
         let same = character.encode_utf8(&mut buffer);
         // What ASCII prints is the syntax itself and stays as it is.
-        if !character.is_ascii_control() && (character.is_ascii() || neutral(same) == *same) {
+        if character == '\n' || !character.is_ascii_control() && (character.is_ascii() || neutral(same) == *same) {
             text.push(character);
             continue;
         }
@@ -288,5 +347,11 @@ mod tests {
         assert!(text.chars().all(|c| !c.is_control() && !matches!(c, '\u{202e}' | '\u{200b}')), "{text}");
         assert!(text.contains("é😀"));
         assert_eq!(serde_json::from_str::<String>(&text).expect("JSON"), hostile);
+        let indented = escape(&serde_json::to_string_pretty(&[hostile]).expect("JSON"));
+        assert!(
+            indented.chars().all(|c| c == '\n' || !c.is_control() && !matches!(c, '\u{202e}' | '\u{200b}')),
+            "{indented}"
+        );
+        assert_eq!(serde_json::from_str::<Vec<String>>(&indented).expect("JSON"), [hostile]);
     }
 }

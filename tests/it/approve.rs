@@ -166,6 +166,30 @@ async fn with_allowed_signers_only_verified_signatures_count() {
     approve(&stage, "bob", &["--sign", "bob"]).await.expect(0);
     apply(&stage, &two).await.expect(0);
     assert_all_in_place(&stage, TOTAL);
-    let report = stage.redrive(&["report"]).await.expect(0).stdout;
-    assert!(report.matches("verified, SHA256:").count() == 2, "{report}");
+    // Not as text, which wraps.
+    let report = stage.redrive(&["report", "--format", "markdown"]).await.expect(0).stdout;
+    assert_eq!(report.matches("SHA256:").count(), 2, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_will_not_count_is_said_when_it_is_approved() {
+    let stage = planned().await;
+    let author = approve(&stage, "Carol", &[]).await.expect(0).stderr;
+    assert!(author.contains("Carol made the plan") && author.contains("does not count"), "{author}");
+    let first = approve(&stage, "alice", &["--comment", "looks right"]).await.expect(0);
+    assert_eq!(first.stderr, "");
+    let second = approve(&stage, "alice", &["--comment", "on second thoughts"]).await.expect(0).stderr;
+    assert!(second.contains("replaces the approval that alice gave") && second.contains("\"looks right\""), "{second}");
+
+    let (Some(alice), Some(_)) = (key(&stage, "alice"), key(&stage, "eve")) else { return };
+    stage.file("signers", &format!("alice {alice}\n"));
+    let signed = async |by: &str, key: &str| {
+        let options = ["--sign", key, "--allowed-signers", "signers"];
+        approve(&stage, by, &options).await.expect(0).stderr
+    };
+    let unknown = signed("eve", "eve").await;
+    assert!(unknown.contains("does not count") && unknown.contains("is nobody's in signers"), "{unknown}");
+    let other = signed("bob", "alice").await;
+    assert!(other.contains("does not count") && other.contains("is alice's in signers, not bob's"), "{other}");
+    assert!(!signed("alice", "alice").await.contains("does not count"));
 }

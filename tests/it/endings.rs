@@ -222,3 +222,105 @@ async fn an_object_of_somebody_else_is_left_alone_and_its_message_stays() {
     let left = stage.sandbox.queue("orders-dlq").expect("queue").messages;
     assert!(left.iter().any(|message| message.id == ids[0]), "it is still in the source");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_apply_says_at_its_end_the_report_and_the_status_say_too() {
+    let stage = Stage::new().await;
+    for queue in ["in.fifo", "out.fifo"] {
+        stage.queue(queue, &[("FifoQueue", "true"), ("ContentBasedDeduplication", "true")]);
+    }
+    let job = FIFO_JOB.replace(
+        "[unmatched]\nto = \"out\"",
+        "[[rule]]\nname = \"all\"\nwhen = [{ message = \"text\", anything_but = [\"b0\"] }]\nto = \"out\"",
+    );
+    stage.file("job.toml", &job);
+    let seed = |group: &str, number: usize| {
+        let body = format!("{group}{number}");
+        let mut seed = Seed::new(body.clone());
+        (seed.group, seed.deduplication) = (Some(group.to_owned()), Some(body));
+        seed
+    };
+    // Another consumer has the first group; the second one's first message stays, and hides more behind it than one receive
+    // gives.
+    stage.sandbox.seed("in.fifo", (0..3).map(|number| seed("a", number))).expect("seeded");
+    let admin = Admin::at(&stage.sandbox.endpoint_url());
+    let url = admin.sqs.get_queue_url().queue_name("in.fifo").send().await.unwrap().queue_url.unwrap();
+    let other = admin.sqs.receive_message().queue_url(url).max_number_of_messages(3).visibility_timeout(3_600);
+    assert_eq!(other.send().await.unwrap().messages().len(), 3);
+    stage.sandbox.seed("in.fifo", (0..14).map(|number| seed("b", number))).expect("seeded");
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    stage.sandbox.faults().add(denied("ChangeMessageVisibilityBatch"));
+    let arguments = ["apply", "plan.json", "--allow-drift", "--format", "json"];
+    let summary = stage.redrive(&arguments).await.expect(0).summary();
+    let figures =
+        ["not_released", "still_visible", "in_flight_elsewhere"].map(|name| summary[name].as_u64().expect(name));
+    assert_eq!(figures, [10, 4, 3], "{summary}");
+    for command in ["report", "status"] {
+        let said = stage.redrive(&[command, "--format", "json"]).await.expect(0).stdout;
+        let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+        for (name, value) in summary.as_object().expect("an object").iter().filter(|(name, _)| *name != "type") {
+            assert_eq!(&said[name], value, "{name} of {command}");
+        }
+    }
+    let again = stage.redrive(&arguments).await.expect(0);
+    assert!(again.stderr.contains("finished already"), "{}", again.stderr);
+    assert_eq!(again.summary(), summary);
+}
+
+/// A stage with a run that was begun and stopped, with much of it still to do.
+async fn stopped_run() -> Stage {
+    let stage = Stage::with_queues().await;
+    stage.sandbox.seed("orders-dlq", (0..60).map(message)).expect("seeded");
+    stage.file("job.toml", JOB);
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    stage.sandbox.faults().add(denied("SendMessageBatch"));
+    stage.redrive(&["apply", "plan.json"]).await.expect(3);
+    stage.sandbox.faults().clear();
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_fails_while_an_unfinished_run_is_taken_up_leaves_it_resumable() {
+    let faults = [
+        Fault::Throttle,
+        Fault::Status { code: 503, when: When::Before },
+        Fault::Status { code: 500, when: When::After },
+        Fault::Cut { when: When::Before },
+        Fault::Cut { when: When::After },
+        Fault::AccessDenied,
+        Fault::ExpiredToken,
+    ];
+    let actions = ["GetQueueUrl", "GetQueueAttributes", "HeadBucket"];
+    let cases = faults.iter().flat_map(|fault| actions.map(|action| (fault.clone(), action)));
+    each(cases.collect(), |(fault, action)| async move {
+        let at = format!("{fault:?} of {action}");
+        let stage = stopped_run().await;
+        stage.sandbox.faults().add(Rule::new(fault).action(action));
+        for arguments in [&["apply", "plan.json"][..], &["apply", "job.toml"]] {
+            let ran = stage.redrive(arguments).await;
+            assert_eq!(ran.code, Some(3), "{at}: {}{}", ran.stdout, ran.stderr);
+            assert!((ran.stdout + &ran.stderr).contains("Nothing is lost"), "{at}");
+        }
+        stage.sandbox.faults().clear();
+        let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(0).summary();
+        assert_eq!(summary["received"], 60, "{at}: {summary}");
+        assert_all_in_place(&stage, 60);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_when_an_unfinished_run_is_taken_up_leaves_it_resumable() {
+    let stage = stopped_run().await;
+    // No file may grow at all, or past so many blocks of 512 bytes; the signal that says so is ignored: the write fails.
+    for blocks in [0, 1, 20, 63] {
+        let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" apply plan.json");
+        let mut shell = tokio::process::Command::new("sh");
+        shell.arg("-c").arg(limited).arg(env!("CARGO_BIN_EXE_redrive")).current_dir(stage.directory.path()).env_clear();
+        shell.env("HOME", stage.directory.path()).envs(stage.sandbox.environment());
+        let ran = Ran::of(shell.output().await.expect("runs"));
+        assert_eq!(ran.code, Some(3), "{blocks}: {}{}", ran.stdout, ran.stderr);
+    }
+    stage.redrive(&["apply", "plan.json"]).await.expect(0);
+    assert_all_in_place(&stage, 60);
+}

@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::Value;
 use sqs_sandbox::{Fault, MessageAttribute, Rule, When};
 use tokio::process::Command;
 
@@ -63,7 +62,9 @@ async fn hostile_text_is_tame_wherever_it_is_shown_and_no_body_is_in_the_journal
     assert_tame("plan as Markdown", &markdown);
     assert_no_markup("plan as Markdown", &outside_of_fences(&markdown));
     let json = stage.redrive(&["show", "plan.json", "--format", "json"]).await.expect(0).stdout;
-    serde_json::from_str::<Value>(&json).expect("JSON");
+    assert_tame("plan as JSON", &json);
+    stage.file("shown.json", &json);
+    stage.redrive(&["show", "shown.json"]).await.expect(0);
 
     let applied = stage.redrive(&["apply", "plan.json"]).await.expect(6);
     assert_tame("apply", &(applied.stdout + &applied.stderr));
@@ -316,4 +317,29 @@ async fn nothing_is_written_through_a_link() {
         std::fs::remove_file(stage.path(link)).expect("removed");
     }
     stage.redrive(&["apply", "plan.json"]).await.expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_behind_a_link_is_refused_and_what_the_link_leads_to_stays() {
+    let stage = Stage::with_queues().await;
+    stage.sandbox.seed("orders-dlq", [failed("x")]).expect("seeded");
+    stage.file("job.toml", TO_A_FILE);
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    let refused = async |words: &str| {
+        for arguments in [&["apply", "plan.json"][..], &["runs"], &["status"], &["runs", "prune", "--older-than", "1s"]]
+        {
+            let ran = stage.redrive(arguments).await.expect(1);
+            assert!(ran.stderr.contains(words), "{arguments:?}: {}", ran.stderr);
+        }
+    };
+    std::fs::create_dir(stage.path("elsewhere")).expect("a directory");
+    std::os::unix::fs::symlink(stage.path("elsewhere"), stage.path(".redrive")).expect("a link");
+    refused("symbolic link").await;
+    assert_eq!(std::fs::read_dir(stage.path("elsewhere")).expect("there").count(), 0);
+    std::fs::remove_file(stage.path(".redrive")).expect("removed");
+    std::fs::create_dir(stage.path(".redrive")).expect("a directory");
+    stage.file("precious", "words of somebody else");
+    std::fs::hard_link(stage.path("precious"), stage.path(".redrive/journal.db-lock")).expect("a link");
+    refused("hard link").await;
+    assert_eq!(std::fs::read_to_string(stage.path("precious")).expect("there"), "words of somebody else");
 }

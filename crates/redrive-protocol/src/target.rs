@@ -169,6 +169,10 @@ reasons! {
     SeveralValues = 36, "several_values", "a jq transform yields several values for it";
     /// A jq program took too many steps, or recursed too deep.
     JqGaveUp = 37, "jq_gave_up", "a jq program does not come to an end for it";
+    /// A message attribute is empty, which SQS refuses.
+    EmptyAttribute = 38, "empty_attribute", "a message attribute is empty";
+    /// A message group ID or deduplication ID that SQS refuses.
+    IdRefused = 39, "id_refused", "SQS takes no such message group ID or deduplication ID";
 
     // Failed: the destination would not have it.
     /// The destination refused it for good.

@@ -16,7 +16,7 @@ use super::world::{End, Handle, Message, Process, Row, Stage, Work, World};
 use crate::journal::Journal;
 use redrive_protocol::protocol::{
     Admitted, Claim, Decided, DeleteEnd, Delivery, Doubtful, Intended, Judged, Judgement, Lease, RunSpec, SendEnd,
-    Sent, SessionEnd, Settled, Settlement, State, Stay,
+    Sent, SessionEnd, Settled, Settlement, State, Stay, Totals,
 };
 
 /// What the process has in hand of the one message.
@@ -150,6 +150,9 @@ impl Replay {
             job_sha256: "00".to_owned(),
             plan: "{}".to_owned(),
             approvals: String::new(),
+            command: String::new(),
+            directory: String::new(),
+            sandbox: false,
         };
         let mut begun = journal.begin(spec).await.expect("begun");
         self.journal = Some(journal);
@@ -248,7 +251,8 @@ impl Replay {
             assert_eq!(journal.tally().count(|key| key.state == state), expected, "{state:?} at the end, of {row:?}");
         }
         let (finished, has_orphans) = (after.finished[process.run], after.in_session[process.run]);
-        let end = SessionEnd { finished, has_orphans, outcome: String::new(), requests: 0, elapsed_ms: 0 };
+        let (outcome, totals) = (String::new(), Totals::default());
+        let end = SessionEnd { finished, has_orphans, outcome, cause: None, totals };
         journal.end(end).await.expect("ended");
     }
 }

@@ -20,7 +20,7 @@ async fn killed_with(place: &Place, ids: &[&str]) -> Journal {
 }
 
 fn states(place: &Place) -> Vec<(String, State, Option<Resolution>)> {
-    let troubles = Reader::open(&place.path()).expect("open").expect("there").troubles("run", 100).expect("troubles");
+    let troubles = troubles(&Reader::open(&place.path()).expect("open").expect("there"));
     let mut states: Vec<_> = troubles
         .into_iter()
         .map(|one| (one.id.to_string(), one.state, one.resolved.map(|resolved| resolved.resolution)))
@@ -108,8 +108,8 @@ async fn a_run_that_is_given_up_stays_so_and_what_it_sent_stays_known() {
             finished: true,
             has_orphans: false,
             outcome: "finished".to_owned(),
-            requests: 0,
-            elapsed_ms: 0,
+            cause: None,
+            totals: Totals::default(),
         })
         .await
         .expect("end");

@@ -213,7 +213,13 @@ fn run_spec(run: usize) -> RunSpec {
 }
 
 fn end(finished: bool) -> SessionEnd {
-    SessionEnd { finished, has_orphans: false, outcome: "interrupted".to_owned(), requests: 0, elapsed_ms: 0 }
+    SessionEnd {
+        finished,
+        has_orphans: false,
+        outcome: "interrupted".to_owned(),
+        cause: None,
+        totals: Totals::default(),
+    }
 }
 
 fn sure<T>(result: Result<T, Problem<Infallible>>) -> T {

@@ -194,8 +194,8 @@ pub(in crate::view) enum Block {
     Table(Vec<Column>, Vec<Row>),
     /// One thing a line.
     List(Vec<Line>),
-    /// A list of which text and Markdown show the beginning.
-    Long(Vec<Line>),
+    /// The beginning of a list, and how many entries it has in all. Text and Markdown show less of it than a page.
+    Long(Vec<Line>, u64),
     /// One thing a line, each as deep below the others as its number says.
     Outline(Vec<(usize, Line)>),
     /// Something to know before going on: its name, and what it means.
@@ -216,13 +216,14 @@ pub(in crate::view) fn heading(text: &'static str) -> Block {
 }
 
 /// How many of a long list text and Markdown show.
-const MOST_LISTED: usize = 10;
+pub(in crate::view) const MOST_LISTED: usize = 10;
 
-/// The beginning of a long list, and how many more there are.
-pub(super) fn beginning(lines: &[Line]) -> Vec<Line> {
-    let mut shown: Vec<Line> = lines.iter().take(MOST_LISTED).cloned().collect();
-    if lines.len() > MOST_LISTED {
-        shown.push(ours("and ").number((lines.len() - MOST_LISTED) as u64).ours(" more"));
+/// At most so many entries of a long list, and how many more there are in all.
+pub(super) fn beginning(lines: &[Line], all: u64, most: usize) -> Vec<Line> {
+    let mut shown: Vec<Line> = lines.iter().take(most).cloned().collect();
+    let left_out = all.saturating_sub(shown.len() as u64);
+    if left_out > 0 {
+        shown.push(ours("and ").number(left_out).ours(" more"));
     }
     shown
 }

@@ -2,7 +2,7 @@
 //! is escaped; a policy in the page keeps a browser from running or loading anything should that fail.
 
 use super::super::text::neutral;
-use super::blocks::{Block, Column, DiffLine, Line, Mark, Piece, Row};
+use super::blocks::{Block, Column, DiffLine, Line, Mark, Piece, Row, beginning};
 use super::text;
 use crate::words::thousands;
 
@@ -54,13 +54,8 @@ fn render_block(page: &mut String, block: &Block) {
             page.push_str("</dl>\n");
         }
         Block::Table(columns, rows) => table(page, columns, rows),
-        Block::List(lines) | Block::Long(lines) => {
-            page.push_str("<ul>\n");
-            for line in lines {
-                add(page, &["<li>", &words(line), "</li>\n"]);
-            }
-            page.push_str("</ul>\n");
-        }
+        Block::List(lines) => list(page, lines),
+        Block::Long(lines, all) => list(page, &beginning(lines, *all, usize::MAX)),
         Block::Outline(lines) => {
             for (depth, line) in lines {
                 let indent = (depth * 2).to_string();
@@ -89,6 +84,14 @@ fn render_block(page: &mut String, block: &Block) {
         }
         Block::Command(command) => add(page, &["<pre>", &escaped(command), "</pre>\n"]),
     }
+}
+
+fn list(page: &mut String, lines: &[Line]) {
+    page.push_str("<ul>\n");
+    for line in lines {
+        add(page, &["<li>", &words(line), "</li>\n"]);
+    }
+    page.push_str("</ul>\n");
 }
 
 fn table(page: &mut String, columns: &[Column], rows: &[Row]) {
@@ -197,7 +200,7 @@ mod tests {
             Block::Facts(vec![(evil(), evil())]),
             Block::Table(vec![Column::text("a")], vec![row(vec![evil()]).nested(), Row::remark(evil())]),
             Block::List(vec![evil()]),
-            Block::Long(vec![evil()]),
+            Block::Long(vec![evil()], 2),
             Block::Outline(vec![(1, evil())]),
             Block::Notice(Severity::Caution, evil(), evil()),
             Block::Diff(vec![diff]),

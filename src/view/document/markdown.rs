@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::super::text::{Screen, Style, neutral};
-use super::blocks::{Block, DiffLine, Line, Piece, Row, beginning};
+use super::blocks::{Block, DiffLine, Line, MOST_LISTED, Piece, Row, beginning};
 use super::text;
 use crate::words::thousands;
 
@@ -108,7 +108,7 @@ fn part(block: &Block) -> Part {
             Part { before: titles + &marks, items, after: String::new() }
         }
         Block::List(lines) => entries(lines),
-        Block::Long(lines) => entries(&beginning(lines)),
+        Block::Long(lines, all) => entries(&beginning(lines, *all, MOST_LISTED)),
         Block::Outline(lines) => {
             let items = lines.iter().map(|(depth, line)| format!("{}- {}\n", "  ".repeat(*depth), words(line)));
             Part { items: items.collect(), ..Part::whole(String::new()) }

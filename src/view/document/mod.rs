@@ -8,7 +8,9 @@ mod html;
 mod markdown;
 mod text;
 
-pub(super) use blocks::{Block, Column, DiffLine, Line, Mark, Row, Severity, heading, ours, plain, prose, row, theirs};
+pub(super) use blocks::{
+    Block, Column, DiffLine, Line, MOST_LISTED, Mark, Row, Severity, heading, ours, plain, prose, row, theirs,
+};
 #[cfg(test)]
 pub(super) use markdown::MAX_COMMENT;
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::text::{Screen, Style, neutral, wrapped};
-use super::blocks::{Block, Column, DiffLine, Line, Mark, Piece, Row, Severity, beginning};
+use super::blocks::{Block, Column, DiffLine, Line, MOST_LISTED, Mark, Piece, Row, Severity, beginning};
 use crate::words::thousands;
 
 /// A column of text is never narrower: below that the table is stacked.
@@ -53,7 +53,7 @@ impl Page {
             Block::Facts(facts) => self.facts(facts),
             Block::Table(columns, rows) => self.table(columns, rows),
             Block::List(lines) => self.list(lines),
-            Block::Long(lines) => self.list(&beginning(lines)),
+            Block::Long(lines, all) => self.list(&beginning(lines, *all, MOST_LISTED)),
             Block::Outline(lines) => {
                 for (depth, line) in lines {
                     let space = " ".repeat(self.indent + 2 * depth);
@@ -261,7 +261,7 @@ fn stands_apart(last: &Block, block: &Block) -> bool {
         }
         Block::Notice(..)
         | Block::List(_)
-        | Block::Long(_)
+        | Block::Long(..)
         | Block::Outline(_)
         | Block::Diff(_)
         | Block::Command(_) => false,

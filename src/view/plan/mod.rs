@@ -5,11 +5,18 @@ use std::fmt::Write as _;
 use super::document::{Block, Column, Document, Line, Row, Severity};
 use super::document::{heading, ours, plain, prose, row, theirs};
 use super::units::{grouped, time};
+use super::wire::escape;
 use super::{approvals, diff};
+use crate::error::Result;
 use crate::plan::{AgeCount, Approver, Basis, Cost, Estimate, Example, Hazard, Plan, RuleFigures};
 use crate::sqs::QueueAttributes;
 use crate::words::{bytes, count, dollars, duration, moment, number_or_unknown, quoted, thousands};
 use redrive_protocol::target::RuleId;
+
+/// The document itself, for a program: as `--out` writes it, but for escapes of what could drive a terminal, which mean the same.
+pub fn json(plan: &Plan) -> Result<String> {
+    crate::plan::to_text(plan).map(|text| escape(&text))
+}
 
 /// The plan for a person. `file` is where it was saved, `approvers` who approved it.
 pub fn document(plan: &Plan, file: Option<&str>, approvers: &[Approver]) -> Document {

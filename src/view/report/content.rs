@@ -4,15 +4,20 @@ use super::super::document::{Block, Column, Line, Row, Severity, heading, ours, 
 use super::super::run::Report;
 use super::super::units::{self, counted, grouped, messages};
 use crate::apply::{Destined, Figures, PinnedFigures, RuleSummary};
+use crate::journal::Process;
 use crate::plan::{Estimate, Outcome, Plan};
 use crate::words::quoted;
-use redrive_protocol::protocol::Resolved;
+use redrive_protocol::protocol::{Cause, Resolved};
 use redrive_protocol::target::{Reason, TargetKind};
 
-/// One sentence on how the run stands. `outcome` is the code of the journal.
-pub(in crate::view) fn glance(outcome: &str, figures: &Figures) -> Line {
+/// How the run stands: its outcome by the journal's code, why it stopped, what is safe.
+pub(super) fn glance(outcome: &str, cause: Option<&Cause>, figures: &Figures) -> Vec<Block> {
     let attention = figures.blocked + figures.held + figures.failed;
-    match outcome {
+    let why = |line: Line| match cause {
+        Some(cause) => line.ours(": ").theirs(&cause.error).ours(". "),
+        None => line.ours(". "),
+    };
+    let line = match outcome {
         "finished" if attention == 0 => ours("Done. Every message received is where the plan wanted it."),
         "finished" => ours("Done, but ")
             .plain(messages(attention))
@@ -25,31 +30,43 @@ pub(in crate::view) fn glance(outcome: &str, figures: &Figures) -> Line {
             .ours(if gone(figures) == 0 { " failed); they were left in the source." } else { " failed)." })
             .ours(" Every other message is where the plan wanted it."),
         "interrupted" => ours("Stopped on request. ").ours(SAFE),
-        "drifted" => ours("Stopped because the queue does not hold what was planned. ").ours(SAFE),
+        "drifted" => why(ours("Stopped because the queue does not hold what was planned")).ours(SAFE),
         "abandoned" => ours("Abandoned. Confirmed sends are known to every later run and are not repeated."),
-        "guarded" => ours("Halted by a guard. ").ours(SAFE),
-        "failed" => ours("Stopped by a failure. ").ours(SAFE),
-        "unfinished" => ours("Not finished: it is still running, was killed, or left messages in transit. ").ours(SAFE),
+        "guarded" => why(ours("Halted by a guard")).ours(SAFE),
+        "failed" => why(ours("Stopped by a failure")),
+        "unfinished" => ours("The source is empty, but some messages are still in transit. ").ours(SAFE),
         other => ours("Ended as ").theirs(other).ours(". ").ours(SAFE),
-    }
+    };
+    // The hint of a failure says what is safe as well.
+    let (line, hint) = match (outcome, cause.and_then(|cause| cause.hint.as_ref())) {
+        ("failed", Some(hint)) => (line, Some(Block::Paragraph(theirs(hint)))),
+        ("failed", None) => (line.ours(SAFE), None),
+        _ => (line, None),
+    };
+    [Block::Headline(urgency(outcome, figures), line)].into_iter().chain(hint).collect()
 }
 
 /// How urgent that is.
-pub(in crate::view) fn urgency(outcome: &str, figures: &Figures) -> Severity {
+fn urgency(outcome: &str, figures: &Figures) -> Severity {
     match outcome {
         "finished" if figures.blocked + figures.held + figures.failed == 0 => Severity::Good,
         "failed" | "guarded" | "drifted" => Severity::Danger,
-        "interrupted" | "abandoned" | "unfinished" => Severity::Note,
+        "interrupted" | "abandoned" | "unfinished" | "running" => Severity::Note,
         _ => Severity::Caution,
     }
 }
 
 /// What holds at every stop.
-pub(in crate::view) const SAFE: &str =
-    "Nothing is lost: the journal knows where every message is, and the run can be continued.";
+const SAFE: &str = "Nothing is lost: the journal knows where every message is, and the run can be continued.";
+
+/// What happened, in figures: every account of a run has this.
+pub(in crate::view) fn accounts(outcome: &str, figures: &Figures, plan: Option<&Plan>) -> Vec<Block> {
+    let sum = Block::Paragraph(sum(figures));
+    [heading("What happened"), sum, table(figures, plan)].into_iter().chain(pinned(outcome, figures)).collect()
+}
 
 /// The sum of the figures, written out so that everybody can check it.
-pub(in crate::view) fn sum(figures: &Figures) -> Line {
+fn sum(figures: &Figures) -> Line {
     let parts = [
         ("moved ", figures.moved),
         ("archived ", figures.archived),
@@ -77,7 +94,7 @@ pub(in crate::view) fn sum(figures: &Figures) -> Line {
 }
 
 /// What the run met of the messages that its plan is pinned to; nothing where it is not.
-pub(in crate::view) fn pinned(outcome: &str, figures: &Figures) -> Option<Block> {
+fn pinned(outcome: &str, figures: &Figures) -> Option<Block> {
     let PinnedFigures { planned, gone, changed, others } = figures.pinned?;
     let line = ours("Of ").plain(messages(planned)).ours(" in the plan, ").number(gone);
     let line = line.ours(if outcome == "finished" { " were gone" } else { " were not met" });
@@ -90,7 +107,7 @@ pub(in crate::view) fn pinned(outcome: &str, figures: &Figures) -> Option<Block>
 }
 
 /// What became of the messages, by rule and destination, in the plan's order of rules.
-pub(in crate::view) fn table(figures: &Figures, plan: Option<&Plan>) -> Block {
+fn table(figures: &Figures, plan: Option<&Plan>) -> Block {
     let in_plan = |name: &str| plan.and_then(|plan| plan.rules.iter().position(|rule| rule.name == name));
     let in_figures = |name: &str| figures.rules.iter().position(|row| row.rule == name);
     let position = |row: &RuleSummary| in_plan(&row.rule).or_else(|| in_figures(&row.rule));
@@ -230,7 +247,7 @@ pub(super) fn compared(report: &Report) -> [Block; 2] {
 }
 
 /// What it took.
-pub(in crate::view) fn effort(figures: &Figures) -> Line {
+pub(super) fn effort(figures: &Figures) -> Line {
     let gone = figures.moved + figures.archived + figures.dropped;
     let mut line = plain(counted(figures.requests, "SQS request", "SQS requests"));
     if let Some(ratio) = units::ratio(figures.requests, gone) {
@@ -262,8 +279,13 @@ pub(in crate::view) fn head(report: &Report, more: Vec<(Line, Line)>) -> Vec<Blo
         facts.push((ours("given up"), signed(Line::default(), resolved)));
     }
     facts.extend(more);
-    let (severity, glance) = (urgency(report.outcome(), figures), glance(report.outcome(), figures));
-    vec![Block::Title(title), Block::Headline(severity, glance), Block::Facts(facts)]
+    let mut blocks = vec![Block::Title(title)];
+    blocks.extend(match &record.outcome {
+        Some(outcome) => glance(outcome, record.cause.as_ref(), figures),
+        None => vec![Block::Headline(urgency(report.outcome(), figures), under_way(record.process))],
+    });
+    blocks.push(Block::Facts(facts));
+    blocks
 }
 
 /// Who decided it, when and why.
@@ -275,13 +297,53 @@ pub(super) fn signed(line: Line, resolved: &Resolved) -> Line {
     }
 }
 
-/// The command that goes on with a run, as far as the journal knows it: the job's file, where it has not changed since.
-pub(in crate::view) fn command(report: &Report) -> String {
-    format!("redrive apply {}", quoted(&report.plan.job.file))
+/// How a run stands whose session has not ended.
+fn under_way(process: Option<Process>) -> Line {
+    match process {
+        Some(Process { pid, is_alive: true }) => {
+            ours("Under way: process ").theirs(pid.to_string()).ours(" is at work on it.")
+        }
+        Some(Process { pid, is_alive: false }) => ours("Not finished: its process (")
+            .theirs(pid.to_string())
+            .ours(") was killed, or its machine stopped. ")
+            .ours(SAFE),
+        None => ours("Not finished. ").ours(SAFE),
+    }
+}
+
+/// A command as one can give it to a shell. Its options are ours; everything else is quoted as a file's name is.
+fn command_line(words: &[String]) -> String {
+    let is_option = |word: &str| word.starts_with("--") && word.chars().all(|c| c == '-' || c.is_ascii_lowercase());
+    let shown = words.iter().map(|word| if is_option(word) { word.clone() } else { quoted(word) });
+    shown.collect::<Vec<_>>().join(" ")
+}
+
+/// What to do about a run that is not finished.
+pub(in crate::view) fn go_on(report: &Report) -> Vec<Block> {
+    let (outcome, record) = (report.outcome(), &report.record);
+    if let Some(Process { pid, is_alive: true }) = record.process {
+        return vec![
+            heading("How to stop it"),
+            Block::Paragraph(ours(
+                "It finishes what is under way and gives back the rest; the command that began it goes on later.",
+            )),
+            Block::Command(format!("kill -INT {pid}")),
+        ];
+    }
+    if record.sandbox && record.ended.is_none() {
+        let words = "It ran on an embedded sandbox, which ended with its process: there is nothing to go on with.";
+        return vec![Block::Paragraph(ours(words))];
+    }
+    let mut blocks = resume(outcome, &report.figures, &report.command);
+    if !blocks.is_empty() && !record.directory.is_empty() {
+        blocks.push(Block::Paragraph(ours("It was begun in ").theirs(&record.directory).ours(".")));
+    }
+    blocks
 }
 
 /// How to go on after a stop, `command` being what goes on with the run; nothing where the run is finished.
-pub(in crate::view) fn resume(outcome: &str, figures: &Figures, command: &str) -> Vec<Block> {
+pub(super) fn resume(outcome: &str, figures: &Figures, command: &[String]) -> Vec<Block> {
+    let line = command_line(command);
     match outcome {
         "finished" | "abandoned" => Vec::new(),
         "drifted" => vec![
@@ -290,7 +352,7 @@ pub(in crate::view) fn resume(outcome: &str, figures: &Figures, command: &str) -
                 ours("The same command would stop again. Look at what the queue holds first. Then either accept it, and ")
                     .ours("continue this run beyond the plan's limits; confirmed sends are not repeated:"),
             ),
-            Block::Command(format!("{command} --allow-drift")),
+            Block::Command(if command.iter().any(|word| word == "--allow-drift") { line } else { line + " --allow-drift" }),
             Block::Paragraph(ours(
                 "Or give up this run and plan again; what it moved stays moved, and the next run knows it:",
             )),
@@ -302,7 +364,7 @@ pub(in crate::view) fn resume(outcome: &str, figures: &Figures, command: &str) -
             Block::Paragraph(ours(
                 "The same command continues where the run stopped. Confirmed sends are not repeated.",
             )),
-            Block::Command(command.to_owned()),
+            Block::Command(line),
         ],
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use redrive_protocol::message::MessageId;
 use redrive_protocol::target::{Reason, RuleId, Target, TargetId, TargetKind};
 
-use super::Report;
+use super::{Listing, MANY, Report, Troubles};
 use crate::apply::{Event, Figures, Progress, Totals};
 use crate::journal::{RunRecord, Trouble};
 use crate::plan::{
@@ -160,9 +160,8 @@ pub(in crate::view) fn trouble(id: &str, state: State, target: Option<TargetId>,
     }
 }
 
-pub(in crate::view) fn report() -> Report {
-    let plan = plan();
-    let totals = Totals { requests: 3100, elapsed_ms: 95_300, in_flight_elsewhere: 4, ..Totals::default() };
+/// The messages in trouble.
+pub(in crate::view) fn troubles() -> Vec<Trouble> {
     let mut more = trouble("aaaa-1", State::Done, Some(ORDERS), 2);
     more.sent_as = Some(MessageId::new("bbbb-1"));
     let mut refused = trouble("aaaa-5", State::Failed, Some(ORDERS), 0);
@@ -179,9 +178,33 @@ pub(in crate::view) fn report() -> Report {
         blocked.note = Some("$.order.total".to_owned());
         troubles.push(blocked);
     }
+    troubles
+}
+
+/// These, gathered as for a form that lists at most so many of a group.
+pub(in crate::view) fn gathered(plan: &Plan, troubles: &[Trouble], most: usize) -> Troubles {
+    let mut gathered = Troubles::new(most);
+    for trouble in troubles {
+        gathered.add(plan, trouble);
+    }
+    gathered
+}
+
+/// An object that lists messages, as a whole.
+pub(in crate::view) fn whole(mut listing: Listing<'_>, troubles: &[Trouble]) -> String {
+    let mut whole = listing.head().to_owned();
+    for trouble in troubles {
+        whole.push_str(&listing.item(trouble));
+    }
+    whole + Listing::END
+}
+
+pub(in crate::view) fn report() -> Report {
+    let plan = plan();
+    let totals = Totals { requests: 3100, elapsed_ms: 95_300, in_flight_elsewhere: 4, ..Totals::default() };
     Report {
         figures: Figures::new(&plan, &tally(), totals),
-        troubles,
+        troubles: gathered(&plan, &troubles(), MANY),
         approvers: vec![Approver {
             by: "alice@example.com".to_owned(),
             comment: Some("looks right".to_owned()),
@@ -189,8 +212,13 @@ pub(in crate::view) fn report() -> Report {
             key: None,
             signed: true,
         }],
+        command: ["redrive", "apply", "orders.plan.json", "--journal", "a b.db"].map(str::to_owned).to_vec(),
         record: RunRecord {
             approvals: String::new(),
+            command: String::new(),
+            directory: "/srv/redrive".to_owned(),
+            sandbox: false,
+            process: None,
             name: plan.id().to_owned(),
             source_arn: plan.source.arn.clone(),
             job_sha256: plan.job.sha256.clone(),
@@ -198,18 +226,40 @@ pub(in crate::view) fn report() -> Report {
             started: at("2026-11-20T10:00:00Z"),
             ended: Some(at("2026-11-20T10:01:35Z")),
             outcome: Some("finished".to_owned()),
-            requests: 3100,
-            elapsed_ms: 95_300,
+            cause: None,
+            totals,
             given_up: None,
         },
         plan,
     }
 }
 
+const EVIL: &str = "\u{1b}[2J\u{9b}31m\r\n\n# h\t<script>alert(1)</script>|`x`|\u{202e}\u{2066}\u{200b}@team [a](http://x) \
+                    </title>&lt; \"'";
+
+fn evil() -> Resolved {
+    Resolved {
+        resolution: Resolution::Resend,
+        at: at("2026-11-20T10:00:30Z"),
+        who: EVIL.to_owned(),
+        reason: Some(EVIL.to_owned()),
+    }
+}
+
+/// The messages of [`hostile`].
+pub(in crate::view) fn hostile_troubles() -> Vec<Trouble> {
+    let mut troubles = troubles();
+    for trouble in &mut troubles {
+        trouble.id = MessageId::new(format!("{}{EVIL}", trouble.id));
+        trouble.sent_as = Some(MessageId::new(EVIL));
+        trouble.note = Some(EVIL.to_owned());
+        trouble.resolved = Some(evil());
+    }
+    troubles
+}
+
 /// The same report where everything that comes from outside is hostile: to terminals, Markdown, pages, and eyes.
 pub(in crate::view) fn hostile() -> Report {
-    const EVIL: &str = "\u{1b}[2J\u{9b}31m\r\n\n# h\t<script>alert(1)</script>|`x`|\u{202e}\u{2066}\u{200b}@team [a](http://x) \
-                        </title>&lt; \"'";
     let mut report = report();
     for rule in &mut report.plan.rules {
         rule.name.push_str(EVIL);
@@ -222,22 +272,11 @@ pub(in crate::view) fn hostile() -> Report {
         text.push_str(EVIL);
     }
     job.description = Some(EVIL.to_owned());
-    for trouble in &mut report.troubles {
-        trouble.id = MessageId::new(format!("{}{EVIL}", trouble.id));
-        trouble.sent_as = Some(MessageId::new(EVIL));
-        trouble.note = Some(EVIL.to_owned());
-    }
-    let evil = Resolved {
-        resolution: Resolution::Resend,
-        at: at("2026-11-20T10:00:30Z"),
-        who: EVIL.to_owned(),
-        reason: Some(EVIL.to_owned()),
-    };
-    for trouble in &mut report.troubles {
-        trouble.resolved = Some(evil.clone());
-    }
-    report.record.given_up = Some(evil);
+    report.troubles = gathered(&report.plan, &hostile_troubles(), MANY);
+    report.record.given_up = Some(evil());
     report.record.name.push_str(EVIL);
+    report.record.directory.push_str(EVIL);
+    report.command.push(EVIL.to_owned());
     report.record.outcome = Some(EVIL.to_owned());
     let totals = Totals { requests: 1, ..Totals::default() };
     report.plan.job.name = EVIL.to_owned();

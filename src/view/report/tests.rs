@@ -1,12 +1,15 @@
 //! Reports as people get them.
 
+mod agree;
 mod hostile;
 mod summary;
 
 use super::super::text::Screen;
-use super::sample::{report, stopped};
+use super::sample::{gathered, report, stopped, trouble, troubles, whole};
 use super::*;
 use crate::apply::{Figures, Outcome, Summary, Totals};
+use crate::journal::Process;
+use redrive_protocol::protocol::State;
 
 fn ended(outcome: Outcome) -> Summary {
     Summary { outcome, figures: report().figures }
@@ -25,7 +28,8 @@ fn html(report: &Report) -> String {
 }
 
 fn summary_text(ended: &Summary, how_to_resume: &str) -> String {
-    summary(ended, how_to_resume).text(Screen::PLAIN)
+    let words: Vec<String> = how_to_resume.split(' ').map(str::to_owned).collect();
+    summary(ended, &words).text(Screen::PLAIN)
 }
 
 #[test]
@@ -119,8 +123,6 @@ fn a_report_as_markdown() {
 
     - `aaaa-2`
 
-    Not listed here: 1 message more.
-
     ### Failed
 
     1 message refused by the destination and left in the source. Fix the cause it names, then plan again.
@@ -151,6 +153,12 @@ fn a_report_as_markdown() {
     - `cccc-9`: `$.order.total`
     - and 2 more
 
+    Long lists are shortened here. This lists every message, the most urgent first:
+
+    ```sh
+    redrive report 3f2a9c0d1e4b --format json
+    ```
+
     ### Left in the source
 
     - 965 messages received by this run and left there.
@@ -161,7 +169,7 @@ fn a_report_as_markdown() {
 
 #[test]
 fn a_report_as_json() {
-    let mut pretty: serde_json::Value = serde_json::from_str(&json(&report())).expect("JSON");
+    let mut pretty: serde_json::Value = serde_json::from_str(&whole(json(&report()), &troubles())).expect("JSON");
     let troubles = pretty["troubles"].as_array_mut().expect("troubles");
     assert_eq!(troubles.len(), 17, "all that are there");
     troubles.drain(1..);
@@ -176,6 +184,15 @@ fn a_report_as_json() {
       "outcome": "finished",
       "started": "2026-11-20T10:00:00Z",
       "ended": "2026-11-20T10:01:35Z",
+      "command": [
+        "redrive",
+        "apply",
+        "orders.plan.json",
+        "--journal",
+        "a b.db"
+      ],
+      "directory": "/srv/redrive",
+      "sandbox": false,
       "plan": {
         "digest": "sha256:3f2a9c0d1e4b3f2a9c0d1e4b3f2a9c0d1e4b3f2a9c0d1e4b3f2a9c0d1e4b",
         "created": "2026-11-20T09:58:00Z",
@@ -263,8 +280,14 @@ fn a_run_that_was_killed_is_unfinished() {
     let mut report = report();
     report.record.outcome = None;
     report.record.ended = None;
-    assert!(text(&report).starts_with("Run 3f2a9c0d1e4b of job orders-dlq: unfinished\n  Not finished:"));
-    assert!(json(&report).contains(r#""outcome":"unfinished""#) && !json(&report).contains(r#""ended""#));
+    report.record.process = Some(Process { pid: 4711, is_alive: false });
+    let said = text(&report);
+    assert!(
+        said.starts_with("Run 3f2a9c0d1e4b of job orders-dlq: unfinished\n  Not finished: its process (4711)"),
+        "{said}"
+    );
+    let listed = whole(json(&report), &[]);
+    assert!(listed.contains(r#""outcome":"unfinished""#) && !listed.contains(r#""ended""#), "{listed}");
 }
 
 #[test]
@@ -287,8 +310,27 @@ fn an_empty_run_divides_by_nothing() {
     let mut report = report();
     let nothing = redrive_protocol::protocol::Tally::default();
     report.figures = Figures::new(&report.plan, &nothing, Totals::default());
-    report.troubles.clear();
+    report.troubles = Troubles::default();
     let said = text(&report);
     assert!(said.contains("received 0 = moved 0") && said.contains("Done. Every message"), "{said}");
     assert!(!said.contains("In doubt") && !said.contains("Blocked") && !said.contains("How to continue"));
+}
+
+#[test]
+fn however_many_messages_there_are_few_are_kept_and_all_are_counted() {
+    let mut report = report();
+    let one = trouble("aaaa", State::Held, None, 1);
+    let many: Vec<_> = std::iter::repeat_n(one, 5_000).chain(troubles()).collect();
+    report.troubles = gathered(&report.plan, &many, MANY);
+    assert_eq!(report.troubles.doubts(), 5_004);
+    for said in [text(&report), markdown(&report)] {
+        assert_eq!(said.matches("aaaa").count(), 10 + 5, "{said}");
+        assert!(said.contains("- and 4,990 more"), "{said}");
+        assert!(said.contains("redrive report 3f2a9c0d1e4b --format json"), "{said}");
+    }
+    assert!(html(&report).contains("and 4,000 more"));
+    let to_decide = crate::view::resolve::doubts(&report).text(Screen::PLAIN);
+    assert!(to_decide.contains("redrive resolve 3f2a9c0d1e4b --format json"), "{to_decide}");
+    let listed: serde_json::Value = serde_json::from_str(&whole(json(&report), &many)).expect("JSON");
+    assert_eq!(listed["troubles"].as_array().expect("a list").len(), many.len());
 }

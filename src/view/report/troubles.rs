@@ -2,66 +2,35 @@
 
 use std::collections::BTreeMap;
 
-use super::super::document::{Block, Column, Line, heading, ours, plain, row, theirs};
+use super::super::document::{Block, Column, Line, MOST_LISTED, heading, ours, plain, row, theirs};
 use super::super::run::Report;
+use super::super::troubles::{Doubt, Kind, Listed};
 use super::super::units::{grouped, messages};
 use super::content::{gone, signed};
 use crate::journal::Trouble;
-use redrive_protocol::protocol::{Resolution, State};
-use redrive_protocol::target::{Reason, RuleId, TargetId, TargetKind};
+use redrive_protocol::protocol::State;
+use redrive_protocol::target::{Reason, TargetId};
 
 /// Everything there is to say of them.
 pub(super) fn blocks(report: &Report) -> Vec<Block> {
     let mut blocks = in_doubt(report);
     blocks.extend(failed(report));
     blocks.extend(blocked(report));
+    blocks.extend(all_of_them(report, "report"));
     blocks
 }
 
-/// Says how many of a kind there are beyond those that the report was given.
-fn beyond(report: &Report, all: u64, is_kind: impl Fn(&Trouble) -> bool) -> Option<Block> {
-    let given = report.troubles.iter().filter(|trouble| is_kind(trouble)).count() as u64;
-    (all > given).then(|| Block::Paragraph(ours("Not listed here: ").plain(messages(all - given)).ours(" more.")))
-}
-
-/// What a doubt came to. The order is that of urgency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Doubt {
-    Held,
-    HeldParked,
-    Open,
-    Resend,
-    Stays,
-    Gone,
-    PerhapsMore,
-    PerhapsMoreHere,
-    Deduplicated,
-    SamePlace,
-    Dropped,
-    Discarded,
-}
-
-fn doubt(report: &Report, trouble: &Trouble) -> Doubt {
-    let target = trouble.target.and_then(|target| report.plan.target(target));
-    let decided = trouble.resolved.as_ref().map(|resolved| resolved.resolution);
-    match trouble.state {
-        State::Held if trouble.rule == RuleId::RETURNED => Doubt::HeldParked,
-        State::Held => Doubt::Held,
-        State::InDoubt if decided == Some(Resolution::Resend) => Doubt::Resend,
-        State::Sent | State::Done if decided == Some(Resolution::Discard) => Doubt::Discarded,
-        State::Sending | State::InDoubt | State::Resending | State::Returned => Doubt::Open,
-        State::Failed if matches!(trouble.reason, Some(Reason::Gone | Reason::ParkedGone)) => Doubt::Gone,
-        State::Kept | State::Blocked | State::Failed => Doubt::Stays,
-        State::Sent | State::Done => match target.map(|target| (target.kind, target.queue.as_ref())) {
-            Some((TargetKind::S3 | TargetKind::File, _)) => Doubt::SamePlace,
-            // A second copy in the parking queue is deleted when the first is brought back.
-            Some((TargetKind::Park, _)) if trouble.rule == RuleId::PARKED => Doubt::SamePlace,
-            Some((TargetKind::Park, _)) => Doubt::PerhapsMoreHere,
-            Some((TargetKind::Drop, _)) => Doubt::Dropped,
-            Some((TargetKind::Sqs, Some(queue))) if queue.fifo => Doubt::Deduplicated,
-            Some((TargetKind::Sqs, _)) | None => Doubt::PerhapsMore,
-        },
+/// The command that lists every message, if a form for people shortens a list.
+pub(in crate::view) fn all_of_them(report: &Report, command: &str) -> Vec<Block> {
+    if !report.troubles.has_more_than(MOST_LISTED) {
+        return Vec::new();
     }
+    let words = ours("Long lists are shortened here. This lists every message, the most urgent first:");
+    vec![Block::Paragraph(words), Block::Command(format!("redrive {command} {} --format json", report.figures.run))]
+}
+
+fn listed(listed: &Listed) -> Block {
+    Block::Long(listed.first.iter().map(item).collect(), listed.all)
 }
 
 /// What a doubt means, and what to do.
@@ -118,21 +87,18 @@ fn in_doubt(report: &Report) -> Vec<Block> {
         ),
     ];
     blocks.extend(doubts(report));
-    blocks.extend(beyond(report, report.figures.in_doubt, |trouble| trouble.doubts > 0));
     blocks
 }
 
 /// The messages once in doubt, or on their way, grouped by what that means.
 pub(in crate::view) fn doubts(report: &Report) -> Vec<Block> {
-    let mut groups: BTreeMap<(Doubt, Option<TargetId>), Vec<Line>> = BTreeMap::new();
-    let on_its_way = |trouble: &Trouble| matches!(trouble.state, State::Sending | State::Resending);
-    for trouble in report.troubles.iter().filter(|trouble| trouble.doubts > 0 || on_its_way(trouble)) {
-        groups.entry((doubt(report, trouble), trouble.target)).or_default().push(item(trouble));
+    let mut blocks = Vec::new();
+    for ((kind, target), of_group) in &report.troubles.groups {
+        if let Kind::Doubt(doubt) = kind {
+            blocks.extend([Block::Paragraph(meaning(*doubt, &place(report, *target))), listed(of_group)]);
+        }
     }
-    let blocks = groups
-        .into_iter()
-        .map(|((doubt, target), lines)| [Block::Paragraph(meaning(doubt, &place(report, target))), Block::List(lines)]);
-    blocks.flatten().collect()
+    blocks
 }
 
 fn failed(report: &Report) -> Vec<Block> {
@@ -154,8 +120,7 @@ fn failed(report: &Report) -> Vec<Block> {
              doubt were not sent.",
         )));
     }
-    blocks.extend(by_reason(report, State::Failed));
-    blocks.extend(beyond(report, report.figures.failed, |trouble| trouble.state == State::Failed));
+    blocks.extend(by_reason(report, |kind| if let Kind::Failed(reason) = kind { Some(reason) } else { None }));
     blocks
 }
 
@@ -175,25 +140,20 @@ fn blocked(report: &Report) -> Vec<Block> {
         )),
         Block::Table(vec![Column::text("reason"), Column::number("messages")], rows),
     ];
-    blocks.extend(by_reason(report, State::Blocked));
-    blocks.extend(beyond(report, report.figures.blocked, |trouble| trouble.state == State::Blocked));
+    blocks.extend(by_reason(report, |kind| if let Kind::Blocked(reason) = kind { Some(reason) } else { None }));
     blocks
 }
 
-/// The messages in this state, by reason, with what is noted of each.
-fn by_reason(report: &Report, state: State) -> Vec<Block> {
-    let mut groups: BTreeMap<(Option<Reason>, Option<TargetId>), Vec<&Trouble>> = BTreeMap::new();
-    for trouble in report.troubles.iter().filter(|trouble| trouble.state == state) {
-        groups.entry((trouble.reason, trouble.target)).or_default().push(trouble);
-    }
+/// The messages of one kind, by reason, with what is noted of each.
+fn by_reason(report: &Report, reason_of: impl Fn(Kind) -> Option<Option<Reason>>) -> Vec<Block> {
     let mut blocks = Vec::new();
-    for ((reason, target), troubles) in groups {
+    for ((kind, target), of_group) in &report.troubles.groups {
+        let Some(reason) = reason_of(*kind) else { continue };
         let mut title = why(reason);
         if target.is_some() {
-            title = title.ours(", at ").line(place(report, target));
+            title = title.ours(", at ").line(place(report, *target));
         }
-        blocks.push(Block::Paragraph(title.ours(":")));
-        blocks.push(Block::Long(troubles.into_iter().map(item).collect()));
+        blocks.extend([Block::Paragraph(title.ours(":")), listed(of_group)]);
     }
     blocks
 }

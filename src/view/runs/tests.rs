@@ -60,8 +60,14 @@ fn the_status() {
       out of scope      kept: this run sent it, and it came back                     3
       all               received                                                 9,996
 
-      5 messages in doubt. `redrive report` lists what is in doubt, blocked or failed, and says what to
-      do.
+      In doubt: the answer to a send of 5 messages never came.
+
+      `redrive report` lists what is in doubt, held, blocked or failed, and says what to do.
+
+    Left in the source
+      - 965 messages received by this run and left there.
+      - 4 messages were in flight with another consumer at the end; this run could not see them.
+      - Of the kept, 3 messages came back after this run moved them: the consumer may still be failing.
 
     Met against planned
       rule                             planned   limit  met so far
@@ -73,11 +79,13 @@ fn the_status() {
     How to continue
       The same command would stop again. Look at what the queue holds first. Then either accept it, and
       continue this run beyond the plan's limits; confirmed sends are not repeated:
-        redrive apply jobs/orders.toml --allow-drift
+        redrive apply orders.plan.json --journal 'a b.db' --allow-drift
 
       Or give up this run and plan again; what it moved stays moved, and the next run knows it:
         redrive resolve 3f2a9c0d1e4b --abandon
         redrive plan jobs/orders.toml --out FILE
+
+      It was begun in /srv/redrive.
     ");
     assert!(status_json(&run).starts_with(r#"{"type":"status","version":1,"run":"3f2a9c0d1e4b""#));
     assert!(!status_json(&run).contains("troubles"));

@@ -6,13 +6,14 @@ use std::convert::Infallible;
 
 use jiff::Timestamp;
 
+use super::ends::SessionEnd;
 use super::key::Key;
 use super::numbers::{QueueNo, RunNo};
 use super::resolve::ABANDONED;
 use super::state::State;
 use super::store::{Glance, Known, Row, RunRef, RunState, SentAs, Store};
 use super::tally::Tally;
-use super::words::{Delivery, Lease, Resolution, Resolve, RunSpec, SessionEnd};
+use super::words::{Delivery, Lease, Resolution, Resolve, RunSpec};
 use crate::message::{MessageId, ReceiptHandle};
 use crate::target::{RuleId, TargetId};
 
@@ -277,7 +278,7 @@ impl Store for MemoryStore {
     fn end_session(&mut self, run: RunNo, end: &SessionEnd, _: i64) -> Result<(), Infallible> {
         if let Some(run) = self.run(run) {
             (run.ended, run.outcome, run.in_session) = (end.finished, Some(end.outcome.clone()), end.has_orphans);
-            (run.requests, run.elapsed_ms) = (end.requests, end.elapsed_ms);
+            (run.requests, run.elapsed_ms) = (end.totals.requests, end.totals.elapsed_ms);
         }
         Ok(())
     }

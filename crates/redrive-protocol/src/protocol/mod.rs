@@ -15,6 +15,7 @@
 mod admit;
 mod archives;
 mod claims;
+mod ends;
 mod key;
 mod memory;
 mod numbers;
@@ -30,6 +31,7 @@ mod words;
 use jiff::Timestamp;
 
 pub use archives::Missing;
+pub use ends::{Cause, SessionEnd, Totals};
 pub use key::Key;
 pub use memory::MemoryStore;
 pub use numbers::{QueueNo, RunNo};
@@ -39,7 +41,7 @@ pub use store::{Glance, Known, Row, RunRef, RunState, SentAs, Store};
 pub use tally::{Tally, TallyKey};
 pub use words::{
     Admitted, Begun, Claim, Decided, DeleteEnd, Delivery, Doubtful, Intended, Judged, Judgement, Lease, Resolution,
-    Resolve, Resolved, RunSpec, SendEnd, Sent, SessionEnd, Settled, Settlement, Stay,
+    Resolve, Resolved, RunSpec, SendEnd, Sent, Settled, Settlement, Stay,
 };
 
 use crate::message::MessageId;

@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 
 use super::claims::Claims;
+use super::ends::SessionEnd;
 use super::numbers::{QueueNo, RunNo};
 use super::state::{Event, State};
 use super::store::{RunState, Store};
-use super::words::{Begun, Delivered, Lease, RunSpec, Sent, SessionEnd};
+use super::words::{Begun, Delivered, Lease, RunSpec, Sent};
 use super::{Key, Problem, Protocol, sent_by};
 use crate::target::{Reason, RuleId};
 

@@ -6,11 +6,12 @@
 
 use jiff::Timestamp;
 
+use super::ends::SessionEnd;
 use super::key::Key;
 use super::numbers::{QueueNo, RunNo};
 use super::state::State;
 use super::tally::{Tally, TallyKey};
-use super::words::{Delivery, Lease, Resolution, Resolve, RunSpec, SessionEnd};
+use super::words::{Delivery, Lease, Resolution, Resolve, RunSpec};
 use crate::message::{MessageId, ReceiptHandle};
 use crate::target::{Reason, RuleId, TargetId};
 

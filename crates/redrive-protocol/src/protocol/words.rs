@@ -274,6 +274,12 @@ pub struct RunSpec {
     pub plan: String,
     /// Who has approved it, as JSON; only kept and given back here.
     pub approvals: String,
+    /// The words of the command that goes on with it, as JSON; only kept and given back here.
+    pub command: String,
+    /// The directory where that command was given.
+    pub directory: String,
+    /// Whether it is on a sandbox that ends with this process.
+    pub sandbox: bool,
 }
 
 /// A run that was begun, with what an earlier session left behind.
@@ -299,21 +305,6 @@ pub struct Begun {
     /// SQS requests of earlier sessions.
     pub requests: u64,
     /// Milliseconds of earlier sessions.
-    pub elapsed_ms: u64,
-}
-
-/// How a session of a run ended.
-#[derive(Debug, Clone)]
-pub struct SessionEnd {
-    /// Whether the run is finished.
-    pub finished: bool,
-    /// Whether messages may be in flight that no journal knows, so that the next session waits for them.
-    pub has_orphans: bool,
-    /// The outcome's code.
-    pub outcome: String,
-    /// SQS requests of the run so far.
-    pub requests: u64,
-    /// Milliseconds of the run so far.
     pub elapsed_ms: u64,
 }
 

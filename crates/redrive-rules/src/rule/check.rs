@@ -39,7 +39,7 @@ pub(super) fn sendable(outgoing: &Outgoing, queue: &QueueAttributes) -> Result<(
             AttributeValue::Binary(bytes) => bytes.is_empty(),
         };
         if empty {
-            return Err(Blocked::new(Reason::TransformFailed, format!("attribute {name} would be empty")));
+            return Err(Blocked::new(Reason::EmptyAttribute, format!("attribute {name}")));
         }
     }
     let (size, most) = (outgoing.size(), queue.maximum_message_size.min(MAX_SIZE));

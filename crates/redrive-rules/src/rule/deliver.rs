@@ -159,7 +159,7 @@ pub(super) fn carry_out(
     };
     if key.len() > MAX_KEY {
         let detail = format!("the object's key would be {} bytes, S3 takes {MAX_KEY}", key.len());
-        return Err(Blocked::new(Reason::TransformFailed, detail));
+        return Err(Blocked::new(Reason::TooLarge, detail));
     }
     let envelope = envelope(context, exhausted, body.as_str(), &attributes, &system)
         .map_err(|error| Blocked::new(Reason::TransformFailed, format!("the envelope: {error}")))?;
@@ -201,5 +201,5 @@ fn rendered(template: &Template, what: &str, context: &Context<'_>) -> Result<St
         return Ok(id);
     }
     let detail = format!("the {what} would be {id:?}; up to 128 letters, digits and punctuation marks are allowed");
-    Err(Blocked::new(Reason::TransformFailed, detail))
+    Err(Blocked::new(Reason::IdRefused, detail))
 }

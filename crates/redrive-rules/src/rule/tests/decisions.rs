@@ -172,7 +172,7 @@ fn what_sqs_would_refuse_is_blocked() {
     );
     assert_eq!(
         decide(ALL_TO_ORDERS, with_attribute(message("x"), "a", "String", "")),
-        "block: transform_failed (attribute a would be empty)"
+        "block: empty_attribute (attribute a)"
     );
     assert_eq!(decide(ALL_TO_ORDERS, message(&"x".repeat(262_144))), "send to 4");
     assert_eq!(
@@ -208,7 +208,7 @@ fn groups_and_deduplication() {
     let named = "[[rule]]\nname = \"a name\"\nwhen = [{ message = \"id\", exists = true }]\nto = \"grouped\"\n";
     assert!(
         decide(named, message("x"))
-            .starts_with("block: transform_failed (the deduplication ID would be \"0123456789ab.a name\"")
+            .starts_with("block: id_refused (the deduplication ID would be \"0123456789ab.a name\"")
     );
 }
 

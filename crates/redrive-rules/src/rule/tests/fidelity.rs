@@ -167,7 +167,7 @@ proptest! {
                 }
                 Decision::Block { reason, .. } => prop_assert!(matches!(
                     reason,
-                    Reason::ForbiddenCharacters | Reason::TransformFailed | Reason::EmptyBody
+                    Reason::ForbiddenCharacters | Reason::EmptyAttribute | Reason::EmptyBody
                 )),
                 Decision::Keep(Reason::Unmatched) => {}
                 other => prop_assert!(false, "{:?}", other),

@@ -120,7 +120,7 @@ fn what_is_not_that_envelope_is_blocked() {
             "block: transform_failed (sns: attribute a is none that a message can have)",
         ),
         ("sns", &attribute("1"), "block: transform_failed (sns: attribute a is none that a message can have)"),
-        ("sns", &attribute(r#"{"Type":"String","Value":""}"#), "block: transform_failed (attribute a would be empty)"),
+        ("sns", &attribute(r#"{"Type":"String","Value":""}"#), "block: empty_attribute (attribute a)"),
         ("lambda-destination", EVENTBRIDGE, "block: not_wrapped (lambda-destination: no requestContext in it)"),
         ("eventbridge", LAMBDA, "block: not_wrapped (eventbridge: no detail-type in it)"),
     ] {
