@@ -13,16 +13,16 @@
 //!
 //! 1. A receiver takes it from the source, through the seam [`sqs`], which [`aws`] implements. From now on it is invisible to
 //!    others, and its receipt handle is what we act on it with.
-//! 2. The [`journal`] is asked what is known of it. Its handle is on disk with the answer: a [`journal::Claim`] where nothing
-//!    hinders judging it; a [`journal::Doubtful`] where a send of it may have arrived; a [`journal::Sent`] where it is
+//! 2. The [`journal`] is asked what is known of it. Its handle is on disk with the answer: a [`Claim`](redrive_protocol::protocol::Claim) where nothing
+//!    hinders judging it; a [`Doubtful`](redrive_protocol::protocol::Doubtful) where a send of it may have arrived; a [`Sent`](redrive_protocol::protocol::Sent) where it is
 //!    elsewhere already and only its delete is left; nothing where another delivery of it is being handled right now.
 //! 3. The rules judge it: sent with these changes, archived, dropped, kept, or blocked with a reason. What stays is noted and
 //!    held invisible until the end, or the run would meet it again and again.
-//! 4. What is to be sent becomes an intent, on disk before anything leaves: a [`journal::Intended`], without which nothing is
+//! 4. What is to be sent becomes an intent, on disk before anything leaves: an [`Intended`](redrive_protocol::protocol::Intended), without which nothing is
 //!    sent.
 //! 5. The lane of its [`target`](redrive_protocol::target) gathers a batch and delivers it: to a queue, to a bucket through the seam [`store`], or to a
 //!    file. The answer counts entry by entry, and only with the digests that [`md5`] computed here.
-//! 6. How it ended goes on disk. An acknowledgement gives the proof, [`journal::Sent`]; a refusal leaves the message where it
+//! 6. How it ended goes on disk. An acknowledgement gives the proof, [`Sent`](redrive_protocol::protocol::Sent); a refusal leaves the message where it
 //!    is; an answer that never came leaves a doubt, which the job's policy decides about.
 //! 7. The lane of deletes takes the proof, deletes the message from the source, and notes that.
 //! 8. At the end, what stays becomes visible again.
