@@ -6,7 +6,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -53,7 +53,15 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
 /// indexes: what is damaged is found before anything is done with it. A larger one is found to be damaged where it is read.
 fn check(connection: &Connection, path: &Path) -> Result<()> {
     check_format(connection, path)?;
-    if fs::metadata(path).is_ok_and(|file| file.len() > CHECKED) {
+    let length = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+    let page: u64 =
+        connection.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(|error| broken(path, &error))?;
+    // A page that was cut short is read as if zeros followed, and may end with just that. As long as there is a write-ahead log,
+    // the whole page may be in it.
+    if length(path) % page != 0 && length(&wal(path)) == 0 {
+        return Err(damaged(path, "it was cut"));
+    }
+    if length(path) > CHECKED {
         return Ok(());
     }
     let found: String = connection
@@ -91,6 +99,13 @@ fn objects(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection
         .prepare("SELECT concat_ws(' ', type, name, 'of', tbl_name) FROM sqlite_schema ORDER BY type, name")?;
     statement.query_map([], |row| row.get(0))?.collect()
+}
+
+/// The write-ahead log beside a journal.
+fn wal(path: &Path) -> PathBuf {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    wal.into()
 }
 
 /// All columns of all tables, as text. A declaration in which a letter is another is mostly still one to the database: of a

@@ -246,7 +246,8 @@ impl<S: Store> Protocol<S> {
             None => {}
         }
         edit(&mut row);
-        row.doubts = row.doubts.max(u32::from(doubted.is_some())) + u32::from(event == Event::LoseAnswer);
+        row.doubts =
+            row.doubts.max(u32::from(doubted.is_some())) + u32::from(matches!(event, Event::LoseAnswer | Event::Lose));
         self.store.put(self.run, queue, key, &row, self.now)?;
         self.tally.doubted += u64::from(old_doubts == 0 && row.doubts > 0);
         self.tally.shift(from, row.key());
