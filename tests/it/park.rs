@@ -115,7 +115,7 @@ async fn what_no_rule_takes_waits_in_the_parking_queue_and_comes_back_as_it_was(
     assert_eq!(extras(before), extras(stage.sandbox.queue("orders-dlq").expect("the queue").messages));
     let report = stage.redrive(&["report"]).await.expect(0).stdout;
     let report = report.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(report.contains("180 messages parked meanwhile and back under new message IDs"), "{report}");
+    assert!(report.contains("180 messages were parked and are back under new message IDs"), "{report}");
 }
 
 /// Kills one apply at its request number `nth` and resumes it; gives whether it came that far.
@@ -196,7 +196,7 @@ async fn a_run_that_stops_says_what_is_parked_and_the_next_apply_brings_it_back(
     assert!(parked >= 30 && [there as u64, visible as u64] == [parked; 2], "{summary}");
     let report = stage.redrive(&["report"]).await.expect(0).stdout;
     let report = report.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(report.contains("in the parking queue, until the same command brings them back"), "{report}");
+    assert!(report.contains("in the parking queue until the same command brings them back"), "{report}");
 
     // Stopped once more on the way back, and once more begun: it does not go through the source again.
     let summary = stopped_at(&stage, "ReceiveMessage", 4).await;
