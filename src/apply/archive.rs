@@ -9,6 +9,7 @@ use redrive_protocol::target::{Reason, TargetId};
 use super::deliver::{Ended, Sealed, stopped};
 use super::files::{Appended, FileArchive};
 use super::hands::Hands;
+use super::hold::Hold;
 use super::shared::Shared;
 use crate::error::{Error, Kind};
 use crate::retry;
@@ -29,17 +30,27 @@ pub(super) async fn put(shared: &Shared, bucket: &dyn Bucket, hands: &Hands, sea
                 ("redrive-run", shared.setting.run.clone()),
             ]),
         };
-        let end = put_one(shared, bucket, hands, &object).await;
+        let end = put_one(shared, bucket, hands, &object, &one.ticket.hold).await;
         ended.push((one.into(), end));
     }
     ended
 }
 
-pub(super) async fn put_one(shared: &Shared, bucket: &dyn Bucket, hands: &Hands, object: &NewObject) -> SendEnd {
+/// Puts an object for as long as the message that it is of is ours.
+pub(super) async fn put_one(
+    shared: &Shared,
+    bucket: &dyn Bucket,
+    hands: &Hands,
+    object: &NewObject,
+    hold: &Hold,
+) -> SendEnd {
     // Whether an earlier try may have written the object, so that giving up leaves a doubt.
     let mut maybe_there = false;
     let mut tries = 1;
     loop {
+        if !hold.is_sure(shared.journal.now()) {
+            return if maybe_there { SendEnd::AnswerLost } else { SendEnd::Lapsed };
+        }
         let result = match bucket.put_new(object).await {
             Ok(Put::Created) => return SendEnd::Acknowledged(None),
             Ok(Put::Exists) => match bucket.get(&object.key, object.content.len()).await {

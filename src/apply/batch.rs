@@ -40,6 +40,18 @@ impl<T> Batcher<T> {
     }
 }
 
+/// The two halves of a batch that was refused as a whole, to find the item that is to blame; the item, where it stands alone.
+pub(super) fn halves<T>(mut batch: Vec<T>) -> Result<[Vec<T>; 2], T> {
+    match batch.pop() {
+        Some(last) if batch.is_empty() => Err(last),
+        last => {
+            batch.extend(last);
+            let rear = batch.split_off(batch.len() / 2);
+            Ok([batch, rear])
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

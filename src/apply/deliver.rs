@@ -8,17 +8,19 @@ use redrive_protocol::message::Outgoing;
 use redrive_protocol::target::{Reason, RuleId, TargetId};
 use tokio::sync::mpsc::Sender;
 
-use super::archive::Written;
+use super::batch::halves;
 use super::hands::Hands;
+use super::hold::Hold;
 use super::limits::Place;
 use super::outlets::Outlet;
 use super::remove::Removal;
+use super::settle::conclude;
 use super::shared::Shared;
 use super::{Doubt, archive, offload};
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::retry;
 use crate::sqs::{CallError, EntryFaultKind, Fault, Queue};
-use redrive_protocol::protocol::{Decided, Doubtful, Intended, Judged, Judgement, SendEnd, Settled, Settlement, Stay};
+use redrive_protocol::protocol::{Intended, SendEnd};
 
 /// What goes to a target.
 #[derive(Debug)]
@@ -46,6 +48,8 @@ pub(super) struct Ticket {
     /// The message group at a FIFO source.
     pub(super) group: Option<String>,
     pub(super) place: Place,
+    /// Until when it is ours to send.
+    pub(super) hold: Hold,
 }
 
 impl Parcel {
@@ -91,9 +95,6 @@ fn sealed(parcels: Vec<Parcel>) -> (Vec<Sealed>, Vec<Ended>) {
 /// A parcel and how its send ended.
 pub(super) type Ended = (Parcel, SendEnd);
 
-/// How often one message may be sent again after a lost answer before the run stops: each time may make a copy.
-const MAX_DOUBTS: u32 = 3;
-
 /// Delivers a batch to its target, then whatever of their groups may go next.
 pub(super) async fn deliver(shared: Arc<Shared>, target: TargetId, parcels: Vec<Parcel>, removals: Sender<Removal>) {
     let mut work = VecDeque::from([(target, parcels, 0)]);
@@ -122,7 +123,9 @@ pub(super) async fn deliver(shared: Arc<Shared>, target: TargetId, parcels: Vec<
                     ended
                 }
                 Some((Outlet::File(file), _)) => {
-                    let (sealed, mut ended) = sealed(parcels);
+                    let mut ended = Vec::new();
+                    let (sealed, others) = sealed(ours(&shared, parcels, &mut ended));
+                    ended.extend(others);
                     let (appended, piece) = archive::append(&shared, file, sealed).await;
                     written = piece;
                     ended.extend(appended);
@@ -131,15 +134,13 @@ pub(super) async fn deliver(shared: Arc<Shared>, target: TargetId, parcels: Vec<
                 Some((Outlet::Drop, _)) | None => withdrawn(parcels).collect(),
             }
         };
-        let Some((next, doubtful)) = settle(&shared, ended, written, &removals).await else { return };
+        let Some((next, again)) = conclude(&shared, ended, written, doubts + 1, &removals).await else { return };
         let mut by_target: BTreeMap<TargetId, Vec<Parcel>> = BTreeMap::new();
         for parcel in next {
             by_target.entry(parcel.ticket.target).or_default().push(parcel);
         }
         work.extend(by_target.into_iter().map(|(target, parcels)| (target, parcels, 0)));
-        if let Some(again) = decide_doubts(&shared, doubtful, doubts + 1).await
-            && !again.is_empty()
-        {
+        if !again.is_empty() {
             shared.retries.wait(doubts + 1).await;
             work.push_front((target, again, doubts + 1));
         }
@@ -150,6 +151,15 @@ fn withdrawn(parcels: Vec<Parcel>) -> impl Iterator<Item = Ended> {
     parcels.into_iter().map(|parcel| (parcel, SendEnd::Withdrawn))
 }
 
+/// Takes out what may no longer be ours. To be asked right before each request: whatever comes between is time in which somebody
+/// else may be given the message.
+fn ours(shared: &Shared, parcels: Vec<Parcel>, ended: &mut Vec<Ended>) -> Vec<Parcel> {
+    let now = shared.journal.now();
+    let (ours, lapsed): (Vec<_>, Vec<_>) = parcels.into_iter().partition(|parcel| parcel.ticket.hold.is_sure(now));
+    ended.extend(lapsed.into_iter().map(|parcel| (parcel, SendEnd::Lapsed)));
+    ours
+}
+
 /// Whether it was to be sent once more because its queue would know the deduplication ID, and has waited too long for that:
 /// it is in doubt as before, and decided about anew.
 fn is_late(shared: &Shared, parcel: &Parcel) -> bool {
@@ -158,123 +168,6 @@ fn is_late(shared: &Shared, parcel: &Parcel) -> bool {
     let doubt = |since| Doubt { this_run: true, age_secs: shared.journal.now().duration_since(since).as_secs() };
     let since = intended.doubted_since();
     since.is_some_and(|since| !shared.may_resend(*target, Some(&parcel.content), doubt(since)))
-}
-
-/// A message whose answer was lost, with its content.
-type Unanswered = (Doubtful, Content, TicketRest);
-
-/// A ticket without its intent, which the settlement took.
-#[derive(Debug)]
-struct TicketRest {
-    target: TargetId,
-    rule: RuleId,
-    exhausted: bool,
-    group: Option<String>,
-    place: Place,
-}
-
-/// Puts ends on disk, and with them what was written to an archive. Gives the parcels whose turn it is now, and those in doubt; `None` where the journal has failed.
-async fn settle(
-    shared: &Shared,
-    ended: Vec<Ended>,
-    mut written: Written,
-    removals: &Sender<Removal>,
-) -> Option<(Vec<Parcel>, Vec<Unanswered>)> {
-    let (mut next, mut doubtful) = (Vec::new(), Vec::new());
-    let mut ended = ended;
-    // Those that waited behind one that stays come in turn.
-    while !ended.is_empty() {
-        let mut rests = Vec::with_capacity(ended.len());
-        let mut settlements = Vec::with_capacity(ended.len());
-        for (Parcel { content, ticket }, end) in std::mem::take(&mut ended) {
-            let Ticket { intended, target, rule, exhausted, group, place } = ticket;
-            settlements.push(Settlement { intended, end });
-            rests.push((content, TicketRest { target, rule, exhausted, group, place }));
-        }
-        let settled = match written.take() {
-            Some((target, start)) => shared.journal.settle_archived(settlements, target, start).await,
-            None => shared.journal.settle(settlements).await,
-        };
-        let settled = shared.journaled(settled)?;
-        for (settled, (content, rest)) in settled.into_iter().zip(rests) {
-            match settled {
-                Settled::Sent(sent) => {
-                    next.extend(rest.group.as_deref().and_then(|group| shared.gate.arrived(group)));
-                    // The lane of deletes outlives every lane of a target.
-                    let _ = removals.send(Removal { sent, place: Some(rest.place) }).await;
-                }
-                Settled::Doubtful(doubt) => doubtful.push((doubt, content, rest)),
-                Settled::Stays => {
-                    shared.budget.stayed(rest.rule);
-                    ended.extend(behind(shared, rest.group.as_deref()));
-                }
-            }
-        }
-    }
-    Some((next, doubtful))
-}
-
-/// Stops the group of a message that stays. Gives those that waited behind it: they stay too, for good or, where the run
-/// halts, until the next session looks at all of them anew.
-fn behind(shared: &Shared, group: Option<&str>) -> impl Iterator<Item = Ended> {
-    let halting = shared.is_halting();
-    let waiting = group.map(|group| shared.gate.stayed(group)).unwrap_or_default();
-    waiting.into_iter().map(move |parcel| (parcel, if halting { SendEnd::Withdrawn } else { SendEnd::Behind }))
-}
-
-/// Decides about messages whose answers were lost: gives those that are sent again.
-async fn decide_doubts(shared: &Shared, doubtful: Vec<Unanswered>, doubts: u32) -> Option<Vec<Parcel>> {
-    if doubtful.is_empty() {
-        return Some(Vec::new());
-    }
-    if doubts > MAX_DOUBTS {
-        shared.fail(
-            Error::new(Kind::Stopped, "a destination takes messages but does not answer, again and again").hint(
-                "the messages in doubt are in the journal and in the source; see `redrive status`, and run the same command \
-                 again when the destination is well",
-            ),
-        );
-    }
-    let (mut judgements, mut rests, mut left, mut stopped) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (doubt, content, rest) in doubtful {
-        let decision = if !shared.may_resend(rest.target, Some(&content), Doubt::of(&doubt, shared.journal.now())) {
-            Decided::Stay(Stay::Held)
-        } else if shared.is_halting() {
-            // It stays in doubt; the next session meets it as such.
-            left.push(doubt.id().clone());
-            stopped.extend(behind(shared, rest.group.as_deref()));
-            continue;
-        } else {
-            Decided::Send(rest.target)
-        };
-        judgements.push(Judgement { claim: doubt.judge_again(), rule: rest.rule, exhausted: rest.exhausted, decision });
-        rests.push((content, rest));
-    }
-    shared.journaled(shared.journal.unclaim(left).await)?;
-    let judged = shared.journaled(shared.journal.judge(judgements).await)?;
-    let mut again = Vec::new();
-    for (judged, (content, rest)) in judged.into_iter().zip(rests) {
-        let TicketRest { target, rule, exhausted, group, place } = rest;
-        match judged {
-            Judged::Intended(intended) => {
-                let ticket = Ticket { intended, target, rule, exhausted, group, place };
-                again.push(Parcel { content, ticket });
-            }
-            Judged::Stays | Judged::Sent(_) => {
-                shared.budget.stayed(rule);
-                stopped.extend(behind(shared, group.as_deref()));
-            }
-        }
-    }
-    let settlements = stopped
-        .into_iter()
-        .map(|(parcel, end)| {
-            shared.budget.stayed(parcel.ticket.rule);
-            Settlement { intended: parcel.ticket.intended, end }
-        })
-        .collect();
-    shared.journaled(shared.journal.settle(settlements).await)?;
-    Some(again)
 }
 
 /// Sends parcels to a queue until each has an end: entries that the service could not take are tried again, batches that
@@ -292,6 +185,10 @@ async fn send(shared: &Shared, queue: &dyn Queue, hands: &Hands, parcels: Vec<Pa
         }
         let (late, batch): (Vec<_>, Vec<_>) = batch.into_iter().partition(|parcel| is_late(shared, parcel));
         ended.extend(withdrawn(late));
+        let batch = ours(shared, batch, &mut ended);
+        if batch.is_empty() {
+            continue;
+        }
         let (mut entries, mut tickets) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
         for Parcel { content, ticket } in batch {
             match content {
@@ -338,19 +235,13 @@ async fn send(shared: &Shared, queue: &dyn Queue, hands: &Hands, parcels: Vec<Pa
                     hands.heed(error.fault);
                     again = parcels.collect();
                 }
-                Fault::TooLong | Fault::Refused => {
-                    let mut parcels: Vec<Parcel> = parcels.collect();
-                    if parcels.len() > 1 {
-                        let rear = parcels.split_off(parcels.len() / 2);
-                        work.push_front((rear, tries));
-                        work.push_front((parcels, tries));
-                    } else {
-                        ended.extend(parcels.into_iter().map(|parcel| {
-                            let words = said(shared, &parcel, &error.to_string());
-                            (parcel, SendEnd::Refused(Reason::Refused, words))
-                        }));
+                Fault::TooLong | Fault::Refused => match halves(parcels.collect()) {
+                    Ok(halves) => halves.into_iter().rev().for_each(|half| work.push_front((half, tries))),
+                    Err(parcel) => {
+                        let words = said(shared, &parcel, &error.to_string());
+                        ended.push((parcel, SendEnd::Refused(Reason::Refused, words)));
                     }
-                }
+                },
                 _ => {
                     shared.fail(stopped(error));
                     ended.extend(parcels.map(|parcel| (parcel, SendEnd::Withdrawn)));

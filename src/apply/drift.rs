@@ -50,12 +50,11 @@ pub(super) fn by_rule(plan: &Plan, tally: &Tally) -> Vec<RuleDrift> {
     plan.rules.iter().filter(|rule| rule.rule != RuleId::OUT_OF_SCOPE).map(of).filter(is_said).collect()
 }
 
-/// How many messages have left the source by each rule. What is in doubt is counted when it is met again; what is parked has not
-/// left.
+/// How many messages have left the source by each rule, or may have: what is in doubt keeps its share. What is parked has not left.
 pub(super) fn left(tally: &Tally) -> HashMap<RuleId, u64> {
     let mut left = HashMap::new();
     for (key, count) in &tally.counts {
-        if matches!(key.state, State::Sent | State::Done) && !key.rule.is_parking() {
+        if matches!(key.state, State::Sent | State::Done | State::InDoubt) && !key.rule.is_parking() {
             *left.entry(key.rule).or_default() += count;
         }
     }

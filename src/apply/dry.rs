@@ -4,12 +4,14 @@
 
 use std::sync::atomic::Ordering;
 
+use tokio::time::Instant;
+
 use super::deliver::stopped;
 use super::events::Event;
 use super::park::Leg;
 use super::shared::{Halt, Shared};
 use crate::error::Error;
-use crate::sqs::MAX_IN_FLIGHT;
+use crate::sqs::{Counts, MAX_IN_FLIGHT};
 
 /// Empty long polls in a row before SQS's counts are asked whether the source is dry.
 pub(super) const EMPTY_ENOUGH: u64 = 3;
@@ -17,6 +19,60 @@ pub(super) const EMPTY_ENOUGH: u64 = 3;
 /// Empty long polls in a row after which the source is taken as dry whatever the counts say: they lag by a minute, and on a
 /// FIFO queue they count messages that wait behind one that stays.
 const EMPTY_AT_MOST: u64 = 12;
+
+/// How many times as long as all should have come back a run goes on with a source that holds more than it meets, as far as SQS
+/// counts.
+const PATIENCE_WITH_NEWER: u32 = 5;
+
+/// Whether nothing is left but what a producer sends meanwhile: for longer than anything stays invisible by itself, nothing was met but
+/// messages that are newer than the plan's bound; and of these at least as many as SQS counts visible, so that whatever was there has
+/// most likely had its turn. Where the producer is faster than that, it is so after some minutes.
+pub(super) async fn only_newer_is_left(shared: &Shared) -> bool {
+    let Some((lasts, met)) = shared.only_newer.lasts(Instant::now()) else { return false };
+    if lasts < shared.comes_back_within() || !shared.room.is_empty() {
+        return false;
+    }
+    let is_last_word = lasts >= shared.comes_back_within() * PATIENCE_WITH_NEWER;
+    let Some((counts, elsewhere)) = counts(shared, !is_last_word).await else { return false };
+    // What the answer left out is unknown, and so no reason to end.
+    let has_met_as_many = counts.visible.is_some_and(|visible| visible <= met);
+    if waits_for_orphans(shared, elsewhere) || !(has_met_as_many || is_last_word) {
+        return false;
+    }
+    shared.still_visible.store(counts.visible.unwrap_or_default(), Ordering::Relaxed);
+    shared.in_flight_elsewhere.store(elsewhere.unwrap_or_default(), Ordering::Relaxed);
+    true
+}
+
+/// What SQS counts in the source, and how much of that is in flight with others, as far as the answer says; `None` without one, which
+/// fails the run if that was the last try.
+async fn counts(shared: &Shared, may_again: bool) -> Option<(Counts, Option<u64>)> {
+    // A source that does not answer is asked again and again; a run that is to end does not wait for that.
+    let counted = tokio::select! {
+        counted = shared.source.attributes() => counted,
+        () = shared.halting() => return None,
+    };
+    let counts = match counted {
+        Ok(attributes) => attributes.counts,
+        Err(error) if error.fault.is_transient() && may_again => return None,
+        Err(error) => {
+            shared.fail(stopped(error));
+            return None;
+        }
+    };
+    let ours = shared.journaled(shared.journal.lease_count().await)?;
+    Some((counts, counts.in_flight.map(|in_flight| in_flight.saturating_sub(ours))))
+}
+
+/// Whether messages are, or may be, in flight that come back because nobody has their handles.
+fn waits_for_orphans(shared: &Shared, elsewhere: Option<u64>) -> bool {
+    let until = shared.orphans_until();
+    let waits = elsewhere != Some(0) && shared.journal.now() < until;
+    if let Some(messages) = elsewhere.filter(|_| waits) {
+        shared.events.send(Event::WaitingForOrphans { messages, until });
+    }
+    waits
+}
 
 /// Whether the source is dry, after one more empty receive: enough of them in a row, and SQS's counts agree or were asked
 /// often enough.
@@ -42,27 +98,8 @@ pub(super) async fn is_dry(shared: &Shared) -> bool {
         }
         return false;
     }
-    // A source that does not answer is asked again and again; a run that is to end does not wait for that.
-    let counted = tokio::select! {
-        counted = shared.source.attributes() => counted,
-        () = shared.halting() => return false,
-    };
-    let counts = match counted {
-        Ok(attributes) => attributes.counts,
-        Err(error) if error.fault.is_transient() && empty < EMPTY_AT_MOST => return false,
-        Err(error) => {
-            shared.fail(stopped(error));
-            return false;
-        }
-    };
-    let Some(ours) = shared.journaled(shared.journal.lease_count().await) else { return false };
-    // What the answer left out is unknown, and so no reason to take the source for dry.
-    let elsewhere = counts.in_flight.map(|in_flight| in_flight.saturating_sub(ours));
-    let until = shared.orphans_until();
-    if elsewhere != Some(0) && shared.journal.now() < until {
-        if let Some(messages) = elsewhere {
-            shared.events.send(Event::WaitingForOrphans { messages, until });
-        }
+    let Some((counts, elsewhere)) = counts(shared, empty < EMPTY_AT_MOST).await else { return false };
+    if waits_for_orphans(shared, elsewhere) {
         return false;
     }
     if counts.visible != Some(0) && empty < EMPTY_AT_MOST {

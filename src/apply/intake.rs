@@ -1,123 +1,27 @@
-//! Receiving and judging: takes messages from the source, asks the journal what is known of each, judges, puts the
-//! decisions on disk, and hands what is to be sent to its lane.
+//! Judging what was received: asks the journal what is known of each message, judges, puts the decisions on disk, and hands what is
+//! to be sent to its lane.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use redrive_protocol::message::{Message, Received};
+use redrive_protocol::protocol::{
+    Admitted, Claim, Decided, Delivery, Judged, Judgement, Lease, SendEnd, Settlement, Stay,
+};
 use redrive_protocol::target::{Reason, RuleId};
 use redrive_rules::rule::Decision;
 use tokio::sync::mpsc::Sender;
-use tokio::time::timeout;
+use tokio::time::Instant;
 
-use super::deliver::{Content, Parcel, Ticket, stopped};
-use super::dry::{EMPTY_ENOUGH, is_dry};
+use super::deliver::{Content, Parcel, Ticket};
 use super::gate::Enter;
+use super::hold::Hold;
 use super::limits::{Leave, Place};
 use super::park::Leg;
 use super::remove::Removal;
 use super::shared::{Halt, Shared};
-use super::{Doubt, park};
-use crate::retry;
-use crate::sqs::{Fault, MAX_BATCH};
-use redrive_protocol::protocol::{Admitted, Claim, Decided, Delivery, Judged, Judgement, SendEnd, Settlement, Stay};
-
-/// How long one receive waits for messages. A long poll asks all of SQS's servers, so that an empty answer means something.
-const WAIT: Duration = Duration::from_secs(1);
-
-/// How many messages one receive may give: [`MAX_BATCH`], as the room counts.
-const MAX_RECEIVED: u32 = 10;
-const _: () = assert!(MAX_RECEIVED as usize == MAX_BATCH);
-
-/// One receiver's work, until the source is dry or the run halts. Receiver 0 is the one that goes on asking a source that
-/// seems dry; the others rest meanwhile.
-pub(super) async fn receive(shared: Arc<Shared>, number: usize, lanes: Vec<Sender<Parcel>>, removals: Sender<Removal>) {
-    let is_over = || shared.is_halting() || shared.drained.load(Ordering::Acquire);
-    let rests = || number > 0 && shared.empty_receives.load(Ordering::Acquire) > 0;
-    while !is_over() {
-        if rests() {
-            // The wait is bounded, so that a wake-up between the look and the wait costs half a second at most.
-            let _ = timeout(Duration::from_millis(500), shared.refilled.notified()).await;
-            continue;
-        }
-        // Kept until what is received has its places: it is in memory until then, and no bound but this one holds it.
-        let hand = shared.hands.receives.take().await;
-        let reservation = tokio::select! {
-            reservation = shared.room.reserve(MAX_RECEIVED) => reservation,
-            () = shared.halting() => break,
-        };
-        let Some(reservation) = reservation else { break };
-        // While it waited for both, others may have found the source to be dry.
-        if is_over() || rests() {
-            continue;
-        }
-        let asked = shared.journal.now();
-        let Some(messages) = receive_once(&shared).await else { break };
-        if messages.is_empty() {
-            if number == 0 && is_dry(&shared).await {
-                shared.drain();
-            } else if number > 0 {
-                // The last word is receiver 0's, with a poll that began after these. In a FIFO queue what is on its way hides what
-                // is behind it in its group, so that others' polls say less.
-                let most = if shared.source_fifo { 1 } else { EMPTY_ENOUGH - 1 };
-                let more = |empty| (empty < most).then_some(empty + 1);
-                let _ = shared.empty_receives.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
-            }
-            continue;
-        }
-        if shared.empty_receives.swap(0, Ordering::AcqRel) > 0 {
-            shared.refilled.notify_waiters();
-        }
-        let size = |message: &Message| message.size() + shared.rules.pointer(message).map_or(0, |at| at.size);
-        let sizes: Vec<usize> = messages.iter().map(|received| size(&received.message)).collect();
-        let places = shared.room.places(reservation, &sizes).await;
-        drop(hand);
-        let received = messages.into_iter().zip(places).collect();
-        if handle(&shared, asked, received, &lanes, &removals).await.is_none() {
-            break;
-        }
-    }
-}
-
-/// Receives, with patience for what passes; `None` where the run halts.
-async fn receive_once(shared: &Shared) -> Option<Vec<Received>> {
-    let mut tries = 1;
-    loop {
-        match shared.source.receive(MAX_BATCH, WAIT, shared.options.visibility).await {
-            Ok(messages) => return Some(messages),
-            Err(error) if error.fault.is_transient() && tries < retry::MAX_TRIES => {
-                shared.hands.receives.heed(error.fault);
-                if error.fault == Fault::NoAnswer {
-                    shared.expect_orphans();
-                }
-                tokio::select! {
-                    () = shared.retries.wait(tries) => {}
-                    () = shared.halting() => return None,
-                }
-                tries += 1;
-            }
-            // What is on its way makes room when it is deleted.
-            Err(error) if error.fault == Fault::OverLimit && !shared.room.is_empty() => {
-                tokio::select! {
-                    () = shared.retries.wait(3) => {}
-                    () = shared.halting() => return None,
-                }
-            }
-            Err(error) if error.fault == Fault::OverLimit => {
-                let stay = shared.journaled(shared.journal.lease_count().await)?;
-                shared.halt(park::no_room(&error, stay));
-                return None;
-            }
-            Err(error) => {
-                shared.fail(stopped(error));
-                return None;
-            }
-        }
-    }
-}
+use super::{Doubt, lease, park};
 
 /// A message that is judged, on its way to the journal.
 struct Pending {
@@ -125,11 +29,12 @@ struct Pending {
     content: Option<Content>,
     group: Option<String>,
     place: Place,
+    hold: Hold,
 }
 
 /// Takes received messages from admission to their lanes; `None` where the run halts.
-async fn handle(
-    shared: &Shared,
+pub(super) async fn handle(
+    shared: &Arc<Shared>,
     asked: Timestamp,
     mut received: Vec<(Received, Place)>,
     lanes: &[Sender<Parcel>],
@@ -160,19 +65,30 @@ async fn handle(
         }
     }
     let halting = shared.is_halting();
-    let (mut pending, mut unclaimed) = (Vec::with_capacity(received.len()), Vec::new());
+    let (mut pending, mut unclaimed, mut given_up) = (Vec::with_capacity(received.len()), Vec::new(), Vec::new());
     let mut stopped_groups: HashSet<String> = HashSet::new();
-    for (admitted, (Received { mut message, .. }, place)) in admitted.into_iter().zip(received) {
+    for (admitted, (Received { mut message, receipt }, place)) in admitted.into_iter().zip(received) {
         let group = shared.source_fifo.then(|| message.system.message_group_id().map(str::to_owned)).flatten();
+        let mut has_share = false;
         let (claim, known) = match admitted {
-            Admitted::Duplicate | Admitted::Foreign => continue,
+            Admitted::Foreign => continue,
+            Admitted::Duplicate => {
+                let id = match shared.leg {
+                    Leg::Out(_) => Some(message.id),
+                    Leg::Back(_) => park::marked(&message, &shared.setting.run),
+                };
+                let lease = id.map(|id| Lease { id, receipt, received: asked, until });
+                given_up.extend(lease.and_then(|lease| shared.holds.delivered_again(lease)));
+                continue;
+            }
             Admitted::Released => {
                 stopped_groups.extend(group);
                 continue;
             }
             Admitted::Sent(sent) => {
+                let hold = Some(shared.holds.enter(sent.id(), &receipt, until));
                 // The lane of deletes outlives every receiver.
-                let _ = removals.send(Removal { sent, place: Some(place) }).await;
+                let _ = removals.send(Removal { sent, place: Some(place), hold }).await;
                 continue;
             }
             Admitted::New(claim) => (claim, Known::Nothing),
@@ -180,25 +96,41 @@ async fn handle(
             Admitted::Returned(claim) => (claim, Known::Returned),
             Admitted::Doubtful(doubtful) => {
                 let doubt = Doubt::of(&doubtful, shared.journal.now());
+                has_share = doubtful.is_unfinished();
                 (doubtful.judge_again(), Known::Doubtful(doubt))
             }
         };
+        let hold = shared.holds.enter(claim.id(), &receipt, until);
         message.system.restore_origin(|| claim.came_from().map(str::to_owned));
         let behind =
             group.as_ref().is_some_and(|group| stopped_groups.contains(group) || shared.gate.is_stopped(group));
         // A drift stops the run; what was received with it is given back unjudged.
-        let judged =
-            if halting || shared.is_halting() { Err(claim) } else { judge(shared, claim, message, &known, behind) };
+        let judged = if halting || shared.is_halting() {
+            Err(claim)
+        } else {
+            judge(shared, claim, message, &known, has_share, behind)
+        };
+        let is_newer =
+            matches!(&judged, Ok((Judgement { decision: Decided::Stay(Stay::Kept(Reason::SentTooLate)), .. }, _)));
+        if is_newer {
+            shared.only_newer.met_newer(Instant::now());
+        } else {
+            shared.only_newer.met_other();
+        }
         match judged {
             Ok((judgement, content)) => {
-                if let (Decided::Stay(_), Some(group)) = (&judgement.decision, &group) {
-                    stopped_groups.insert(group.clone());
+                if let Decided::Stay(_) = &judgement.decision {
+                    stopped_groups.extend(group.clone());
+                    if has_share {
+                        shared.budget.stayed(judgement.rule);
+                    }
                 }
-                pending.push(Pending { judgement, content, group, place });
+                pending.push(Pending { judgement, content, group, place, hold });
             }
             Err(claim) => unclaimed.push(claim.id().clone()),
         }
     }
+    lease::release(shared, given_up).await;
     let leaves =
         |one: &&Pending| !matches!(one.judgement.decision, Decided::Stay(_)) && !one.judgement.rule.is_parking();
     let leaving = pending.iter().filter(leaves).count();
@@ -227,12 +159,14 @@ enum Known {
     Doubtful(Doubt),
 }
 
-/// Decides about one message within the run's bounds; gives the claim back where the run halts over it.
+/// Decides about one message within the run's bounds, of which one in doubt has its share already; gives the claim back where the run
+/// halts over it.
 fn judge(
     shared: &Shared,
     claim: Claim,
     message: Message,
     known: &Known,
+    has_share: bool,
     behind: bool,
 ) -> Result<(Judgement, Option<Content>), Claim> {
     let stay =
@@ -278,12 +212,9 @@ fn judge(
     {
         return stay(claim, rule, exhausted, Stay::Held);
     }
-    match shared.budget.leave(rule) {
+    match if has_share { Leave::Granted } else { shared.budget.leave(rule) } {
         Leave::Granted => {}
-        Leave::LimitReached => {
-            shared.drain();
-            return stay(claim, rule, exhausted, Stay::Kept(Reason::LimitReached));
-        }
+        Leave::LimitReached => return stay(claim, rule, exhausted, Stay::Kept(Reason::LimitReached)),
         Leave::Drift(bound) => {
             let name = shared.rules.rule_name(rule);
             shared
@@ -303,24 +234,24 @@ async fn dispatch(
     removals: &Sender<Removal>,
 ) -> Option<()> {
     let (mut judgements, mut rests) = (Vec::with_capacity(pending.len()), Vec::with_capacity(pending.len()));
-    for Pending { judgement, content, group, place } in pending {
+    for Pending { judgement, content, group, place, hold } in pending {
         let target = match judgement.decision {
             Decided::Send(target) | Decided::Drop(target) => Some(target),
             Decided::Stay(_) => None,
         };
-        rests.push((content, group, place, target, judgement.rule, judgement.exhausted));
+        rests.push((content, group, place, hold, target, judgement.rule, judgement.exhausted));
         judgements.push(judgement);
     }
     let judged = shared.journaled(shared.journal.judge(judgements).await)?;
     let mut behind = Vec::new();
-    for (judged, (content, group, place, target, rule, exhausted)) in judged.into_iter().zip(rests) {
+    for (judged, (content, group, place, hold, target, rule, exhausted)) in judged.into_iter().zip(rests) {
         match (judged, content, target) {
             (Judged::Stays, ..) => {}
             (Judged::Sent(sent), ..) => {
-                let _ = removals.send(Removal { sent, place: Some(place) }).await;
+                let _ = removals.send(Removal { sent, place: Some(place), hold: Some(hold) }).await;
             }
             (Judged::Intended(intended), Some(content), Some(target)) => {
-                let ticket = Ticket { intended, target, rule, exhausted, group, place };
+                let ticket = Ticket { intended, target, rule, exhausted, group, place, hold };
                 let parcel = Parcel { content, ticket };
                 match shared.gate.enter(parcel) {
                     Enter::Goes(parcel) => {

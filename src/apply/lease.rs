@@ -2,6 +2,7 @@
 //! They are in the journal, not in memory, so that a run may keep more messages than it remembers, and the next session
 //! can give back what a killed one held.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use super::batch::halves;
 use super::deliver::stopped;
 use super::shared::Shared;
 use crate::retry;
@@ -22,11 +24,14 @@ const PAGE: usize = 1000;
 /// Changes of visibility under way at once, where the job does not say.
 const CONCURRENCY: usize = 16;
 
+/// How many times the visibility timeout the first extension is.
+const FIRST_EXTENSION: u32 = 5;
+
 /// Extends leases that come near their end, until the messages are moved.
 pub(super) async fn keep(shared: Arc<Shared>, mut moved: oneshot::Receiver<()>) {
     let visibility = shared.options.visibility;
     let pause = (visibility / 8).clamp(Duration::from_millis(200), Duration::from_secs(5));
-    let margin = visibility / 3 + pause;
+    let margin = (visibility / 2).min(Duration::from_secs(15)) + pause;
     let mut more = false;
     loop {
         tokio::select! {
@@ -79,12 +84,13 @@ enum Change {
     Release,
 }
 
-/// How much longer a message stays invisible, from now: twice as long as it has been, at least the visibility timeout, so
-/// that one which stays long is extended seldom; never past twelve hours from its receive. `None`: no longer at all.
+/// How much longer a message stays invisible, from now: several times the visibility timeout at first, since its handle is on disk and
+/// no resume has to wait for it; later twice as long as it has been, so that one which stays long is extended seldom; never past
+/// twelve hours from its receive. `None`: no longer at all.
 fn extension(lease: &Lease, now: Timestamp, visibility: Duration) -> Option<Duration> {
     let age = Duration::try_from(now.duration_since(lease.received)).unwrap_or_default();
     let left = MAX_VISIBILITY.checked_sub(age + Duration::from_secs(5))?;
-    let wanted = (age * 2).max(visibility);
+    let wanted = (age * 2).max(visibility.saturating_mul(FIRST_EXTENSION));
     // SQS takes whole seconds.
     Some(Duration::from_secs(wanted.min(left).as_secs())).filter(|extension| !extension.is_zero())
 }
@@ -135,48 +141,46 @@ async fn in_batches(shared: &Arc<Shared>, leases: Vec<Lease>, what: Change) -> V
 /// A lease and its new end; `None`: it has none any more.
 type Ended = (Lease, Option<Timestamp>);
 
-/// Sets the visibility timeout of one batch. A message whose handle is refused is no longer ours. The lease of one that could
-/// not be reached is given back as it is.
-async fn change(
-    shared: Arc<Shared>,
-    what: Change,
-    timeout: Duration,
-    mut left: Vec<Lease>,
-) -> (Vec<Ended>, Vec<Lease>) {
-    let (mut changes, mut not_reached, mut tries) = (Vec::with_capacity(left.len()), Vec::new(), 1);
-    while !left.is_empty() {
+/// Sets the visibility timeout of one batch. A message whose handle is refused is no longer ours; a batch that is refused as a whole
+/// is halved until that one stands alone. The lease of one that could not be reached is given back as it is.
+async fn change(shared: Arc<Shared>, what: Change, timeout: Duration, leases: Vec<Lease>) -> (Vec<Ended>, Vec<Lease>) {
+    let (mut changes, mut not_reached) = (Vec::with_capacity(leases.len()), Vec::new());
+    let mut work = VecDeque::from([(leases, 1)]);
+    while let Some((batch, tries)) = work.pop_front() {
         if shared.source_lost.load(Ordering::Relaxed) {
-            not_reached.extend(left);
-            break;
+            not_reached.extend(batch);
+            continue;
         }
         // An extension is for the sake of a run that goes on.
-        let again = tries < retry::MAX_TRIES && !(what == Change::Extend && shared.is_halting());
-        let asked = shared.journal.now();
+        let may_again = tries < retry::MAX_TRIES && !(what == Change::Extend && shared.is_halting());
+        let (mut batch, mut again, asked) = (batch, Vec::new(), shared.journal.now());
+        if what == Change::Extend {
+            // While it waited, it may have become somebody else's.
+            batch.retain(|lease| asked < lease.until);
+        }
         let until = SignedDuration::try_from(timeout).ok().filter(|timeout| !timeout.is_zero());
         let until = until.and_then(|timeout| asked.checked_add(timeout).ok());
-        let handles: Vec<_> = left.iter().map(|lease| lease.receipt.clone()).collect();
-        let answer = shared.source.change_visibility(&handles, timeout).await;
-        let leases = std::mem::take(&mut left);
-        match answer {
+        let handles: Vec<_> = batch.iter().map(|lease| lease.receipt.clone()).collect();
+        match shared.source.change_visibility(&handles, timeout).await {
             Ok(results) => {
-                for (lease, result) in leases.into_iter().zip(results) {
+                for (lease, result) in batch.into_iter().zip(results) {
                     match result {
-                        Ok(()) => changes.push((lease, until)),
+                        Ok(()) => changes.extend(carried_out(&shared, lease, until)),
                         Err(fault) if fault.kind == EntryFaultKind::Sender => {
                             changes.push((refused(&shared, lease), None));
                         }
-                        Err(_) if again => left.push(lease),
+                        Err(_) if may_again => again.push(lease),
                         Err(_) => not_reached.push(lease),
                     }
                 }
             }
-            Err(error) if error.fault.is_transient() && again => left = leases,
-            // Some servers refuse a batch for one handle that is no longer good.
-            Err(error) if error.fault == Fault::Refused => {
-                changes.extend(leases.into_iter().map(|lease| (refused(&shared, lease), None)));
-            }
+            Err(error) if error.fault.is_transient() && may_again => again = batch,
+            Err(error) if error.fault == Fault::Refused => match halves(batch) {
+                Ok(halves) => halves.into_iter().rev().for_each(|half| work.push_front((half, tries))),
+                Err(lease) => changes.push((refused(&shared, lease), None)),
+            },
             Err(error) => {
-                not_reached.extend(leases);
+                not_reached.extend(batch);
                 match what {
                     Change::Release => drop(shared.source_lost.fetch_or(error.fault.is_transient(), Ordering::Relaxed)),
                     // What cannot be kept invisible would come back in the midst of the run, again and again.
@@ -185,12 +189,24 @@ async fn change(
                 }
             }
         }
-        if !left.is_empty() {
+        if !again.is_empty() {
             shared.retries.wait(tries).await;
-            tries += 1;
+            work.push_front((again, tries + 1));
         }
     }
     (changes, not_reached)
+}
+
+/// The new end of a lease that was changed. What was extended is ours without a gap if the answer came before the old end. Else
+/// somebody else may have been given the message in between: the lease is over, and the message comes back by itself.
+fn carried_out(shared: &Shared, lease: Lease, until: Option<Timestamp>) -> Option<Ended> {
+    let Some(end) = until else { return Some((lease, None)) };
+    if shared.journal.now() < lease.until {
+        shared.holds.extended(&lease.id, end);
+        return Some((lease, until));
+    }
+    shared.expect_orphans_until(end);
+    None
 }
 
 /// A lease whose handle is refused. Its message is most likely visible or gone; where it is not, it comes back by itself, and
@@ -210,17 +226,31 @@ mod tests {
         let received = Timestamp::from_second(1_000_000).ok()?;
         let lease = Lease { id: MessageId::new("m"), receipt: ReceiptHandle::new("r"), received, until: received };
         let now = Timestamp::from_second(1_000_000 + age_secs).ok()?;
-        extension(&lease, now, Duration::from_mins(5)).map(|extension| extension.as_secs())
+        extension(&lease, now, Duration::from_mins(1)).map(|extension| extension.as_secs())
     }
 
     #[test]
     fn extensions_grow_and_end_at_twelve_hours() {
-        assert_eq!(extended(10), Some(300));
+        assert_eq!(extended(40), Some(300), "five times a minute");
         assert_eq!(extended(600), Some(1200));
         assert_eq!(extended(11 * 3600), Some(3595));
         assert_eq!(extended(12 * 3600 - 6), Some(1));
         assert_eq!(extended(12 * 3600), None);
         assert_eq!(extended(13 * 3600), None);
         assert_eq!(extended(-60), Some(300), "a clock that went back");
+    }
+
+    #[test]
+    fn one_extension_lasts_for_five_minutes_and_four_for_an_hour() {
+        // As `keep` looks at them: fifteen seconds and a pause before the end.
+        let extensions = |held_secs: i64| {
+            let (mut age, mut count) = (60 - 20, 0);
+            while age < held_secs {
+                age += i64::try_from(extended(age).unwrap()).unwrap() - 20;
+                count += 1;
+            }
+            count
+        };
+        assert_eq!([30, 60, 5 * 60, 60 * 60].map(extensions), [0, 1, 1, 4]);
     }
 }

@@ -1,7 +1,7 @@
 //! The bounds a run keeps within: room in the pipeline, the plan's bounds, the job's `max_messages`.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use redrive_protocol::target::RuleId;
@@ -124,6 +124,8 @@ pub(super) struct Budget {
     max_messages: Option<u64>,
     allow_drift: bool,
     left: Mutex<HashMap<RuleId, u64>>,
+    /// Whether a message was refused because of `max_messages`.
+    refused: AtomicBool,
 }
 
 /// Whether one more message may leave.
@@ -144,13 +146,14 @@ impl Budget {
         max_messages: Option<u64>,
         allow_drift: bool,
     ) -> Self {
-        Self { bounds, max_messages, allow_drift, left: Mutex::new(left) }
+        Self { bounds, max_messages, allow_drift, left: Mutex::new(left), refused: AtomicBool::new(false) }
     }
 
     /// Asks for one message of a rule to leave, and counts it where it may.
     pub(super) fn leave(&self, rule: RuleId) -> Leave {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         if self.max_messages.is_some_and(|most| left.values().sum::<u64>() >= most) {
+            self.refused.store(true, Ordering::Relaxed);
             return Leave::LimitReached;
         }
         let bound = self.bounds.get(&rule).map_or(Some(0), |bounds| bounds.leaving);
@@ -160,6 +163,11 @@ impl Budget {
         }
         *count += 1;
         Leave::Granted
+    }
+
+    /// Whether more messages were met than `max_messages` lets leave.
+    pub(super) fn has_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// A rule of which more messages stay, by its verdict, than its bound, which comes with it. Nothing is harmed by them; but

@@ -1,7 +1,7 @@
 //! Apply: carries out a plan.
 //!
-//! The story of one message: a receiver takes it from the source and asks the journal what is known of it (`intake`); the
-//! rules judge it; its intent goes on disk; the lane of its target gathers a batch (`lane`, `batch`) and delivers it
+//! The story of one message: a receiver takes it from the source (`receive`), asks the journal what is known of it, and the rules
+//! judge it (`intake`); its intent goes on disk; the lane of its target gathers a batch (`lane`, `batch`) and delivers it
 //! (`deliver`, `archive`); the end of the send goes on disk, which gives the proof that a delete takes (`remove`).
 //! Meanwhile `lease` keeps invisible what waits or stays, and gives it back at the end. `park` is for more than can be held.
 //!
@@ -16,20 +16,25 @@ mod events;
 mod files;
 mod gate;
 mod hands;
+mod hold;
 mod intake;
 mod lane;
 mod lease;
 mod limits;
 #[cfg(test)]
 mod model;
+mod newer;
 mod offload;
+mod options;
 mod outlets;
 mod park;
 mod pieces;
 mod pinned;
 mod rate;
+mod receive;
 mod remove;
 mod resume;
+mod settle;
 mod shared;
 mod stop;
 mod summary;
@@ -48,10 +53,10 @@ use tokio::task::JoinSet;
 pub use drift::{Drift, RuleDrift};
 pub use events::{Event, Events, Progress};
 pub use files::{Examined, FileArchive};
+pub use options::{Options, VISIBILITY};
 pub use outlets::Outlet;
 pub use redrive_protocol::protocol::Totals;
 pub use resume::open_archive;
-pub use shared::Options;
 pub use stop::{Signal, Stop};
 pub use summary::{Destined, Figures, Outcome, PinnedFigures, RuleSummary, Summary};
 
@@ -60,6 +65,7 @@ use crate::journal::Journal;
 use crate::plan::Plan;
 use crate::sqs::Queue;
 use deliver::Parcel;
+use park::Leg;
 use redrive_protocol::protocol::{Begun, Doubtful, SessionEnd};
 use shared::{Effort, Halt, Shared};
 
@@ -118,6 +124,13 @@ pub async fn run(apply: Apply) -> Result<Summary> {
     ticker.abort();
     let tally = shared.journal.tally();
     let unfinished = tally.parked + tally.count(|key| key.state.is_unfinished());
+    let totals = Totals {
+        requests: shared.effort.requests(),
+        elapsed_ms: shared.effort.elapsed_ms(),
+        not_released,
+        still_visible: shared.still_visible.load(Ordering::Relaxed),
+        in_flight_elsewhere: shared.in_flight_elsewhere.load(Ordering::Relaxed),
+    };
     let outcome = match halt {
         Some(Halt::Signal) => Outcome::Interrupted,
         Some(Halt::Drift(words)) => Outcome::Drifted(words),
@@ -125,15 +138,8 @@ pub async fn run(apply: Apply) -> Result<Summary> {
         Some(Halt::Failed(error)) => Outcome::Failed(error),
         // What else it left on its way is every later run's.
         None if given_up && tally.away() == 0 => Outcome::Abandoned,
-        None if unfinished > 0 => Outcome::Unfinished,
+        None if unfinished > 0 => Outcome::Unfinished(summary::unfinished_because(&tally, totals)),
         None => Outcome::Finished,
-    };
-    let totals = Totals {
-        requests: shared.effort.requests(),
-        elapsed_ms: shared.effort.elapsed_ms(),
-        not_released,
-        still_visible: shared.still_visible.load(Ordering::Relaxed),
-        in_flight_elsewhere: shared.in_flight_elsewhere.load(Ordering::Relaxed),
     };
     let end = SessionEnd {
         finished: matches!(outcome, Outcome::Finished | Outcome::Abandoned),
@@ -165,12 +171,15 @@ async fn pass(shared: &Arc<Shared>, begun: Begun, is_over: bool) -> u64 {
             shared.fail(crate::error::Error::failed(format!("the keeper of leases ended unexpectedly: {error}")));
         }
     }
-    let not_released = lease::release_all(shared).await;
-    // Else a run whose message expired, or was deleted by somebody else, could never be finished.
+    // Else a run whose message expired, or was deleted by somebody else, could never be finished. What is in flight with us is not gone,
+    // and that can only be seen before it is given back.
     if shared.is_dry.load(Ordering::Relaxed) && !shared.is_halting() {
         shared.journaled(shared.journal.vanish().await);
     }
-    not_released
+    if matches!(shared.leg, Leg::Out(_)) && shared.budget.has_refused() && !shared.is_halting() {
+        shared.journaled(shared.journal.keep_returned().await);
+    }
+    lease::release_all(shared).await
 }
 
 /// Settles what an earlier session left: deletes what is safely elsewhere, and gives back the rest without waiting for its
@@ -225,7 +234,7 @@ async fn move_messages(shared: &Arc<Shared>) {
         tasks.spawn(lane::run(inbox, spec, Parcel::size, handle));
     }
     for number in 0..shared.hands.receives.most() {
-        tasks.spawn(intake::receive(Arc::clone(shared), number, lanes.clone(), removals.clone()));
+        tasks.spawn(receive::receive(Arc::clone(shared), number, lanes.clone(), removals.clone()));
     }
     // Each lane ends when the last sender into it is gone, so that none is left with something in it.
     drop((lanes, removals));

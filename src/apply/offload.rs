@@ -53,5 +53,5 @@ async fn put_payload(shared: &Shared, hands: &Hands, parcel: &Parcel, payload: N
             ("redrive-run", shared.setting.run.clone()),
         ]),
     };
-    put_one(shared, bucket.as_ref(), hands, &object).await
+    put_one(shared, bucket.as_ref(), hands, &object, &parcel.ticket.hold).await
 }

@@ -1,10 +1,13 @@
 //! Deleting from the source what is proven to be elsewhere. A delete can be made again without harm, so it is, until it is
 //! answered or the run gives up; what was not deleted is deleted by the next session, or when it comes back.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::batch::halves;
 use super::deliver::stopped;
+use super::hold::Hold;
 use super::limits::Place;
 use super::shared::Shared;
 use crate::retry;
@@ -17,6 +20,8 @@ pub(super) struct Removal {
     pub(super) sent: Sent,
     /// `None` for what an earlier session left.
     pub(super) place: Option<Place>,
+    /// The same; so that another delivery of it is known to be taken care of.
+    pub(super) hold: Option<Hold>,
 }
 
 /// Batches of what an earlier session left to be deleted.
@@ -24,8 +29,8 @@ pub(super) fn batches(sent: Vec<Sent>) -> Vec<Vec<Removal>> {
     let mut batches: Vec<Vec<Removal>> = Vec::with_capacity(sent.len().div_ceil(MAX_BATCH));
     for sent in sent {
         match batches.last_mut() {
-            Some(batch) if batch.len() < MAX_BATCH => batch.push(Removal { sent, place: None }),
-            _ => batches.push(vec![Removal { sent, place: None }]),
+            Some(batch) if batch.len() < MAX_BATCH => batch.push(Removal { sent, place: None, hold: None }),
+            _ => batches.push(vec![Removal { sent, place: None, hold: None }]),
         }
     }
     batches
@@ -37,37 +42,37 @@ pub(super) async fn remove_owned(shared: Arc<Shared>, batch: Vec<Removal>) {
 
 /// Deletes a batch and notes how it ended, again where a message was delivered anew meanwhile.
 pub(super) async fn remove(shared: &Shared, batch: Vec<Removal>) {
-    // The places are kept until all of it is noted.
-    let (mut left, _places): (Vec<Sent>, Vec<Option<Place>>) =
-        batch.into_iter().map(|Removal { sent, place }| (sent, place)).unzip();
+    // Places and holds are kept until all of it is noted.
+    let (mut left, _kept): (Vec<Sent>, Vec<_>) =
+        batch.into_iter().map(|Removal { sent, place, hold }| (sent, (place, hold))).unzip();
     while !left.is_empty() {
         let ends = delete(shared, left).await;
         left = shared.journaled(shared.journal.deleted(ends).await).unwrap_or_default();
     }
 }
 
-/// Deletes until each message has an end.
-async fn delete(shared: &Shared, mut left: Vec<Sent>) -> Vec<(Sent, DeleteEnd)> {
-    let mut ends = Vec::with_capacity(left.len());
-    let mut tries = 1;
-    while !left.is_empty() {
+/// Deletes until each message has an end: entries that the service could not take are tried again, batches that are refused as a
+/// whole are halved until the offending message stands alone.
+async fn delete(shared: &Shared, sent: Vec<Sent>) -> Vec<(Sent, DeleteEnd)> {
+    let mut ends = Vec::with_capacity(sent.len());
+    let mut work = VecDeque::from([(sent, 1)]);
+    while let Some((batch, tries)) = work.pop_front() {
         // Nothing is deleted whose line may be gone from its archive.
         if shared.source_lost.load(Ordering::Relaxed) || !shared.archives_hold() {
-            ends.extend(left.into_iter().map(|sent| (sent, DeleteEnd::Unknown)));
-            break;
+            ends.extend(batch.into_iter().map(|sent| (sent, DeleteEnd::Unknown)));
+            continue;
         }
-        let answer = shared.source.delete(&left).await;
-        let sent = std::mem::take(&mut left);
-        match answer {
+        let mut again = Vec::new();
+        match shared.source.delete(&batch).await {
             Ok(results) => {
-                for (sent, result) in sent.into_iter().zip(results) {
+                for (sent, result) in batch.into_iter().zip(results) {
                     match result {
                         Ok(()) => ends.push((sent, DeleteEnd::Confirmed)),
                         Err(fault) if fault.kind == EntryFaultKind::Sender => {
                             ends.push((sent, DeleteEnd::HandleRefused));
                         }
                         Err(_) if tries >= retry::MAX_TRIES => ends.push((sent, DeleteEnd::Unknown)),
-                        Err(_) => left.push(sent),
+                        Err(_) => again.push(sent),
                     }
                 }
             }
@@ -75,17 +80,21 @@ async fn delete(shared: &Shared, mut left: Vec<Sent>) -> Vec<(Sent, DeleteEnd)> 
                 if (error.fault.is_transient() || error.fault == Fault::OverLimit) && tries < retry::MAX_TRIES =>
             {
                 shared.hands.deletes.heed(error.fault);
-                left = sent;
+                again = batch;
             }
+            Err(error) if error.fault == Fault::Refused => match halves(batch) {
+                Ok(halves) => halves.into_iter().rev().for_each(|half| work.push_front((half, tries))),
+                Err(sent) => ends.push((sent, DeleteEnd::HandleRefused)),
+            },
             Err(error) => {
                 shared.source_lost.fetch_or(error.fault.is_transient(), Ordering::Relaxed);
                 shared.fail(stopped(error));
-                ends.extend(sent.into_iter().map(|sent| (sent, DeleteEnd::Unknown)));
+                ends.extend(batch.into_iter().map(|sent| (sent, DeleteEnd::Unknown)));
             }
         }
-        if !left.is_empty() {
+        if !again.is_empty() {
             shared.retries.wait(tries).await;
-            tries += 1;
+            work.push_front((again, tries + 1));
         }
     }
     ends

@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use redrive_protocol::target::{TargetId, TargetKind};
-use redrive_rules::job::InDoubt;
+use redrive_protocol::target::{Reason, TargetId, TargetKind};
 use redrive_rules::rule::{Rules, Setting};
 use tokio::sync::{Notify, watch};
 
@@ -16,7 +15,10 @@ use super::deliver::Content;
 use super::drift;
 use super::events::Events;
 use super::gate::Gate;
+use super::hold::Holds;
 use super::limits::{Bounds, Budget, Room};
+use super::newer::OnlyNewer;
+use super::options::Options;
 use super::outlets::{Crew, Outlet};
 use super::park::{Leg, Parking};
 use super::pinned::PinnedMessages;
@@ -25,36 +27,14 @@ use super::stop::Stop;
 use super::{Doubt, may_resend};
 use crate::error::Error;
 use crate::journal::Journal;
-use crate::payload::Payloads;
 use crate::plan::Plan;
 use crate::retry::Retries;
 use crate::sqs::Queue;
 use redrive_protocol::protocol::{Begun, State};
 
-/// How to go about it: from the job, with its defaults filled in.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Requests of each kind under way at once; without it as many as prove good.
-    pub concurrency: Option<usize>,
-    /// For how long a received message stays invisible before it is extended.
-    pub visibility: Duration,
-    /// What to do where the answer of a send to a standard queue never came.
-    pub in_doubt: InDoubt,
-    /// Messages that leave the source in a second.
-    pub rate: Option<u32>,
-    /// For how long the rate rises to that.
-    pub ramp: Duration,
-    /// No more than this many messages leave the source.
-    pub max_messages: Option<u64>,
-    /// Go on where a rule passes the plan's bound.
-    pub allow_drift: bool,
-    /// Messages in the pipeline at once.
-    pub max_in_pipeline: usize,
-    /// Bytes of messages in the pipeline at once.
-    pub max_pipeline_bytes: usize,
-    /// Where bodies are that the Extended Client keeps in S3, for a job that follows its pointers.
-    pub payloads: Option<Arc<Payloads>>,
-}
+/// How much later than it should a message may be visible again: for what lies between asking for a receive and its being carried out,
+/// and for a server that is late.
+const LATE: Duration = Duration::from_secs(10);
 
 /// Why a run halts before its end.
 #[derive(Debug)]
@@ -116,12 +96,20 @@ pub(super) struct Shared {
     pub(super) outflow: RateLimit,
     pub(super) budget: Budget,
     pub(super) gate: Gate,
+    /// Until when what is in the pipeline is ours.
+    pub(super) holds: Arc<Holds>,
     pub(super) retries: Retries,
     pub(super) effort: Arc<Effort>,
     /// The messages that the plan is pinned to, where it is.
     pub(super) pinned: Option<PinnedMessages>,
     /// Empty receives in a row, over all receivers.
     pub(super) empty_receives: AtomicU64,
+    /// Receives that brought messages.
+    pub(super) brought: AtomicU64,
+    /// Answers to receives that were lost or could not be read, since one brought messages.
+    pub(super) lost_answers: AtomicU64,
+    /// Since when nothing was met but what is newer than the plan's bound.
+    pub(super) only_newer: OnlyNewer,
     /// Wakes receivers that rest because the source seemed dry.
     pub(super) refilled: Notify,
     /// Until when messages may still be in flight that were received by a killed process, or by a receive whose answer
@@ -176,6 +164,7 @@ impl Parts {
             outflow: RateLimit::new(options.rate, options.ramp),
             budget,
             gate: Gate::default(),
+            holds: Arc::default(),
             pinned,
             retries: Retries::new(Arc::clone(&effort.requests)),
             effort,
@@ -183,6 +172,9 @@ impl Parts {
             stop,
             events,
             empty_receives: AtomicU64::new(0),
+            brought: AtomicU64::new(0),
+            lost_answers: AtomicU64::new(0),
+            only_newer: OnlyNewer::default(),
             refilled: Notify::new(),
             orphans_until: Mutex::new(Timestamp::MIN),
             still_visible: AtomicU64::new(0),
@@ -269,6 +261,16 @@ impl Shared {
         Some(parts.assemble(begun))
     }
 
+    /// Within which time what nobody extends is visible again, with room for a server that is late.
+    pub(super) fn comes_back_within(&self) -> Duration {
+        self.options.visibility + LATE
+    }
+
+    /// Whether it has met messages that are newer than the plan's bound, which are not kept invisible for longer than one timeout.
+    pub(super) fn has_met_newer(&self) -> bool {
+        self.journal.tally().count(|key| key.reason == Some(Reason::SentTooLate)) > 0
+    }
+
     /// Messages may have been received of which nobody has the handles.
     pub(super) fn expect_orphans(&self) {
         self.expect_orphans_until(self.journal.now().checked_add(self.options.visibility).unwrap_or(Timestamp::MAX));
@@ -276,8 +278,7 @@ impl Shared {
 
     /// The same, where it is known until when the last of them is surely invisible.
     pub(super) fn expect_orphans_until(&self, until: Timestamp) {
-        // Longer, for what lies between asking for the receive and its being carried out, and for a server that is late.
-        let until = until.checked_add(Duration::from_secs(10)).unwrap_or(Timestamp::MAX);
+        let until = until.checked_add(LATE).unwrap_or(Timestamp::MAX);
         let mut expected = self.orphans_until.lock().unwrap_or_else(PoisonError::into_inner);
         *expected = until.max(*expected);
     }
@@ -308,10 +309,14 @@ impl Shared {
 
     /// Ends the receiving where what came shows that it is over, and halts where it shows that it is not what was planned.
     pub(super) fn look_at_what_came(&self) {
-        if self.pinned.as_ref().is_some_and(PinnedMessages::all_met) {
+        let tally = self.journal.tally();
+        // Where `max_messages` is reached, what is in doubt is still looked for.
+        let is_reached =
+            self.budget.has_refused() && tally.count(|key| key.state == State::InDoubt && !key.rule.is_parking()) == 0;
+        if is_reached || self.pinned.as_ref().is_some_and(PinnedMessages::all_met) {
             self.drain();
         }
-        if let Some((rule, bound)) = self.budget.too_many_stay(&self.journal.tally()) {
+        if let Some((rule, bound)) = self.budget.too_many_stay(&tally) {
             let name = self.rules.rule_name(rule);
             self.halt(Halt::Drift(format!(
                 "rule {name:?} leaves more messages in the source, kept or blocked, than the {bound} that the plan allows"

@@ -14,8 +14,9 @@ use redrive_protocol::protocol::{Cause, State, Tally, Totals};
 pub enum Outcome {
     /// The source is dry, or `max_messages` is reached, and nothing is left undone.
     Finished,
-    /// The source is dry, but some messages are still on their way; the same command finishes them.
-    Unfinished,
+    /// Nothing more was there to be received, but some messages are still on their way, in words: which, and why. The same command
+    /// goes on with them.
+    Unfinished(String),
     /// It was given up, and what it had parked is back.
     Abandoned,
     /// Somebody stopped it.
@@ -33,7 +34,7 @@ impl Outcome {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Finished => "finished",
-            Self::Unfinished => "unfinished",
+            Self::Unfinished(_) => "unfinished",
             Self::Abandoned => "abandoned",
             Self::Interrupted => "interrupted",
             Self::Drifted(_) => "drifted",
@@ -45,8 +46,10 @@ impl Outcome {
     /// Why the run stopped before its end; of a failure also what is safe.
     pub fn cause(&self) -> Option<Cause> {
         match self {
-            Self::Finished | Self::Unfinished | Self::Abandoned | Self::Interrupted => None,
-            Self::Drifted(words) | Self::Guarded(words) => Some(Cause { error: words.clone(), hint: None }),
+            Self::Finished | Self::Abandoned | Self::Interrupted => None,
+            Self::Unfinished(words) | Self::Drifted(words) | Self::Guarded(words) => {
+                Some(Cause { error: words.clone(), hint: None })
+            }
             Self::Failed(error) => {
                 let error = error.clone().resumable();
                 Some(Cause { error: error.message().to_owned(), hint: error.hint_text().map(str::to_owned) })
@@ -230,6 +233,25 @@ fn pinned(planned: u64, tally: &Tally) -> PinnedFigures {
     PinnedFigures { planned, gone: planned.saturating_sub(met), changed: with(Reason::ChangedSincePlan), others }
 }
 
+/// Which messages a run could not finish, and why.
+pub(super) fn unfinished_because(tally: &Tally, totals: Totals) -> String {
+    let of = |state| tally.count(|key| key.state == state);
+    let parts = [
+        (of(State::Sent), "safely sent and still to be deleted"),
+        (of(State::InDoubt), "in doubt"),
+        (of(State::Returned), "not sent yet"),
+        (tally.parked, "in the parking queue"),
+    ];
+    let parts: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let Totals { still_visible, in_flight_elsewhere, .. } = totals;
+    format!(
+        "{}: these messages did not come again. Of the source SQS counts {still_visible} as visible and {in_flight_elsewhere} as in \
+         flight elsewhere, which come back at the end of their visibility timeout",
+        parts.join(", ")
+    )
+}
+
 impl Summary {
     /// The exit code.
     pub fn exit(&self) -> Exit {
@@ -243,7 +265,7 @@ impl Summary {
             Outcome::Failed(error) if error.kind() == Kind::Guarded => Exit::Halted,
             Outcome::Failed(error) if error.kind() == Kind::Lost => Exit::Failed,
             // Once a run has begun, whatever stops it leaves it resumable.
-            Outcome::Unfinished | Outcome::Interrupted | Outcome::Failed(_) => Exit::Stopped,
+            Outcome::Unfinished(_) | Outcome::Interrupted | Outcome::Failed(_) => Exit::Stopped,
         }
     }
 }

@@ -259,7 +259,7 @@ async fn begin(
     };
     let options = Options {
         concurrency: job.limits.concurrency.map(usize::from),
-        visibility: plan::visibility_of(&job),
+        visibility: job.source.visibility_timeout.map_or(apply::VISIBILITY, |age| age.0),
         in_doubt: job.retry.as_ref().map(|retry| retry.in_doubt).unwrap_or_default(),
         rate: job.limits.rate.map(|rate| rate.0),
         ramp: job.limits.ramp.map(|ramp| ramp.0).unwrap_or_default(),

@@ -218,14 +218,15 @@ impl Journal {
         self.tell(deletes, |deletes, reply| Command::Deleted { deletes, reply }).await
     }
 
-    /// Messages in flight with us that become visible before this, at most so many, the earliest first.
+    /// Messages in flight with us that become visible before this, at most so many, the earliest first. Of one whose lease is over
+    /// already nobody knows whose it is; one that is newer than the plan's bound comes back by itself.
     pub async fn leases(&self, before: Timestamp, most: usize) -> Result<Vec<Lease>> {
-        self.ask(|reply| Command::Leases { before, most, releasable: false, reply }).await
+        self.ask(|reply| Command::Leases { before, most, reply }).await
     }
 
     /// Messages in flight with us that can be given back: all but those that are still to be deleted.
     pub async fn releasable(&self, most: usize) -> Result<Vec<Lease>> {
-        self.ask(|reply| Command::Leases { before: Timestamp::MAX, most, releasable: true, reply }).await
+        self.ask(|reply| Command::Releasable { most, reply }).await
     }
 
     /// Notes new ends of leases; `None` ends a lease: the message is given back or lost to us. A lease whose message was
@@ -237,6 +238,11 @@ impl Journal {
     /// Gives up claims that were never judged; their leases stay until they are released.
     pub async fn unclaim(&self, claims: Vec<MessageId>) -> Result<()> {
         self.tell(claims, |claims, reply| Command::Unclaim { claims, reply }).await
+    }
+
+    /// `max_messages` is reached: what was to be sent, and surely was not, stays.
+    pub async fn keep_returned(&self) -> Result<()> {
+        self.ask(|reply| Command::KeepReturned { reply }).await
     }
 
     /// The source is dry: what is not finished and not in flight with us is gone from it.

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use redrive_protocol::message::{MessageId, ReceiptHandle};
 use redrive_protocol::protocol::{
     Delivery, Glance, Key, Known, Lease, QueueNo, Resolution, Resolve, Row, RunNo, RunRef, RunSpec, RunState, SentAs,
-    SessionEnd, State, Store, Tally,
+    SessionEnd, State, Store, Tally, Which,
 };
 use redrive_protocol::target::{Reason, RuleId, TargetId};
 
@@ -224,8 +224,9 @@ impl Store for Table {
         Ok(())
     }
 
-    fn leases(&mut self, queue: QueueNo, before: Timestamp, most: usize, releasable: bool) -> Result<Vec<Lease>> {
+    fn leases(&mut self, queue: QueueNo, which: Which, before: Timestamp, most: usize) -> Result<Vec<Lease>> {
         let before = before.as_millisecond();
+        let after = if let Which::Extendable(_, now) = which { now } else { i64::MIN };
         // Mostly nothing there is due.
         let is_due_on_its_way = self.front.borrow().has_lease_before(before);
         if is_due_on_its_way {
@@ -233,24 +234,32 @@ impl Store for Table {
         }
         let mut due = Vec::new();
         let error = |error| broken(&self.path, &error);
-        let sql = "SELECT id, handle, received, until FROM lease WHERE source = ?1 AND until < ?2 ORDER BY until";
+        let sql = "SELECT id, handle, received, until FROM lease WHERE source = ?1 AND until > ?2 AND until < ?3 ORDER BY until";
         let mut statement = self.connection.prepare_cached(sql).map_err(error)?;
-        let mut rows = statement.query(params![queue.0, before]).map_err(error)?;
+        let mut rows = statement.query(params![queue.0, after, before]).map_err(error)?;
         while due.len() < most
             && let Some(row) = rows.next().map_err(error)?
         {
             let found = lease(row).map_err(error)?;
-            if !(releasable && self.is_sent(queue, &Key::of(&found.id))?) {
+            let key = Key::of(&found.id);
+            let is_left_out = match which {
+                Which::All => false,
+                Which::Releasable => self.has_row(queue, &key, "state", State::Sent as u8, None)?,
+                Which::Extendable(run, _) => {
+                    self.has_row(queue, &key, "reason", Reason::SentTooLate as u8, Some(run))?
+                }
+            };
+            if !is_left_out {
                 due.push(found);
             }
         }
         Ok(due)
     }
 
-    fn leased(&mut self, queue: QueueNo) -> Result<Vec<Key>> {
+    fn leased(&mut self, queue: QueueNo, now: i64) -> Result<Vec<Key>> {
         self.sql(|c| {
-            c.prepare("SELECT DISTINCT id FROM lease WHERE source = ?1")?
-                .query_map([queue.0], |row| Ok(Key::from(row.get::<_, Vec<u8>>(0)?)))?
+            c.prepare("SELECT DISTINCT id FROM lease WHERE source = ?1 AND until > ?2")?
+                .query_map([queue.0, now], |row| Ok(Key::from(row.get::<_, Vec<u8>>(0)?)))?
                 .collect()
         })
     }
@@ -343,16 +352,16 @@ impl Store for Table {
 }
 
 impl Table {
-    /// Whether a message of the queue is sent and not yet deleted, by whichever run.
-    fn is_sent(&self, queue: QueueNo, key: &Key) -> Result<bool> {
+    /// Whether this run, or any, has a row of a message with this in this column.
+    fn has_row(&self, queue: QueueNo, key: &Key, column: &str, is: u8, run: Option<RunNo>) -> Result<bool> {
         self.settle_front_about(key)?;
         let rows = json(&self.candidates(Index::Ids, key)?);
         self.direct(|c| {
-            c.prepare_cached(
+            c.prepare_cached(&format!(
                 "SELECT EXISTS (SELECT 1 FROM rested WHERE seq IN (SELECT value FROM json_each(?3))
-                 AND source = ?1 AND id = ?2 AND state = ?4)",
-            )?
-            .query_row(params![queue.0, key.bytes(), rows, State::Sent as u8], |row| row.get(0))
+                 AND source = ?1 AND id = ?2 AND {column} = ?4 AND (?5 IS NULL OR run = ?5))",
+            ))?
+            .query_row(params![queue.0, key.bytes(), rows, is, run.map(|run| run.0)], |row| row.get(0))
         })
     }
 

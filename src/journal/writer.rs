@@ -53,10 +53,12 @@ pub(super) enum Command {
     Found { messages: Vec<MessageId>, reply: Reply<()> },
     Missing { target: TargetId, found: HashSet<MessageId>, reply: Reply<Missing> },
     Deleted { deletes: Vec<(Sent, DeleteEnd)>, reply: Reply<Vec<Sent>> },
-    Leases { before: Timestamp, most: usize, releasable: bool, reply: Reply<Vec<Lease>> },
+    Leases { before: Timestamp, most: usize, reply: Reply<Vec<Lease>> },
+    Releasable { most: usize, reply: Reply<Vec<Lease>> },
     Leased { changes: Vec<(Lease, Option<Timestamp>)>, reply: Reply<()> },
     LeaseCount { reply: Reply<u64> },
     Vanish { reply: Reply<()> },
+    KeepReturned { reply: Reply<()> },
     Unclaim { claims: Vec<MessageId>, reply: Reply<()> },
     Resolve { resolve: Resolve, reply: Reply<u64> },
 }
@@ -230,11 +232,11 @@ impl Writer {
             Command::Found { messages, reply } => answer!(reply, protocol.found(&messages)),
             Command::Missing { target, found, reply } => answer!(reply, protocol.missing(target, &found)),
             Command::Deleted { deletes, reply } => answer!(reply, protocol.deleted(deletes)),
-            Command::Leases { before, most, releasable, reply } => {
-                answer!(reply, protocol.leases(before, most, releasable))
-            }
+            Command::Leases { before, most, reply } => answer!(reply, protocol.leases(before, most)),
+            Command::Releasable { most, reply } => answer!(reply, protocol.releasable(most)),
             Command::Leased { changes, reply } => answer!(reply, protocol.set_leases(&changes)),
             Command::Vanish { reply } => answer!(reply, protocol.vanish()),
+            Command::KeepReturned { reply } => answer!(reply, protocol.keep_returned()),
             Command::LeaseCount { reply } => answer!(reply, protocol.lease_count()),
             Command::Unclaim { claims, reply } => {
                 protocol.unclaim(&claims);

@@ -223,7 +223,7 @@ fn check_arn(named: &str, found: &QueueAttributes) -> Result<()> {
         .hint("no message was received; check the ARN, and the endpoint (endpoint_url, AWS_ENDPOINT_URL)"))
 }
 
-/// For how long messages of this job's source stay invisible once received.
+/// For how long a sample of this job's source stays invisible, should it not be given back.
 pub(crate) fn visibility_of(job: &Job) -> Duration {
     job.source.visibility_timeout.map_or(VISIBILITY, |age| age.0)
 }

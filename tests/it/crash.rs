@@ -17,7 +17,7 @@ const MESSAGES: usize = 36;
 /// Ends one apply after the other, resumes the run until it is finished; gives how many of the ends it reached.
 async fn crashed(crashes: Vec<Crash>, in_doubt: InDoubt, archive: Archive) -> usize {
     let at = format!("{crashes:?}");
-    let scene = Scene::new(Setting { messages: MESSAGES, in_doubt, archive }).await;
+    let scene = Scene::new(Setting { messages: MESSAGES, in_doubt, archive, limit: None }).await;
     let mut reached = 0;
     for crash in crashes {
         reached += usize::from(scene.crash(crash).await);
@@ -122,7 +122,7 @@ async fn ended_in_the_midst_it_keeps_to_its_max_messages_over_all_sessions() {
     // Slow enough for most of the messages not to have been met when it is ended.
     const LIMITS: &str = "[limits]\nmax_messages = 13\nrate = \"10/s\"\nconcurrency = 1\n";
     each_of(HANDS, vec![1, 2], |nth| async move {
-        let setting = Setting { messages: MESSAGES, in_doubt: InDoubt::Resend, archive: Archive::S3 };
+        let setting = Setting { messages: MESSAGES, in_doubt: InDoubt::Resend, archive: Archive::S3, limit: None };
         let scene = Scene::with_job(setting, |job| format!("{job}\n{LIMITS}")).await;
         let child = scene.stage.spawn(&["apply", "plan.json", "--allow-drift"]);
         let pid = child.id().expect("running");

@@ -5,7 +5,6 @@ use std::time::Duration;
 use rustix::process::{Pid, kill_process};
 use sqs_sandbox::{Fault, Options, Rule, Signal, When};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Child;
 
 use crate::end_to_end::{JOB, assert_adds_up, assert_all_in_place, expected_at, message};
 use crate::support::stage::{Ran, Stage, each};
@@ -22,8 +21,8 @@ async fn planned(total: usize, job: &str) -> Stage {
     stage
 }
 
-fn signal(child: &Child, signal: rustix::process::Signal) {
-    let pid = i32::try_from(child.id().expect("running")).expect("a PID");
+pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
+    let pid = i32::try_from(pid).expect("a PID");
     kill_process(Pid::from_raw(pid).expect("a PID"), signal).expect("sent");
 }
 
@@ -91,11 +90,16 @@ async fn a_reader_that_goes_away_does_not_stop_the_run() {
     }
 }
 
+/// Whether a process is held.
+pub(crate) fn is_held(pid: u32) -> bool {
+    // The state is what follows the name, which stands in brackets.
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "))
+}
+
 /// Waits until a process is held.
-async fn until_held(pid: u32) {
+pub(crate) async fn until_held(pid: u32) {
     let held = async {
-        // The state is what follows the name, which stands in brackets.
-        while !std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T ")) {
+        while !is_held(pid) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -113,7 +117,7 @@ async fn a_run_that_slept_longer_than_the_visibility_timeout_goes_on_and_sends_n
         until_held(pid).await;
         // Everything that it had received is visible again when it wakes.
         stage.sandbox.advance(Duration::from_hours(1));
-        signal(&child, rustix::process::Signal::CONT);
+        signal(pid, rustix::process::Signal::CONT);
         let ran = Ran::of(child.wait_with_output().await.expect("ended")).expect(0);
         let summary = ran.summary();
         assert_adds_up(&summary);

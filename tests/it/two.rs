@@ -22,7 +22,7 @@ async fn planned(job: &str) -> Stage {
 }
 
 /// How often each body is anywhere.
-fn everywhere(stage: &Stage) -> BTreeMap<String, usize> {
+pub(crate) fn everywhere(stage: &Stage) -> BTreeMap<String, usize> {
     let mut bodies = BTreeMap::new();
     for queue in ["orders", "audit", "orders-dlq"] {
         for message in stage.sandbox.queue(queue).expect("the queue").messages {
@@ -36,7 +36,7 @@ fn everywhere(stage: &Stage) -> BTreeMap<String, usize> {
 }
 
 /// Applies the plan as another machine would: with a journal and a home of its own.
-async fn on_another_machine(stage: &Stage) -> Ran {
+pub(crate) async fn on_another_machine(stage: &Stage) -> Ran {
     let home = stage.path("another-machine");
     std::fs::create_dir_all(&home).expect("a directory");
     std::fs::copy(stage.path("plan.json"), home.join("plan.json")).expect("a copy");

@@ -18,6 +18,7 @@ pub(super) enum Act {
     Send,
     Behind,
     Late,
+    Lapse,
     Withdraw,
     Arrive,
     ArriveLate(usize),
@@ -37,6 +38,8 @@ pub(super) enum Act {
     Expire,
     Reappear,
     Go,
+    Sleep,
+    Take,
     PassWindow,
 }
 
@@ -55,6 +58,7 @@ impl fmt::Display for Step {
             Act::Kill => return f.write_str("the process is killed"),
             Act::End { released: true } => return f.write_str("the session ends, and gives back what stays"),
             Act::End { released: false } => return f.write_str("the session ends, and cannot give back what stays"),
+            Act::Sleep => return f.write_str("the process sleeps for longer than the visibility timeout"),
             Act::ReceiveBoth => return f.write_str("both messages are received, in their order"),
             Act::GiveBack => "what an earlier session had received is given back",
             Act::Receive => "received",
@@ -66,6 +70,7 @@ impl fmt::Display for Step {
             Act::Send => "a request to send it goes out",
             Act::Behind => "stays, because the one before it stays",
             Act::Late => "not sent again, because its time for that is over",
+            Act::Lapse => "not sent, because it may be somebody else's by now",
             Act::Withdraw => "withdrawn before it was sent",
             Act::Arrive => "arrives, and is acknowledged",
             Act::ArriveLate(_) => "arrives by the request that nobody waits for any more",
@@ -82,6 +87,7 @@ impl fmt::Display for Step {
             Act::NoteDelete => "the end of the delete goes on disk",
             Act::Expire => "its visibility timeout runs out",
             Act::Reappear => "reappears after its delete",
+            Act::Take => "somebody else receives, handles and deletes it",
             Act::Go => "goes from the source by itself",
             Act::PassWindow => "the deduplication window passes",
         };

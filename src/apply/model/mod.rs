@@ -59,6 +59,18 @@ fn a_message_and_many_faults() {
 }
 
 #[test]
+fn a_message_and_a_process_that_sleeps() {
+    let faults = Faults { stops: 1, lost: 1, sleeps: 1, taken: 1, ..NONE };
+    holds("one message, two runs that sleep, and somebody who takes it", Setup { runs: 2, faults, ..PLAIN });
+}
+
+#[test]
+fn two_messages_of_a_group_and_a_process_that_sleeps() {
+    let faults = Faults { stops: 1, lost: 1, sleeps: 1, taken: 1, ..NONE };
+    holds("two messages of one group, a run that sleeps, and somebody who takes them", Setup { faults, ..GROUP });
+}
+
+#[test]
 fn a_message_that_is_dropped() {
     let faults = Faults { stops: 2, lost: 1, deliveries: 1, ..NONE };
     holds("one message that is dropped, two runs", Setup { verdicts: &[Verdict::Drop], runs: 2, faults, ..PLAIN });
@@ -115,7 +127,7 @@ fn without_any_one_safeguard_something_goes_wrong() {
 
 #[tokio::test]
 async fn the_journal_does_what_the_model_says() {
-    let faults = Faults { stops: 2, lost: 1, failures: 1, deliveries: 1, ..NONE };
+    let faults = Faults { stops: 2, lost: 1, failures: 1, deliveries: 1, sleeps: 1, ..NONE };
     let setup = Setup { runs: 2, faults, ..PLAIN };
     let explored = explore(&setup);
     // What there is for the journal to answer differently to.

@@ -181,7 +181,10 @@ impl Setup {
         let deciding = matches!(message.works.iter().nth(which), Some(Work { stage: Stage::Doubtful(_), .. }));
         let behind = at > 0 && self.fifo_source && process.group_stopped && self.has(Safeguard::GroupStops);
         let held = doubted.is_some_and(|this_run| !self.may_resend(at, message.aged, this_run));
+        let lapsed = deciding && !message.is_ours() && self.has(Safeguard::OnlyOurs);
         let event = match self.verdicts[at] {
+            // It stays in doubt, and is met again.
+            _ if lapsed && !held && !process.halting => return self.lapse(world, at, which),
             // What was received is given back unjudged; what is in doubt stays so.
             _ if process.halting && !(deciding && held) => return world.stays(at, which),
             Verdict::Keep => Event::Keep,
@@ -198,6 +201,14 @@ impl Setup {
             }
             Some(State::Sent) => world.prove(at, which),
             _ => world.stays(at, which),
+        }
+    }
+
+    /// The work on a message that may be somebody else's ends; out of a FIFO queue the session does, too, for the sake of the order.
+    pub(super) fn lapse(&self, world: &mut World, at: usize, which: usize) {
+        world.messages[at].works.remove(which);
+        if self.fifo_source {
+            world.process = world.process.map(|process| Process { halting: true, group_stopped: true, ..process });
         }
     }
 
@@ -358,6 +369,6 @@ impl Setup {
 /// How many messages SQS counts in flight beyond those that we surely hold.
 fn elsewhere(world: &World) -> usize {
     let in_flight = world.messages.iter().filter(|message| message.place == Place::InFlight).count();
-    let ours = world.messages.iter().filter(|message| !message.leases.is_empty() && !message.is_proven()).count();
+    let ours = world.messages.iter().filter(|message| message.is_ours() && !message.is_proven()).count();
     in_flight.saturating_sub(ours)
 }

@@ -96,10 +96,11 @@ impl Replay {
                 self.received.push((self.handles, self.now()));
             }
             Act::LoseReceive | Act::Reappear => self.newest = None,
-            Act::Expire => drop(self.seconds.fetch_add(6 * 60, Ordering::Relaxed)),
+            Act::Expire | Act::Sleep => drop(self.seconds.fetch_add(6 * 60, Ordering::Relaxed)),
             Act::Admit(handle) => self.admit(handle, was, is).await,
             Act::Judge | Act::Decide => self.judge(before, is).await,
             Act::Withdraw => self.settle(SendEnd::Withdrawn, is).await,
+            Act::Lapse => self.settle(SendEnd::Lapsed, is).await,
             Act::Settle => {
                 let end = match was.works.iter().next() {
                     Some(Work { stage: Stage::Answered(End::Acknowledged), .. }) => SendEnd::Acknowledged(None),

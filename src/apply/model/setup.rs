@@ -48,6 +48,7 @@ pub(super) enum Safeguard {
     Gone,
     Gate,
     GroupStops,
+    OnlyOurs,
 }
 
 impl fmt::Display for Safeguard {
@@ -72,6 +73,7 @@ impl fmt::Display for Safeguard {
             Self::LeftIsGivenBack => "what an earlier session left is given back",
             Self::Gone => "what is no longer in the source is counted as gone",
             Self::Gate => "of a message group one message is on its way at a time",
+            Self::OnlyOurs => "what may be somebody else's by now is not sent",
             Self::GroupStops => "behind a message that stays its group stays",
         })
     }
@@ -92,7 +94,8 @@ pub(super) struct Setup {
 }
 
 /// Nothing goes wrong.
-pub(super) const NONE: Faults = Faults { stops: 0, lost: 0, failures: 0, deliveries: 0, gone: 0, windows: 0 };
+pub(super) const NONE: Faults =
+    Faults { stops: 0, lost: 0, failures: 0, deliveries: 0, gone: 0, sleeps: 0, taken: 0, windows: 0 };
 
 /// One message to a standard queue, and nothing that goes wrong.
 pub(super) const PLAIN: Setup = Setup {
@@ -131,6 +134,7 @@ pub(super) const BROKEN: &[(Setup, Safeguard)] = &[
     (Setup { faults: Faults { stops: 1, gone: 1, ..NONE }, ..PLAIN }, Safeguard::Gone),
     (Setup { faults: Faults { failures: 1, ..NONE }, ..GROUP }, Safeguard::Gate),
     (Setup { faults: Faults { failures: 1, ..NONE }, ..GROUP }, Safeguard::GroupStops),
+    (Setup { faults: Faults { sleeps: 1, taken: 1, ..NONE }, ..PLAIN }, Safeguard::OnlyOurs),
 ];
 
 impl Setup {

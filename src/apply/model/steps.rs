@@ -16,6 +16,7 @@ impl Model for Setup {
         let message = Message {
             place: Place::Visible,
             gone: false,
+            taken: false,
             arrived: 0,
             remembers: [false; MOST],
             late: [0; MOST],
@@ -110,6 +111,13 @@ impl Steps<'_> {
                 world.messages[at].gone = true;
             });
         }
+        if message.place == Place::Visible && faults.taken > 0 {
+            self.add(at, Act::Take, |_, world| {
+                world.faults.taken -= 1;
+                let message = &mut world.messages[at];
+                (message.place, message.gone, message.taken) = (Place::Deleted, true, true);
+            });
+        }
         let doubtful = self.setup.doubted(&message, 0).is_some();
         let waits = message.works.iter().any(|work| work.stage == Stage::OnWire);
         if doubtful && !waits && faults.windows > 0 {
@@ -150,6 +158,13 @@ impl Steps<'_> {
                     world.process = Some(Process { halting: true, ..process });
                 });
             }
+        }
+        if world.faults.sleeps > 0 && messages.iter().any(|message| message.place == Place::InFlight) {
+            self.add(0, Act::Sleep, |_, world| {
+                world.faults.sleeps -= 1;
+                let in_flight = world.messages.iter_mut().filter(|message| message.place == Place::InFlight);
+                in_flight.for_each(Message::expire);
+            });
         }
         let idle = messages.iter().all(|m| m.works.is_empty() && m.received.is_empty() && !m.give_back);
         if idle && (process.halting || self.setup.is_dry(world, process)) {
@@ -222,6 +237,12 @@ impl Steps<'_> {
                     stage(world, Stage::Doubtful(this_run));
                 });
             }
+            Stage::Intended if !self.world.messages[at].is_ours() && setup.has(Safeguard::OnlyOurs) => {
+                self.add(at, Act::Lapse, |setup, world| {
+                    setup.change(world, at, Event::Withdraw, false);
+                    setup.lapse(world, at, which);
+                });
+            }
             Stage::Intended => {
                 let before = at == 1 && setup.fifo_source && setup.has(Safeguard::Gate);
                 let on_its_way = |work: Work| !matches!(work.stage, Stage::Proven { .. } | Stage::Deleted { .. });
@@ -229,6 +250,9 @@ impl Steps<'_> {
                     self.add(at, Act::Send, |_, world| {
                         if world.messages[at].is_proven() {
                             world.broken = Some("what is known to be sent is sent again");
+                        }
+                        if world.messages[at].taken {
+                            world.broken = Some("a message is sent that somebody else has taken and handled");
                         }
                         stage(world, Stage::OnWire);
                     });

@@ -114,11 +114,14 @@ pub(super) struct Work {
 
 /// All there is to know of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Message {
     // The source.
     pub(super) place: Place,
     /// It went by itself: its retention ended, or somebody else deleted it.
     pub(super) gone: bool,
+    /// Somebody else was given it while it was visible, has handled it and deleted it.
+    pub(super) taken: bool,
     // The destination.
     pub(super) arrived: u8,
     /// Of which runs it would recognise another copy.
@@ -147,6 +150,11 @@ impl Message {
 
     pub(super) fn is_proven(&self) -> bool {
         self.has(|state| matches!(state, State::Sent | State::Done))
+    }
+
+    /// Whether a lease of it lasts, by our clock.
+    pub(super) fn is_ours(&self) -> bool {
+        self.leases.iter().any(|lease| !lease.over)
     }
 
     /// All handles that there are become old ones.
@@ -194,6 +202,10 @@ pub(super) struct Faults {
     pub(super) deliveries: u8,
     /// Messages that go by themselves.
     pub(super) gone: u8,
+    /// Times that the process sleeps for longer than the visibility timeout.
+    pub(super) sleeps: u8,
+    /// Messages that somebody else takes out of the source.
+    pub(super) taken: u8,
     /// Deduplication windows that pass.
     pub(super) windows: u8,
 }

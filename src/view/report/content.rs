@@ -34,6 +34,7 @@ pub(super) fn glance(outcome: &str, cause: Option<&Cause>, figures: &Figures) ->
         "abandoned" => ours("Abandoned. Confirmed sends are known to every later run and are not repeated."),
         "guarded" => why(ours("Halted by a guard")).ours(SAFE),
         "failed" => why(ours("Stopped by a failure")),
+        "unfinished" if cause.is_some() => why(ours("Not finished")).ours(SAFE),
         "unfinished" => ours("The source is empty, but some messages are still in transit. ").ours(SAFE),
         other => ours("Ended as ").theirs(other).ours(". ").ours(SAFE),
     };

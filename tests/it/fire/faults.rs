@@ -20,7 +20,7 @@ const REQUESTS: u64 = 24;
 fn setting(turn: u64) -> Setting {
     let in_doubt = if turn.is_multiple_of(2) { InDoubt::Resend } else { InDoubt::Hold };
     let archive = if (turn / 2).is_multiple_of(2) { Archive::S3 } else { Archive::File };
-    Setting { messages: MESSAGES, in_doubt, archive }
+    Setting { messages: MESSAGES, in_doubt, archive, limit: None }
 }
 
 /// Brings a run into these troubles, each at its request, and finishes it.

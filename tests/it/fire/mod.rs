@@ -18,6 +18,8 @@ use sqs_sandbox::{Fault, Options, Rule, Signal, When};
 use tokio::sync::Mutex;
 
 use crate::end_to_end::{JOB, assert_adds_up, message};
+use crate::stops::{is_held, signal};
+use crate::support::admin::Admin;
 use crate::support::stage::{Ran, Stage};
 
 /// Says a figure, for who runs this with `--nocapture`.
@@ -55,6 +57,8 @@ pub(crate) struct Setting {
     pub(crate) messages: usize,
     pub(crate) in_doubt: InDoubt,
     pub(crate) archive: Archive,
+    /// `max_messages`.
+    pub(crate) limit: Option<u64>,
 }
 
 /// Where the process is ended.
@@ -147,6 +151,56 @@ impl Scene {
         ran
     }
 
+    /// Applies once, with the process held at its nth request for longer than its visibility timeout. Meanwhile somebody else takes some of
+    /// what is visible; says whether anything.
+    async fn sleep(&self, nth: u64, takes: usize) -> bool {
+        let child = self.stage.spawn(&["apply", "plan.json", "--allow-drift", "--format", "json"]);
+        let pid = child.id().expect("running");
+        let stop = Fault::Kill { pid, signal: Signal::Stop, when: When::After };
+        let rule = self.stage.sandbox.faults().add(Rule::new(stop).nth(nth));
+        let ended = tokio::spawn(child.wait_with_output());
+        while !ended.is_finished() && !is_held(pid) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.stage.sandbox.faults().remove(rule);
+        let mut were_taken = false;
+        if is_held(pid) {
+            let visible = async {
+                while self.stage.counts("orders-dlq").0 != self.stage.counts("orders-dlq").1 {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            };
+            // Some may have been extended for longer; they just stay in its hand.
+            let _ = tokio::time::timeout(Duration::from_secs(20), visible).await;
+            were_taken = self.take(takes).await;
+            signal(pid, rustix::process::Signal::CONT);
+        }
+        let ran = Ran::of(ended.await.expect("waited for").expect("ended"));
+        assert!(matches!(ran.code, Some(0 | 1 | 3 | 5 | 6)), "{}\n{}", ran.stdout, ran.stderr);
+        were_taken
+    }
+
+    /// Somebody else receives and deletes up to this many messages of the source; says whether there was one.
+    async fn take(&self, most: usize) -> bool {
+        let admin = Admin::at(&self.stage.sandbox.endpoint_url());
+        let url = format!("{}/000000000000/orders-dlq", self.stage.sandbox.endpoint_url());
+        let mut taken = 0;
+        while taken < most {
+            let received = admin.sqs.receive_message().queue_url(&url).max_number_of_messages(10).send().await;
+            let messages = received.ok().and_then(|received| received.messages).unwrap_or_default();
+            if messages.is_empty() {
+                break;
+            }
+            for message in messages {
+                let handle = message.receipt_handle.unwrap();
+                // The server's faults are for everybody.
+                drop(admin.sqs.delete_message().queue_url(&url).receipt_handle(handle).send().await);
+                taken += 1;
+            }
+        }
+        taken > 0
+    }
+
     /// Applies again and again until the run is finished; gives the last answer.
     pub(crate) async fn finish(&self) -> Ran {
         let mut said = String::new();
@@ -171,7 +225,10 @@ fn job(setting: Setting) -> String {
         InDoubt::Hold => "hold",
     };
     let job = JOB.replace("10s", "10s\"\nsent_after = \"30d");
-    let job = job.replace("exhausted = \"archive\"", &format!("exhausted = \"archive\"\nin_doubt = \"{policy}\""));
+    let mut job = job.replace("exhausted = \"archive\"", &format!("exhausted = \"archive\"\nin_doubt = \"{policy}\""));
+    if let Some(limit) = setting.limit {
+        job = format!("{job}[limits]\nmax_messages = {limit}\n");
+    }
     match setting.archive {
         Archive::S3 => job,
         Archive::File => {

@@ -87,7 +87,10 @@ impl Scene {
         }
         let ids: BTreeSet<&str> = self.ids.iter().map(String::as_str).collect();
         assert!(in_source.keys().all(|id| ids.contains(id)), "in the source is what was not there: {at}");
-        if others == Others::Nobody {
+        if let Some(limit) = self.setting.limit {
+            let left = ["moved", "archived", "dropped"].map(|name| ran.summary()[name].as_u64().expect(name));
+            assert!(left.iter().sum::<u64>() <= limit, "more than {limit} left: {at}");
+        } else if others == Others::Nobody {
             self.assert_figures(&ran.summary(), source.len(), &at);
         }
         found

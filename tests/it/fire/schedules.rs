@@ -21,8 +21,18 @@ struct Schedule {
     sessions: Vec<Session>,
 }
 
-/// What comes, at which request, and where the process is ended.
-type Session = (Vec<(Trouble, u64)>, Option<Crash>);
+/// What comes, at which request, and what becomes of the process.
+type Session = (Vec<(Trouble, u64)>, Fate);
+
+/// What becomes of a process.
+#[derive(Debug)]
+enum Fate {
+    /// It comes to its end.
+    Ends,
+    Crashes(Crash),
+    /// It is held at its nth request for longer than the visibility timeout, and somebody else takes so many messages meanwhile.
+    Sleeps(u64, usize),
+}
 
 impl Schedule {
     /// All that is random comes from the seed, and is drawn before anything runs.
@@ -32,20 +42,21 @@ impl Schedule {
             messages: [12, 36, 60, 120][random.random_range(0..4)],
             in_doubt: if random.random_bool(0.5) { InDoubt::Resend } else { InDoubt::Hold },
             archive: if random.random_bool(0.5) { Archive::S3 } else { Archive::File },
+            limit: random.random_bool(0.2).then(|| random.random_range(1..=40)),
         };
         let sessions = (0..random.random_range(1..=3)).map(|_| {
             let troubles = (0..random.random_range(0..=4)).map(|_| (trouble(&mut random), random.random_range(1..=40)));
             let troubles = troubles.collect();
-            (troubles, crash(&mut random))
+            (troubles, fate(&mut random))
         });
         Self { setting, sessions: sessions.collect() }
     }
 
     /// In words, for a failure.
     fn told(&self) -> String {
-        let session = |(troubles, crash): &Session| {
+        let session = |(troubles, fate): &Session| {
             let troubles: Vec<_> = troubles.iter().map(|(trouble, nth)| format!("{} at {nth}", trouble.name)).collect();
-            format!("[{}; {crash:?}]", troubles.join(", "))
+            format!("[{}; {fate:?}]", troubles.join(", "))
         };
         self.sessions.iter().map(session).collect::<Vec<_>>().join(" ")
     }
@@ -54,7 +65,7 @@ impl Schedule {
         let at = format!("REDRIVE_SEED={seed}: {}", self.told());
         let scene = Arc::new(Scene::with_options(self.setting, Options { seed, ..Options::default() }).await);
         let mut others = Others::Nobody;
-        for (troubles, crash) in self.sessions {
+        for (troubles, fate) in self.sessions {
             let mut acts = Vec::new();
             for (trouble, nth) in troubles {
                 acts.extend(scene.inflict(trouble, nth));
@@ -62,9 +73,14 @@ impl Schedule {
                     others = Others::EmptiedIt;
                 }
             }
-            match crash {
-                Some(crash) => drop(scene.crash(crash).await),
-                None => drop(scene.apply().await),
+            match fate {
+                Fate::Crashes(crash) => drop(scene.crash(crash).await),
+                Fate::Ends => drop(scene.apply().await),
+                Fate::Sleeps(nth, takes) => {
+                    if scene.sleep(nth, takes).await {
+                        others = Others::EmptiedIt;
+                    }
+                }
             }
             for act in acts {
                 act.abort();
@@ -88,15 +104,19 @@ fn trouble(random: &mut SmallRng) -> Trouble {
     }
 }
 
-fn crash(random: &mut SmallRng) -> Option<Crash> {
+fn fate(random: &mut SmallRng) -> Fate {
     let when = if random.random_bool(0.5) { When::Before } else { When::After };
-    match random.random_range(0..4) {
-        0 => None,
+    match random.random_range(0..10) {
+        0 | 1 => Fate::Ends,
         // Of the jobs that archive to a file.
-        3 => Some(Crash::Append(random.random_range(1..=3), ["before", "midst", "after"][random.random_range(0..3)])),
-        1 => Some(Crash::Request(random.random_range(1..=60), when)),
+        7 | 8 => {
+            let moment = ["before", "midst", "after"][random.random_range(0..3)];
+            Fate::Crashes(Crash::Append(random.random_range(1..=3), moment))
+        }
+        2..5 => Fate::Crashes(Crash::Request(random.random_range(1..=60), when)),
         // Without debug assertions nothing happens at a commit, and the session comes to its end.
-        _ => Some(Crash::Commit(random.random_range(1..=40), when)),
+        5 | 6 => Fate::Crashes(Crash::Commit(random.random_range(1..=40), when)),
+        _ => Fate::Sleeps(random.random_range(1..=40), [0, 5, 200][random.random_range(0..3)]),
     }
 }
 

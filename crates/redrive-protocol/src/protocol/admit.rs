@@ -117,7 +117,8 @@ impl<S: Store> Protocol<S> {
                 self.claims.remove(&delivered.key);
                 return Ok(Admitted::Released);
             }
-            return Ok(Admitted::Doubtful(Doubtful { delivered, since, this_run }));
+            let unfinished = own.is_some_and(|known| known.row.state == State::InDoubt);
+            return Ok(Admitted::Doubtful(Doubtful { delivered, since, this_run, unfinished }));
         }
         Ok(Admitted::New(Claim { delivered, doubted: None }))
     }

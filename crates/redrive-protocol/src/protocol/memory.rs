@@ -11,11 +11,11 @@ use super::key::Key;
 use super::numbers::{QueueNo, RunNo};
 use super::resolve::ABANDONED;
 use super::state::State;
-use super::store::{Glance, Known, Row, RunRef, RunState, SentAs, Store};
+use super::store::{Glance, Known, Row, RunRef, RunState, SentAs, Store, Which};
 use super::tally::Tally;
 use super::words::{Delivery, Lease, Resolution, Resolve, RunSpec};
 use crate::message::{MessageId, ReceiptHandle};
-use crate::target::{RuleId, TargetId};
+use crate::target::{Reason, RuleId, TargetId};
 
 type Place = (QueueNo, Key, RunNo);
 
@@ -219,23 +219,31 @@ impl Store for MemoryStore {
     fn leases(
         &mut self,
         queue: QueueNo,
+        which: Which,
         before: Timestamp,
         most: usize,
-        releasable: bool,
     ) -> Result<Vec<Lease>, Infallible> {
-        let is_sent = |key: &Key| self.of(queue, key).any(|(_, row, _)| row.state == State::Sent);
-        let due = self.leases.iter().filter(|(of, key, held)| {
-            *of == queue && held.until < before.as_millisecond() && !(releasable && is_sent(key))
-        });
+        let is_asked_for = |key: &Key, held: &Held| match which {
+            Which::All => true,
+            Which::Releasable => !self.of(queue, key).any(|(_, row, _)| row.state == State::Sent),
+            Which::Extendable(run, now) => {
+                let newer = |row: &Row| row.reason == Some(Reason::SentTooLate);
+                held.until > now && !self.of(queue, key).any(|(of, row, _)| of == run && newer(row))
+            }
+        };
+        let due = self
+            .leases
+            .iter()
+            .filter(|(of, key, held)| *of == queue && held.until < before.as_millisecond() && is_asked_for(key, held));
         let mut due: Vec<_> = due.map(|(_, key, held)| held.lease(key)).collect();
         due.sort_by_key(|lease| lease.until);
         due.truncate(most);
         Ok(due)
     }
 
-    fn leased(&mut self, queue: QueueNo) -> Result<Vec<Key>, Infallible> {
-        let mut keys: Vec<_> =
-            self.leases.iter().filter(|lease| lease.0 == queue).map(|lease| lease.1.clone()).collect();
+    fn leased(&mut self, queue: QueueNo, now: i64) -> Result<Vec<Key>, Infallible> {
+        let last = self.leases.iter().filter(|lease| lease.0 == queue && lease.2.until > now);
+        let mut keys: Vec<_> = last.map(|lease| lease.1.clone()).collect();
         keys.sort();
         keys.dedup();
         Ok(keys)

@@ -37,7 +37,7 @@ pub use memory::MemoryStore;
 pub use numbers::{QueueNo, RunNo};
 pub use resolve::{ABANDONED, Refusal};
 pub use state::{Event, Illegal, State, next};
-pub use store::{Glance, Known, Row, RunRef, RunState, SentAs, Store};
+pub use store::{Glance, Known, Row, RunRef, RunState, SentAs, Store, Which};
 pub use tally::{Tally, TallyKey};
 pub use words::{
     Admitted, Begun, Claim, Decided, DeleteEnd, Delivery, Doubtful, Intended, Judged, Judgement, Lease, Resolution,
@@ -168,10 +168,16 @@ impl<S: Store> Protocol<S> {
         }
     }
 
-    /// Leases that end before this, at most so many, the earliest first. `releasable`: those whose messages can be given back,
-    /// which are all but those that are still to be deleted.
-    pub fn leases(&mut self, before: Timestamp, most: usize, releasable: bool) -> Result<Vec<Lease>, S::Error> {
-        self.store.leases(self.queue, before, most, releasable)
+    /// Leases that last and end before this, at most so many, the earliest first; without those of messages that are newer than the
+    /// plan's bound.
+    pub fn leases(&mut self, before: Timestamp, most: usize) -> Result<Vec<Lease>, S::Error> {
+        self.store.leases(self.queue, Which::Extendable(self.run, self.now), before, most)
+    }
+
+    /// Leases of messages that can be given back, which are all but those that are still to be deleted; at most so many. Those that
+    /// are over are among them: an extension may have been carried out whose answer nobody got.
+    pub fn releasable(&mut self, most: usize) -> Result<Vec<Lease>, S::Error> {
+        self.store.leases(self.queue, Which::Releasable, Timestamp::MAX, most)
     }
 
     /// Notes new ends of leases; `None` ends a lease.
@@ -181,10 +187,11 @@ impl<S: Store> Protocol<S> {
         })
     }
 
-    /// How many messages are in flight with us for sure. One that was sent may be deleted already, whatever the answer was.
+    /// How many messages are in flight with us for sure. One that was sent may be deleted already, whatever the answer was; one
+    /// whose lease is over may be anybody's.
     pub fn lease_count(&mut self) -> Result<u64, S::Error> {
         let mut count = 0;
-        for key in self.store.leased(self.queue)? {
+        for key in self.store.leased(self.queue, self.now)? {
             count += u64::from(sent_by(&self.store.rows(self.queue, &key)?).is_none());
         }
         Ok(count)

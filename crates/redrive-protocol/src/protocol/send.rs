@@ -75,7 +75,7 @@ impl<S: Store> Protocol<S> {
                 SendEnd::Acknowledged(_) => &[Event::Acknowledge],
                 SendEnd::Refused(..) => &[Event::Refuse],
                 SendEnd::AnswerLost => &[Event::LoseAnswer],
-                SendEnd::Withdrawn => &[Event::Withdraw],
+                SendEnd::Withdrawn | SendEnd::Lapsed => &[Event::Withdraw],
                 SendEnd::Behind => &[Event::Withdraw, Event::Keep],
             };
             steps.push(self.step(self.queue, &intended.delivered.key, events, false)?);
@@ -89,7 +89,7 @@ impl<S: Store> Protocol<S> {
         let (reason, note, sent_as) = match end {
             SendEnd::Acknowledged(sent_as) => (None, None, sent_as),
             SendEnd::Refused(reason, words) => (Some(reason), Some(words), None),
-            SendEnd::AnswerLost | SendEnd::Withdrawn => (None, None, None),
+            SendEnd::AnswerLost | SendEnd::Withdrawn | SendEnd::Lapsed => (None, None, None),
             SendEnd::Behind => (Some(Reason::GroupStopped), None, None),
         };
         let state = self.change(&delivered.key, step, None, |row| {
@@ -105,7 +105,7 @@ impl<S: Store> Protocol<S> {
         if state == State::InDoubt
             && let Some((since, this_run)) = doubted_since(&self.store.rows(self.queue, &delivered.key)?, self.run)
         {
-            return Ok(Settled::Doubtful(Doubtful { delivered, since, this_run }));
+            return Ok(Settled::Doubtful(Doubtful { delivered, since, this_run, unfinished: true }));
         }
         // Also a second attempt that did not happen, if somebody has decided about the doubt.
         self.claims.remove(&delivered.key);

@@ -6,7 +6,7 @@ use super::claims::Claims;
 use super::ends::SessionEnd;
 use super::numbers::{QueueNo, RunNo};
 use super::state::{Event, State};
-use super::store::{RunState, Store};
+use super::store::{RunState, Store, Which};
 use super::words::{Begun, Delivered, Lease, RunSpec, Sent};
 use super::{Key, Problem, Protocol, sent_by};
 use crate::target::{Reason, RuleId};
@@ -89,7 +89,7 @@ impl<S: Store> Protocol<S> {
     /// 2025, would not even give the first.
     fn left_behind(&mut self) -> Result<(Vec<Sent>, Vec<Lease>), S::Error> {
         let (mut to_delete, mut to_release) = (Vec::new(), Vec::new());
-        for lease in self.store.leases(self.queue, Timestamp::MAX, usize::MAX, false)? {
+        for lease in self.store.leases(self.queue, Which::All, Timestamp::MAX, usize::MAX)? {
             let key = Key::of(&lease.id);
             let rows = self.store.rows(self.queue, &key)?;
             if let Some(run) = sent_by(&rows) {
@@ -114,11 +114,33 @@ impl<S: Store> Protocol<S> {
         Ok((to_delete, to_release))
     }
 
+    /// `max_messages` is reached: what was to be sent, and surely was not, is not looked for any more, and stays.
+    pub fn keep_returned(&mut self) -> Result<(), Problem<S::Error>> {
+        for (queue, key, state) in self.store.open(self.run)? {
+            if state != State::Returned || queue != self.queue {
+                continue;
+            }
+            let step = self.step(queue, &key, &[Event::Keep], false)?;
+            self.change(&key, step, None, |row| {
+                if row.rule.is_parking() {
+                    row.rule = RuleId::UNMATCHED;
+                }
+                (row.target, row.reason) = (None, Some(Reason::LimitReached));
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether a message is in flight with us by a lease that lasts.
+    fn is_leased(&mut self, queue: QueueNo, key: &Key) -> Result<bool, S::Error> {
+        Ok(self.store.leases_of(queue, key)?.iter().any(|lease| lease.until.as_millisecond() > self.now))
+    }
+
     /// The queue is dry: what is not finished and not in flight with us is gone from it.
     pub fn vanish(&mut self) -> Result<(), Problem<S::Error>> {
         for (queue, key, state) in self.store.open(self.run)? {
             let is_settled = !matches!(state, State::InDoubt | State::Returned | State::Sent);
-            if is_settled || queue != self.queue || !self.store.leases_of(queue, &key)?.is_empty() {
+            if is_settled || queue != self.queue || self.is_leased(queue, &key)? {
                 continue;
             }
             let step = self.step(queue, &key, &[Event::Vanish], false)?;

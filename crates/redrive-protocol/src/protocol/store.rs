@@ -121,6 +121,18 @@ pub struct RunRef {
     pub outcome: Option<String>,
 }
 
+/// Which leases are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All.
+    All,
+    /// Without those of messages that some run has sent and not yet deleted.
+    Releasable,
+    /// Those that last beyond this time, without those of messages that this run found to be newer than the plan's bound: they come
+    /// back by themselves.
+    Extendable(RunNo, i64),
+}
+
 /// A place that keeps what is known. After an error of a store nothing more may be asked of the protocol over it: what was
 /// written since the last commit is undone by whoever commits.
 pub trait Store {
@@ -181,17 +193,16 @@ pub trait Store {
         receipt: &ReceiptHandle,
         until: Option<Timestamp>,
     ) -> Result<(), Self::Error>;
-    /// Leases that end before this, at most so many, the earliest first. `releasable`: without those of messages that some run
-    /// has sent and not yet deleted.
+    /// Leases of this kind that end before this, at most so many, the earliest first.
     fn leases(
         &mut self,
         queue: QueueNo,
+        which: Which,
         before: Timestamp,
         most: usize,
-        releasable: bool,
     ) -> Result<Vec<Lease>, Self::Error>;
-    /// The messages of a queue that have leases, each once.
-    fn leased(&mut self, queue: QueueNo) -> Result<Vec<Key>, Self::Error>;
+    /// The messages of a queue that have leases which last beyond this time, each once.
+    fn leased(&mut self, queue: QueueNo, now: i64) -> Result<Vec<Key>, Self::Error>;
 
     /// Begins a session of a run over this source, at this time.
     fn begin_session(&mut self, spec: &RunSpec, source: QueueNo, at: i64) -> Result<RunState, Self::Error>;

@@ -89,6 +89,7 @@ pub struct Doubtful {
     pub(super) delivered: Delivered,
     pub(super) since: Timestamp,
     pub(super) this_run: bool,
+    pub(super) unfinished: bool,
 }
 
 impl Doubtful {
@@ -105,6 +106,11 @@ impl Doubtful {
     /// Whether all its sends were this run's, so that the next is to the same place, under the same name.
     pub fn is_of_this_run(&self) -> bool {
         self.this_run
+    }
+
+    /// Whether it is this run's to finish: nothing has become of it here since the answer was lost.
+    pub fn is_unfinished(&self) -> bool {
+        self.unfinished
     }
 
     /// Decides that the message is judged again, knowing that a copy may have arrived.
@@ -200,6 +206,8 @@ pub enum SendEnd {
     AnswerLost,
     /// It was surely not sent and will not be now; the next session judges it again.
     Withdrawn,
+    /// It was surely not sent, since it may no longer be ours: it comes again, or somebody else has taken it.
+    Lapsed,
     /// It was surely not sent, and stays because one before it in its message group stays.
     Behind,
 }

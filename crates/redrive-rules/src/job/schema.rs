@@ -85,6 +85,6 @@ mod tests {
         assert_eq!(schema["title"], "redrive job file, version 1");
         assert_eq!(schema["$defs"]["Condition"]["properties"]["not"]["$ref"], "#/$defs/Condition");
         assert_eq!(schema["$defs"]["Condition"]["properties"]["lt"]["type"], "number");
-        assert_eq!(schema["$defs"]["Source"]["properties"]["visibility_timeout"]["default"], "5m");
+        assert_eq!(schema["$defs"]["Source"]["properties"]["visibility_timeout"]["default"], "1m");
     }
 }

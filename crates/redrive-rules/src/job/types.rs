@@ -78,8 +78,9 @@ pub struct Source {
     pub extended_client: bool,
     /// Follow such pointers to these buckets only: it is the message that names the bucket. Default: any that can be read.
     pub extended_client_buckets: Option<Vec<String>>,
-    /// For how long a received message stays invisible before it is extended, `"10s"` to `"12h"`.
-    #[schemars(extend("default" = "5m"))]
+    /// For how long a received message stays invisible before it is extended, `"10s"` to `"12h"`: for so long an apply may have to wait
+    /// for what a killed one had received. A plan's sample, which is not extended, is taken with five minutes unless this says otherwise.
+    #[schemars(extend("default" = "1m"))]
     pub visibility_timeout: Option<Age>,
 }
 

@@ -94,14 +94,14 @@ fn the_last_line_of_an_apply_has_what_the_contract_names() {
 fn every_stop_says_that_nothing_is_lost_and_how_to_go_on() {
     let words = || "3 > 2".to_owned();
     for outcome in [
-        Outcome::Unfinished,
+        Outcome::Unfinished(words()),
         Outcome::Interrupted,
         Outcome::Drifted(words()),
         Outcome::Guarded(words()),
         Outcome::Failed(Error::failed(words())),
     ] {
         let (drifted, code) = (matches!(outcome, Outcome::Drifted(_)), outcome.code());
-        let says_why = matches!(outcome, Outcome::Drifted(_) | Outcome::Guarded(_) | Outcome::Failed(_));
+        let says_why = !matches!(outcome, Outcome::Interrupted);
         let summary = ended(outcome);
         let said = summary_text(&summary, "redrive apply p.json");
         assert!(said.contains("Nothing is lost"), "{said}");
