@@ -196,7 +196,10 @@ async fn what_cannot_be_sent_is_blocked_in_the_plan_by_reason_and_with_an_exampl
         }
     }
     assert_eq!((found, sent), (expected.clone(), 1));
-    let blocking = Reason::ALL.iter().filter(|reason| matches!(**reason as u8, 20..40)).map(|reason| reason.code());
+    // An attribute without a value cannot be sent here; an ID that SQS refuses needs a FIFO destination. Units hold both.
+    let elsewhere = [Reason::EmptyAttribute, Reason::IdRefused];
+    let blocking = Reason::ALL.iter().filter(|reason| matches!(**reason as u8, 20..40) && !elsewhere.contains(reason));
+    let blocking = blocking.map(|reason| reason.code());
     assert_eq!(expected.keys().map(String::as_str).collect::<BTreeSet<_>>(), blocking.collect(), "every one there is");
     assert_eq!(plan.examples.len(), BLOCKED.len() + 1, "an example of each");
     assert!(plan.examples.iter().all(|example| !example.detail.as_deref().unwrap_or_default().contains("secret")));

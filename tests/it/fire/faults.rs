@@ -104,7 +104,7 @@ async fn a_queue_deleted_in_mid_run_ends_it_in_words_and_nothing_was_deleted_unp
             assert!(said.contains(queue) && said.contains("does not exist"), "{said}");
             scene.assert_deletes_are_proven(trouble.name);
             // And so it is with every apply that follows: no run can be finished without its queues.
-            let again = scene.stage.redrive(&["apply", "plan.json"]).await.expect(1);
+            let again = scene.stage.redrive(&["apply", "plan.json"]).await.expect(3);
             assert!(again.stderr.contains(queue), "{}", again.stderr);
         },
     )

@@ -11,7 +11,7 @@ use super::{SOURCES, Source, sources};
 const CYCLES: &[(&str, &[&str])] = &[
     ("crates/sqs-sandbox/src", &["answers", "control", "course", "server"]),
     ("crates/sqs-sandbox/src/sqs", &["account", "tasks"]),
-    ("src/apply", &["archive", "deliver", "events", "gate", "offload", "park", "remove", "shared"]),
+    ("src/apply", &["archive", "deliver", "events", "gate", "lease", "offload", "park", "remove", "settle", "shared"]),
     ("src/commands", &["apply", "plan"]),
     ("src/journal", &["changes", "front", "rested", "schema", "table"]),
     (
