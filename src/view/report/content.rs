@@ -30,7 +30,8 @@ pub(super) fn glance(outcome: &str, cause: Option<&Cause>, figures: &Figures) ->
             .ours(if gone(figures) == 0 { " failed); they were left in the source." } else { " failed)." })
             .ours(" Every other message is where the plan wanted it."),
         "interrupted" => ours("Stopped on request. ").ours(SAFE),
-        "drifted" => why(ours("Stopped because the queue does not hold what was planned")).ours(SAFE),
+        "drifted" if cause.is_some() => why(ours("Stopped as drifted")).ours(SAFE),
+        "drifted" => ours("Stopped because the queue does not hold what was planned. ").ours(SAFE),
         "abandoned" => ours("Abandoned. Confirmed sends are known to every later run and are not repeated."),
         "guarded" => why(ours("Halted by a guard")).ours(SAFE),
         "failed" => why(ours("Stopped by a failure")),
