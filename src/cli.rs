@@ -3,15 +3,17 @@
 
 mod explain;
 mod resolve;
-
 #[cfg(feature = "sandbox")]
-use std::net::IpAddr;
+mod sandbox;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::explain::ExplainArgs;
 pub use self::resolve::{DecisionArgs, ResolveArgs};
+#[cfg(feature = "sandbox")]
+pub use self::sandbox::SandboxArgs;
 
 /// Reviewed, resumable moves of Amazon SQS messages: a job file says what goes where, `plan` shows it, `apply` does it.
 ///
@@ -20,6 +22,7 @@ pub use self::resolve::{DecisionArgs, ResolveArgs};
 /// some messages are blocked, held or failed; 7 `plan --detailed-exitcode`: something would move.
 #[derive(Debug, Parser)]
 #[command(name = "redrive", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Examples:\n  redrive plan job.toml --out plan.json\n  redrive apply plan.json")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -37,33 +40,51 @@ pub const JOURNAL: &str = ".redrive/journal.db";
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check job files, and show every error in them.
+    #[command(after_help = "Example:\n  redrive check jobs/orders-dlq.toml")]
     Check(CheckArgs),
     /// Show for single messages what each condition finds, which rule takes them, and what becomes of them.
+    #[command(
+        after_help = "Examples:\n  redrive explain job.toml --message message.json\n  redrive explain job.toml --from-queue 5"
+    )]
     Explain(ExplainArgs),
     /// Look at a sample of the source and show what a job would do. Sends and deletes nothing.
+    #[command(after_help = "Example:\n  redrive plan job.toml --out plan.json")]
     Plan(PlanArgs),
     /// Show a saved plan.
+    #[command(after_help = "Example:\n  redrive show plan.json --format markdown")]
     Show(ShowArgs),
     /// Approve a saved plan: writes an approval beside it, for `apply --require-approvals`.
+    #[command(after_help = "Example:\n  redrive approve plan.json --by alice@example.com --sign ~/.ssh/id_ed25519")]
     Approve(ApproveArgs),
     /// Carry out a plan, or plan a job and carry it out. The same command again resumes an unfinished run.
+    #[command(after_help = "Examples:\n  redrive apply plan.json --require-approvals 1\n  redrive apply job.toml")]
     Apply(ApplyArgs),
     /// Decide about messages in doubt, or give up a run. Without a decision it lists what is in doubt.
+    #[command(after_help = "Examples:\n  redrive resolve 3f2a9c0d1e4b\n  redrive resolve 3f2a9c0d1e4b --discard --all")]
     Resolve(ResolveArgs),
     /// List the runs in the journal.
+    #[command(after_help = "Example:\n  redrive runs --format json")]
     Runs(RunsArgs),
     /// Show how one run stands.
+    #[command(after_help = "Examples:\n  redrive status\n  redrive status 3f2a9c0d1e4b")]
     Status(RunArgs),
     /// Make the report of one run.
+    #[command(after_help = "Example:\n  redrive report 3f2a9c0d1e4b --format html > report.html")]
     Report(ReportArgs),
     /// Print the JSON Schema of the job file.
+    #[command(after_help = "Example:\n  redrive schema > job.schema.json")]
     Schema,
     /// Serve a local SQS and S3 to try things on, or take a tour of it.
     #[cfg(feature = "sandbox")]
+    #[command(
+        after_help = "Examples:\n  redrive sandbox --tour\n  redrive sandbox --scenario empty --load orders-dlq=evidence.jsonl"
+    )]
     Sandbox(SandboxArgs),
     /// Print a completion script for a shell.
+    #[command(after_help = "Example:\n  redrive completions bash > redrive.bash")]
     Completions(CompletionsArgs),
     /// Print the manual page.
+    #[command(after_help = "Example:\n  redrive man > redrive.1")]
     Man,
 }
 
@@ -275,6 +296,7 @@ pub struct RunsArgs {
 #[derive(Debug, Subcommand)]
 pub enum RunsCommand {
     /// Forget old runs, and make the journal smaller. What a forgotten run had sent is not recognised any more.
+    #[command(after_help = "Example:\n  redrive runs prune --older-than 90d")]
     Prune(PruneArgs),
 }
 
@@ -313,77 +335,6 @@ pub struct ReportArgs {
     /// How to print.
     #[arg(long, value_enum, default_value = "text")]
     pub format: ReportFormat,
-}
-
-/// `redrive sandbox`.
-#[cfg(feature = "sandbox")]
-#[derive(Debug, Args)]
-pub struct SandboxArgs {
-    /// The port; 0 takes a free one.
-    #[arg(long, default_value_t = 9324)]
-    pub port: u16,
-    /// What to fill it with: `orders`, or `empty`.
-    #[arg(long, default_value = "orders")]
-    pub scenario: String,
-    /// What order of delivery, faults and the contents of scenarios depend on.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
-    /// Put copies of the messages in a file into a queue, which is made where there is none. The file holds what
-    /// `aws sqs receive-message` prints, or what redrive archived. Can be given several times.
-    #[arg(long, value_name = "QUEUE=FILE")]
-    pub load: Vec<String>,
-    /// The region in ARNs.
-    #[arg(long, default_value = "eu-west-1")]
-    pub region: String,
-    /// The account in ARNs and URLs.
-    #[arg(long, default_value = "000000000000", value_parser = account)]
-    pub account: String,
-    /// Keep the buckets in this directory. Default: one that goes when the sandbox ends.
-    #[arg(long, value_name = "DIRECTORY")]
-    pub buckets: Option<PathBuf>,
-    /// How many messages of a queue may be in flight.
-    #[arg(long, value_name = "N", default_value_t = 120_000)]
-    pub in_flight_limit: usize,
-    /// Misbehave: `ACTION[/QUEUE]:FAULT[:HOW OFTEN]`, or a rule in JSON. `*` is any action; how often is a probability,
-    /// `#N` for the Nth request, or `xN` for the first N. For example `SendMessageBatch:throttle:0.1`. Can be given
-    /// several times.
-    #[arg(long, value_name = "RULE")]
-    pub fault: Vec<String>,
-    /// Let rules in JSON send signals to processes of this machine.
-    #[arg(long)]
-    pub allow_signals: bool,
-    /// Verify signatures: only this access key is known. Better in the environment than on the command line.
-    #[arg(long, value_name = "KEY", env = "REDRIVE_SANDBOX_ACCESS_KEY", requires = "secret_key")]
-    pub access_key: Option<String>,
-    /// The secret of the access key.
-    #[arg(
-        long,
-        value_name = "SECRET",
-        env = "REDRIVE_SANDBOX_SECRET_KEY",
-        hide_env_values = true,
-        requires = "access_key"
-    )]
-    pub secret_key: Option<String>,
-    /// Where it listens.
-    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
-    pub address: IpAddr,
-    /// Let other machines in, where the address is not loopback: whoever reaches the port then reads and changes
-    /// everything.
-    #[arg(long)]
-    pub expose: bool,
-    /// Plan, apply, interrupt, resume and report a job on it, showing each command, and end.
-    #[arg(long)]
-    pub tour: bool,
-}
-
-/// An account's number.
-#[cfg(feature = "sandbox")]
-fn account(text: &str) -> Result<String, String> {
-    if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        Ok(text.to_owned())
-    } else {
-        Err("an account has 12 digits".to_owned())
-    }
 }
 
 /// `redrive completions`.

@@ -1,10 +1,12 @@
 //! What is printed from the program's own types: the schema, completions, the manual page, the reference of the command
 //! line.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 
 use clap::builder::StyledStr;
 use clap::{Command, CommandFactory};
+use clap_mangen::Man;
 use redrive_rules::job::schema_json;
 
 use crate::cli::{Cli, CompletionsArgs};
@@ -25,11 +27,44 @@ pub(super) fn completions(args: &CompletionsArgs) -> Result<Exit> {
 }
 
 pub(super) fn man() -> Result<Exit> {
-    let mut page = Vec::new();
-    let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
-    rendered.map_err(|error| Error::failed(format!("the manual page cannot be made: {error}")))?;
+    let page = man_page().map_err(|error| Error::failed(format!("the manual page cannot be made: {error}")))?;
     output::out(&String::from_utf8_lossy(&page))?;
     Ok(Exit::Done)
+}
+
+/// One page with every command in it: pages of their own would be names of files that nobody has.
+fn man_page() -> io::Result<Vec<u8>> {
+    let mut root = Cli::command();
+    root.build();
+    let man = Man::new(root.clone());
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    for command in root.get_subcommands().filter(|command| command.get_name() != "help") {
+        man_section(&mut page, command, &format!("redrive {}", command.get_name()))?;
+    }
+    man.render_extra_section(&mut page)?;
+    Ok(page)
+}
+
+/// A command, and those below it.
+fn man_section(page: &mut Vec<u8>, command: &Command, name: &str) -> io::Result<()> {
+    let man = Man::new(command.clone());
+    let mut own = Vec::new();
+    man.render_description_section(&mut own)?;
+    man.render_synopsis_section(&mut own)?;
+    man.render_options_section(&mut own)?;
+    man.render_extra_section(&mut own)?;
+    // Its sections are below one that has its name.
+    let own = String::from_utf8_lossy(&own).replace("\n.SH ", "\n.SS ").replacen(".SH ", ".SS ", 1);
+    writeln!(page, ".SH {}\n{own}", name.to_uppercase())?;
+    for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+        man_section(page, below, &format!("{name} {}", below.get_name()))?;
+    }
+    Ok(())
 }
 
 /// The reference page of the command line, `docs/reference/cli.md`.
@@ -57,6 +92,9 @@ fn own_section(page: &mut String, command: &Command, name: &str) {
     let _ = write!(page, "\n## `{name}`\n\n{about}\n");
     let usage = command.clone().render_usage().to_string();
     let _ = write!(page, "\n```text\n{}\n```\n", usage.trim_start_matches("Usage: "));
+    if let Some(examples) = command.get_after_help() {
+        let _ = write!(page, "\n```text\n{examples}\n```\n");
+    }
     let arguments: Vec<_> = command
         .get_arguments()
         .filter(|argument| !argument.is_hide_set() && !matches!(argument.get_id().as_str(), "help" | "version"))
@@ -98,4 +136,43 @@ fn own_section(page: &mut String, command: &Command, name: &str) {
 fn sentence(help: Option<&StyledStr>) -> String {
     let text = help.map(ToString::to_string).unwrap_or_default();
     if text.is_empty() || text.ends_with('.') { text } else { format!("{text}.") }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn each(command: &Command, test: &mut impl FnMut(&Command)) {
+        test(command);
+        for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+            each(below, test);
+        }
+    }
+
+    #[test]
+    fn every_help_has_an_example_that_the_program_takes() {
+        each(&Cli::command(), &mut |command| {
+            let name = command.get_name();
+            let help = command.get_after_help().unwrap_or_else(|| panic!("{name} has no example")).to_string();
+            let examples: Vec<_> = help.lines().map(str::trim).filter(|line| line.starts_with("redrive ")).collect();
+            assert!(!examples.is_empty(), "{name}: {help}");
+            for example in examples {
+                let words = example.split(" > ").next().unwrap_or_default().split_whitespace();
+                assert!(Cli::try_parse_from(words).is_ok(), "{name}: {example}");
+            }
+        });
+    }
+
+    #[test]
+    fn the_manual_page_names_no_page_but_itself_and_has_every_command() {
+        let page = String::from_utf8(man_page().expect("a page")).expect("UTF-8");
+        assert!(!page.replace("redrive(1)", "").contains("(1)"), "{page}");
+        for command in Cli::command().get_subcommands() {
+            let heading = format!(".SH REDRIVE {}", command.get_name().to_uppercase());
+            assert!(page.contains(&heading), "{heading}");
+        }
+        assert!(page.contains("detailed\\-exitcode"), "{page}");
+    }
 }

@@ -139,7 +139,7 @@ impl Sandbox {
         let address = SocketAddr::new(options.address, options.port);
         let listener = TcpListener::bind(address).await.map_err(|error| {
             Error::failed(format!("the sandbox cannot listen on {address}: {error}"))
-                .hint("nothing was started; choose another port, or none to get a free one")
+                .hint("nothing was started; choose another port, or 0 for a free one")
         })?;
         let bound =
             listener.local_addr().map_err(|error| Error::failed(format!("the sandbox has no port: {error}")))?;

@@ -113,14 +113,17 @@ pub(super) fn standing(tally: &Tally, pace: &Pace, expected: u64) -> String {
 pub(super) fn notable(event: &Event) -> Option<String> {
     Some(match event {
         Event::Resumed { interrupted, in_doubt, to_delete, to_release } => {
-            let how = if *interrupted { ", which was ended in its midst" } else { "" };
-            let (in_doubt, to_delete, to_release) = (messages(*in_doubt), messages(*to_delete), messages(*to_release));
-            format!(
-                "Going on from an earlier session{how}: {} in doubt, {} safely elsewhere to be deleted, {} to be given back",
-                in_doubt.as_str(),
-                to_delete.as_str(),
-                to_release.as_str()
-            )
+            let how = if *interrupted { ", which was interrupted" } else { "" };
+            let left = [
+                (in_doubt, "in doubt"),
+                (to_delete, "safely elsewhere to be deleted"),
+                (to_release, "to be given back"),
+            ];
+            let left = left.iter().filter(|(number, _)| **number > 0);
+            let left: Vec<String> =
+                left.map(|(number, what)| format!("{} {what}", messages(**number).as_str())).collect();
+            let left = if left.is_empty() { String::new() } else { format!(": {}", left.join(", ")) };
+            format!("Going on from an earlier session{how}{left}")
         }
         Event::WaitingForOrphans { messages: number, until } => format!(
             "Waiting for {} that the session which was ended may have in flight, until {} at the latest",
