@@ -30,6 +30,7 @@ mod judges;
 mod language;
 mod park;
 mod patience;
+mod pipeline;
 mod plan_files;
 mod refusals;
 mod resolve;
