@@ -110,6 +110,8 @@ impl Stage {
             .env_clear()
             .env("HOME", self.directory.path())
             .envs(self.sandbox.environment())
+            // A process of a test lives for a fifth of a second, a tenth of which the kernel takes to clear huge pages.
+            .env("MIMALLOC_ALLOW_THP", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -66,8 +66,8 @@ pub fn load_with(file: &str, text: &str, more: impl FnOnce(&Job) -> Vec<Problem>
     let (root, errors) = DeTable::parse_recoverable(text);
     let root = root.get_ref();
     let syntax = Syntax::new(text, &errors, root);
-    let schema = schema().to_value();
-    let (shape, value) = Shape::read(text, &schema, &syntax, root);
+    let schema = schema().as_value();
+    let (shape, value) = Shape::read(text, schema, &syntax, root);
     let mut findings = shape.findings;
     let job = match serde_json::from_value::<Job>(value) {
         Ok(job) => {

@@ -221,7 +221,7 @@ park = { queue = "orders-dlq-parking" }
 pub fn reference_markdown() -> String {
     let mut page = HEAD.to_owned();
     // Writing to a `String` cannot fail.
-    let _ = write(&mut page, &schema().to_value());
+    let _ = write(&mut page, schema().as_value());
     page
 }
 
@@ -326,8 +326,8 @@ mod tests {
 
     #[test]
     fn every_key_of_the_schema_is_on_the_page() {
-        let (page, schema) = (reference_markdown(), schema().to_value());
-        let definitions = schema["$defs"].as_object().expect("definitions").values().chain([&schema]);
+        let (page, schema) = (reference_markdown(), schema().as_value());
+        let definitions = schema["$defs"].as_object().expect("definitions").values().chain([schema]);
         for key in
             definitions.filter_map(|definition| definition["properties"].as_object()).flat_map(|keys| keys.keys())
         {

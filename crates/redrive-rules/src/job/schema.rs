@@ -1,16 +1,21 @@
 //! The JSON Schema of the job file, generated from the types: for editors, for the reference page, and for the walk that
 //! finds every error of shape at once. It says what the types say and nothing more.
 
+use std::sync::LazyLock;
+
 use schemars::Schema;
 use serde_json::{Map, Value};
 
 use super::types::Job;
 
-/// The JSON Schema of the job file (draft 2020-12).
-pub fn schema() -> Schema {
-    let mut schema = schemars::schema_for!(Job);
-    tidy(schema.ensure_object());
-    schema
+/// The JSON Schema of the job file (draft 2020-12). Made once: every job that is loaded is walked along it.
+pub fn schema() -> &'static Schema {
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+        let mut schema = schemars::schema_for!(Job);
+        tidy(schema.ensure_object());
+        schema
+    });
+    &SCHEMA
 }
 
 /// The JSON Schema as text, indented, with a line end: the content of the generated file.

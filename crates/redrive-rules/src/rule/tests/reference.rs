@@ -38,7 +38,7 @@ fn each_condition_and_transform_does_what_the_page_says() {
 
 #[test]
 fn each_key_has_an_example() {
-    let schema = schema().to_value();
+    let schema = schema().as_value();
     for (definition, examples) in [("Condition", CONDITIONS), ("Transform", TRANSFORMS)] {
         let keys = schema["$defs"][definition]["properties"].as_object().expect("properties").keys();
         // Those three stand beside others.
