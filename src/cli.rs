@@ -2,6 +2,7 @@
 //! generated `docs/reference/cli.md`.
 
 mod explain;
+mod inspect;
 mod resolve;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::explain::ExplainArgs;
+pub use self::inspect::{InitArgs, InspectArgs, LookArgs};
 pub use self::resolve::{DecisionArgs, ResolveArgs};
 #[cfg(feature = "sandbox")]
 pub use self::sandbox::SandboxArgs;
@@ -39,6 +41,14 @@ pub const JOURNAL: &str = ".redrive/journal.db";
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Look at a sample of a queue and show what is in it: groups of messages by what went wrong, with a rule for each.
+    #[command(
+        after_help = "Examples:\n  redrive inspect orders-dlq\n  redrive inspect orders-dlq --format html > groups.html\n  redrive inspect --from evidence.jsonl.gz --by '$.error.type'"
+    )]
+    Inspect(InspectArgs),
+    /// Write a job for a queue from what is in it: a rule for each group, each of which keeps its messages.
+    #[command(after_help = "Example:\n  redrive init orders-dlq --out orders-dlq.toml")]
+    Init(InitArgs),
     /// Check job files, and show every error in them.
     #[command(after_help = "Example:\n  redrive check jobs/orders-dlq.toml")]
     Check(CheckArgs),

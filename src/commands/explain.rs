@@ -19,7 +19,7 @@ use super::{read_bytes, read_job, text_of, wiring};
 use crate::cli::{ExplainArgs, Format};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::plan::{self, SampleOptions, Shown, sample, sampling_refusal};
+use crate::plan::{self, SampleOptions, Shown, check_sampling, sample};
 use crate::sqs::{Counts, QueueAttributes};
 use crate::view::explain::{Condition, Explained, Rule, Step};
 use crate::view::{explain, output};
@@ -106,12 +106,7 @@ async fn from_queue(
 ) -> Result<(Vec<Message>, String, Timestamp)> {
     let source = wiring::source(&reach.aws, &compiled.job).await?;
     let attributes = source.attributes().await.map_err(|error| Error::from(error).and_hint("nothing was received"))?;
-    if let Some(refusal) = sampling_refusal(&attributes)
-        && !args.sample_despite_redrive_policy
-    {
-        return Err(Error::guarded(refusal.text)
-            .hint("nothing was received; --sample-despite-redrive-policy samples nevertheless"));
-    }
+    check_sampling(&attributes, args.sample_despite_redrive_policy)?;
     let now = reach.aws.server_time(source.url()).unwrap_or_else(Timestamp::now);
     let messages = usize::try_from(args.from_queue.unwrap_or(1)).unwrap_or(usize::MAX);
     let options = SampleOptions { messages, ..SampleOptions::default() };

@@ -6,8 +6,12 @@ mod approve;
 mod check;
 mod explain;
 mod generate;
+mod init;
+
+mod inspect;
 mod job;
 mod kind;
+mod messages;
 mod own;
 mod plan;
 mod prune;
@@ -50,6 +54,9 @@ pub fn main(cli: Cli) -> Exit {
 async fn dispatch(cli: Cli) -> Result<Exit> {
     let journal = cli.journal;
     match cli.command {
+        Command::Inspect(args) => Box::pin(inspect::inspect(args)).await,
+        Command::Init(args) => Box::pin(init::init(args)).await,
+
         Command::Check(args) => check::check(&args, &journal),
         Command::Explain(args) => Box::pin(explain::explain(args)).await,
         Command::Plan(args) => Box::pin(plan::plan(args, &journal)).await,

@@ -125,8 +125,12 @@ impl Buckets for Named {
 
 /// Where bodies are that the Extended Client keeps in S3, for a job that looks at them.
 pub(super) fn payloads(aws: &Arc<Aws>, job: &Job, rules: &Rules) -> Option<Arc<Payloads>> {
-    let named = Named { aws: Arc::clone(aws), access: access(job.source.access()) };
-    rules.reads_payloads().then(|| Arc::new(Payloads::new(Arc::new(named))))
+    rules.reads_payloads().then(|| payloads_at(aws, access(job.source.access())))
+}
+
+/// The same for whoever has no job.
+pub(super) fn payloads_at(aws: &Arc<Aws>, access: Access) -> Arc<Payloads> {
+    Arc::new(Payloads::new(Arc::new(Named { aws: Arc::clone(aws), access })))
 }
 
 /// An error about a destination before anything was touched.

@@ -10,15 +10,16 @@ use redrive_rules::job::Job;
 use redrive_rules::rule::Setting;
 
 use super::cost::cost;
-use super::document::{FORMAT, JobText, OriginCount, OutcomeFigures, Plan, RuleFigures, Sample, TYPE};
+use super::document::{FORMAT, JobText, OutcomeFigures, Plan, RuleFigures, TYPE};
 use super::evenness::{Basis, Unevenness};
 use super::exact::Pins;
 use super::file::sha256;
 use super::hazards::{self, Facts};
 use super::look::{Look, Tally};
 use super::origins::Origins;
-use super::sample::{End, Scanned};
+use super::sample::Scanned;
 use super::stats::{DEFAULT_TOLERANCE, Size, bound, estimate};
+use super::survey;
 use crate::sqs::QueueAttributes;
 
 /// For how long a plan may be applied where the job does not say.
@@ -42,35 +43,8 @@ pub(super) fn build(input: Input<'_>) -> Plan {
     let Input { job, source, origins, look, scanned, .. } = input;
     let Look { setting, messages, seen, tallies, groups, trace, examples, pins, .. } = look;
     let Setting { now, sent_before, sent_after, .. } = setting;
-    let whole_queue = scanned.end == End::WholeQueue;
-    let population = match scanned.end {
-        // Of a plan that is pinned, what it saw is all that it is about.
-        _ if whole_queue || pins.is_some() => messages,
-        // More than were counted have come already, so the count says nothing about how many are left.
-        End::Enough if source.counts.visible.is_none_or(|visible| messages > visible) => messages + 1,
-        _ => source.counts.visible.unwrap_or(messages + 1),
-    };
-    let extent = Size::new(messages, population);
-    let basis = match (extent.is_exact(), source.fifo) {
-        (true, _) => Basis::Whole,
-        (false, true) => Basis::Uneven(Unevenness::GroupHeads),
-        (false, false) => trace.basis(),
-    };
-    let extent = extent.on(basis);
-    let figures = figures(job, &tallies, extent, basis);
-    let sample = Sample {
-        messages,
-        whole_queue,
-        basis,
-        population: extent.population(),
-        receives: scanned.receives,
-        not_given_back: scanned.not_given_back,
-        oldest: seen.oldest,
-        newest: seen.newest,
-        ages: seen.ages(),
-        not_json: seen.not_json,
-        origins: seen.origins.iter().map(|(arn, n)| OriginCount { arn: arn.clone(), messages: *n }).collect(),
-    };
+    let (sample, extent) = survey::sample(&source, messages, &seen, &scanned, trace, pins.is_some());
+    let figures = figures(job, &tallies, extent, sample.basis);
     let facts = Facts {
         job,
         now,

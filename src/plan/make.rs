@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use redrive_protocol::message::{Message, MessageId};
@@ -14,38 +13,15 @@ use tokio::sync::watch;
 
 use super::build::{Input, build};
 use super::document::Plan;
-use super::exact::{room_in_flight, room_to_look, saw_enough};
-use super::hazards::sampling_refusal;
+use super::exact::saw_enough;
 use super::look::Look;
 use super::origins::{Opener, Origins, resolve};
-use super::sample::{CONCURRENCY_FOR_ALL, Fresh, SampleOptions, Scanned, scan};
+use super::sample::{Fresh, SampleOptions, Scanned, scan, visibility_of};
+use super::survey::{Extent, check_arn, check_sampling, reach, untouched};
 use crate::error::{Error, Result};
 use crate::payload::Payloads;
 use crate::sqs::{MAX_BATCH, Queue, QueueAttributes};
 use crate::store::Bucket;
-
-/// For how long a received message stays invisible where the job does not say.
-const VISIBILITY: Duration = Duration::from_mins(5);
-
-/// A queue of which SQS counts no more messages than this is looked at whole, and of a larger one this many are looked at, if
-/// nobody says how many.
-const WHOLE_QUEUE: u64 = 10_000;
-
-/// How many are looked at for a whole queue: the count lags, and messages go on arriving.
-const ROOM_FOR_WHOLE: u64 = 2 * WHOLE_QUEUE;
-
-/// How much of the source is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
-    /// The whole queue, or a sample of a large one.
-    Auto,
-    /// So many messages at the most.
-    Sample(u64),
-    /// As many as can be in flight at once.
-    All,
-    /// Every message, and the plan is pinned to them.
-    Exact,
-}
 
 /// A destination of the job, opened.
 #[derive(Debug, Clone)]
@@ -116,13 +92,7 @@ pub async fn make(request: Request<'_>) -> Result<Plan> {
         }
         targets.push(target);
     }
-    if let Some(refusal) = sampling_refusal(&attributes)
-        && !request.sample_anyway
-    {
-        return Err(Error::guarded(refusal.text).hint(
-            "nothing was received; --sample-despite-redrive-policy samples nevertheless, and a queue without a redrive policy needs no flag",
-        ));
-    }
+    check_sampling(&attributes, request.sample_anyway)?;
     // Before sampling: what is sent from here on is not part of what was planned.
     let now = clock();
     options.visibility = visibility_of(job);
@@ -162,16 +132,7 @@ async fn look_at_messages<'a>(
     options: SampleOptions,
     cancel: watch::Receiver<bool>,
 ) -> Result<Looked<'a>> {
-    let visible = view.attributes.counts.visible;
-    let (messages, concurrency) = match extent {
-        Extent::Sample(messages) => (messages, options.concurrency),
-        Extent::Auto if visible.is_some_and(|visible| visible <= WHOLE_QUEUE) => (ROOM_FOR_WHOLE, options.concurrency),
-        Extent::Auto => (WHOLE_QUEUE, options.concurrency),
-        Extent::All => (room_in_flight(view.attributes), CONCURRENCY_FOR_ALL),
-        Extent::Exact => (room_to_look(view.attributes)?, CONCURRENCY_FOR_ALL),
-    };
-    let messages = usize::try_from(messages).unwrap_or(usize::MAX);
-    let options = SampleOptions { messages, bytes: usize::MAX, concurrency, ..options };
+    let options = reach(extent, view.attributes, &options)?;
     let mut origins = Origins::default();
     if view.rules.uses_origin() {
         origins = resolve(view.source, view.opener).await.map_err(untouched)?;
@@ -211,26 +172,6 @@ async fn look_at_messages<'a>(
 fn drop_target(job: &Job) -> Option<Target> {
     let target = Target { destination: DROP.to_owned(), kind: TargetKind::Drop, queue: None, location: None };
     job.allow_drop.then_some(target)
-}
-
-/// A queue that the job names by ARN is that one and no other. AWS keeps to this; a server behind an endpoint that somebody
-/// set may know one region only, and answer with what goes by the same name there.
-fn check_arn(named: &str, found: &QueueAttributes) -> Result<()> {
-    if !named.starts_with("arn:") || named == found.arn {
-        return Ok(());
-    }
-    Err(Error::failed(format!("the job names the queue {named}, and the server answers with {}", found.arn))
-        .hint("no message was received; check the ARN, and the endpoint (endpoint_url, AWS_ENDPOINT_URL)"))
-}
-
-/// For how long a sample of this job's source stays invisible, should it not be given back.
-pub(crate) fn visibility_of(job: &Job) -> Duration {
-    job.source.visibility_timeout.map_or(VISIBILITY, |age| age.0)
-}
-
-/// An error before the first receive.
-fn untouched(error: Error) -> Error {
-    error.and_hint("nothing was received or sent")
 }
 
 /// Looks at a destination: one that is missing or forbidden is an error now, not in the middle of apply.

@@ -1,7 +1,7 @@
 //! The plan: a dry run's result that a colleague can approve and apply carries out.
 //!
 //! [`make`] is the story; `sample` receives and `give_back` gives back; `origins` finds the queues that messages came from;
-//! `look` judges and counts them one by one, with `seen`, `groups` and `examples`; `build` is pure and makes the plan of that,
+//! `survey` does so without a job; `look` judges and counts them one by one, with `seen`, `groups` and `examples`; `build` is pure and makes the plan of that,
 //! with `evenness`, `stats`, `cost` and `hazards`; `bounds` refuses a plan
 //! without any; `exact` pins a plan to messages; `file` saves, reads and refuses; `document` is the saved
 //! form; `approval` is who said yes to it; `compare`
@@ -30,6 +30,7 @@ mod origins;
 mod sample;
 mod seen;
 mod stats;
+mod survey;
 mod totals;
 
 pub use approval::{
@@ -45,10 +46,12 @@ pub use file::{
     MAX_BYTES, check_fingerprint, check_out, check_time, check_writable, parse, parse_kept, sha256, to_kept_text,
     to_text, write,
 };
-pub use hazards::{parking_in_use, reach, sampling_refusal};
-pub use make::{Extent, Place, Request, make};
+pub use hazards::{parking_in_use, reach};
+pub use make::{Place, Request, make};
 pub use origins::Opener;
 pub use sample::{End, SampleOptions, Sampled, sample};
+pub use seen::ages;
+pub use survey::{Extent, Survey, Surveyed, check_sampling, survey};
 pub use totals::Totals;
 
-pub(crate) use make::visibility_of;
+pub(crate) use sample::visibility_of;

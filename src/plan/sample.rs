@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redrive_protocol::message::{Message, MessageId, ReceiptHandle, Received};
-use redrive_rules::job::Age;
+use redrive_rules::job::{Age, Job};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -30,6 +30,14 @@ const MAX_QUIET_ROUNDS: u32 = 20;
 
 /// Transient faults in a row after which sampling fails.
 const MAX_FAULTS: u32 = 6;
+
+/// For how long a received message stays invisible where the job does not say.
+const VISIBILITY: Duration = Duration::from_mins(5);
+
+/// For how long a sample of this job's source stays invisible, should it not be given back.
+pub(crate) fn visibility_of(job: &Job) -> Duration {
+    job.source.visibility_timeout.map_or(VISIBILITY, |age| age.0)
+}
 
 /// How much is sampled, and how.
 #[derive(Debug, Clone)]
@@ -54,7 +62,7 @@ impl Default for SampleOptions {
             messages: 1000,
             bytes: 64 * 1024 * 1024,
             wait: Duration::from_secs(1),
-            visibility: Duration::from_mins(5),
+            visibility: VISIBILITY,
             pause: Duration::from_millis(200),
             concurrency: CONCURRENCY,
         }

@@ -46,7 +46,19 @@ pub(super) struct Seen {
     pub(super) expiring: u64,
 }
 
+/// How many of these, sent at so many milliseconds, are of which age; without the empty ends.
+pub fn ages(sent: &[i64], now: Timestamp) -> Vec<AgeCount> {
+    let mut seen = Seen::default();
+    sent.iter().filter_map(|sent| Timestamp::from_millisecond(*sent).ok()).for_each(|sent| seen.note_age(sent, now));
+    seen.ages()
+}
+
 impl Seen {
+    fn note_age(&mut self, sent: Timestamp, now: Timestamp) {
+        let age = u64::try_from(now.duration_since(sent).as_secs()).unwrap_or(0);
+        self.ages[AGES.partition_point(|end| *end <= age)] += 1;
+    }
+
     /// How many are of which age; without the empty ends.
     pub(super) fn ages(&self) -> Vec<AgeCount> {
         let age = |(position, messages): (usize, &u64)| AgeCount {
@@ -72,8 +84,7 @@ impl Seen {
             self.oldest = Some(self.oldest.map_or(sent, |oldest| oldest.min(sent)));
             self.newest = Some(self.newest.map_or(sent, |newest| newest.max(sent)));
             self.expiring += u64::from(sent < expiring);
-            let age = u64::try_from(now.duration_since(sent).as_secs()).unwrap_or(0);
-            self.ages[AGES.partition_point(|end| *end <= age)] += 1;
+            self.note_age(sent, now);
         }
         let origin = message.system.dead_letter_queue_source_arn().unwrap_or_default();
         *self.origins.entry(origin.to_owned()).or_default() += 1;

@@ -3,7 +3,7 @@
 
 use redrive_protocol::target::TargetKind;
 
-use super::document::{Estimate, Outcome, Plan, RuleFigures};
+use super::document::{Estimate, Outcome, Plan, RuleFigures, Sample};
 use super::stats::{Size, estimate, project};
 
 /// What would become of the queue.
@@ -25,6 +25,13 @@ impl Totals {
     /// Messages that would leave the source.
     pub fn leaving(&self) -> u64 {
         self.moved.total.saturating_add(self.archived.total).saturating_add(self.dropped.total)
+    }
+}
+
+impl Sample {
+    /// What so many messages of the sample mean for the queue.
+    pub fn estimate_of(&self, sampled: u64) -> Estimate {
+        estimate(sampled, Size::of(self))
     }
 }
 

@@ -18,6 +18,12 @@ const UNCHANGED_LINES: usize = 10;
 /// Characters of a line at most.
 const WIDTH: usize = 160;
 
+/// The lines of a message as it is, so many at most.
+pub(super) fn whole(message: &Shown, most: usize) -> Vec<Line> {
+    let lines = laid_out(message).0.into_iter().map(|text| Line::new(Mark::Same, text));
+    cut(lines.collect(), most).into_iter().map(shortened).collect()
+}
+
 /// Cut where it is too long.
 fn shortened(line: Line) -> Line {
     let (mut left, mut cut) = (WIDTH, 0);
@@ -40,16 +46,20 @@ fn shortened(line: Line) -> Line {
 
 /// What changes between before and after, or the message that stays as it is: as many lines of it as are shown.
 pub(super) fn lines(before: &Shown, after: Option<&Shown>) -> Vec<Line> {
-    let (mut lines, most) = match after {
+    let (lines, most) = match after {
         Some(after) => (changes(before, after), CHANGED_LINES),
         None => (laid_out(before).0.into_iter().map(|text| Line::new(Mark::Same, text)).collect(), UNCHANGED_LINES),
     };
+    cut(lines, most).into_iter().map(shortened).collect()
+}
+
+fn cut(mut lines: Vec<Line>, most: usize) -> Vec<Line> {
     let hidden = lines.len().saturating_sub(most);
     if hidden > 1 {
         lines.truncate(most);
         lines.push(Line::new(Mark::Gap, format!("{} more", count(hidden as u64, "line"))));
     }
-    lines.into_iter().map(shortened).collect()
+    lines
 }
 
 fn changes(before: &Shown, after: &Shown) -> Vec<Line> {

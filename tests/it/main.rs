@@ -24,6 +24,7 @@ mod fire;
 mod guarantees;
 mod hostile;
 mod identity;
+mod inspect;
 mod journal;
 mod judged;
 mod judges;

@@ -24,7 +24,7 @@ use crate::words::{count, thousands};
 pub(super) use messages::EXPIRES_SOON;
 pub use parking::parking_in_use;
 pub use reach::reach;
-pub use refusals::sampling_refusal;
+pub(super) use refusals::sampling_refusal;
 
 /// Everything that hazards are found in.
 pub(super) struct Facts<'a> {

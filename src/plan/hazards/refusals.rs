@@ -9,7 +9,7 @@ use crate::sqs::{MAX_IN_FLIGHT, QueueAttributes};
 use crate::words::{count, number_or_unknown, thousands};
 
 /// Whether sampling this queue could move messages: to be asked before the first receive.
-pub fn sampling_refusal(source: &QueueAttributes) -> Option<Hazard> {
+pub(in crate::plan) fn sampling_refusal(source: &QueueAttributes) -> Option<Hazard> {
     let policy = source.redrive_policy.as_ref()?;
     hazard(
         "sampling_moves_messages",

@@ -10,6 +10,8 @@ use super::super::fake::{FakeQueue, at, attributes, call_error, message, redrive
 use super::super::file::to_text;
 use super::super::origins::tests::Fakes;
 use super::super::{Outcome, RuleFigures};
+use std::time::Duration;
+
 use super::*;
 use crate::exit::Exit;
 use crate::sqs::{CallError, Fault, QueueAttributes};

@@ -208,6 +208,10 @@ pub(in crate::view) enum Block {
     Fold(Line, Vec<Block>),
     /// A command to type, as it comes from the caller.
     Command(String),
+    /// Lines of a job, to copy.
+    Toml(String),
+    /// One thing of several, with all that belongs to it.
+    Card(Line, Vec<Block>),
 }
 
 /// A heading of ours.

@@ -83,6 +83,17 @@ fn render_block(page: &mut String, block: &Block) {
             page.push_str("</details>\n");
         }
         Block::Command(command) => add(page, &["<pre>", &escaped(command), "</pre>\n"]),
+        Block::Toml(text) => {
+            let lines: Vec<String> = text.lines().map(escaped).collect();
+            add(page, &["<pre>", &lines.join("\n"), "</pre>\n"]);
+        }
+        Block::Card(title, blocks) => {
+            add(page, &["<section><h2>", &words(title), "</h2>\n"]);
+            for block in blocks {
+                render_block(page, block);
+            }
+            page.push_str("</section>\n");
+        }
     }
 }
 
@@ -206,11 +217,12 @@ mod tests {
             Block::Diff(vec![diff]),
             Block::Bars(vec![(evil(), 1)]),
             Block::Fold(evil(), vec![Block::Command(EVIL.to_owned())]),
+            Block::Card(evil(), vec![Block::Toml(EVIL.to_owned())]),
         ]);
         let shown = "&lt;/title&gt;&lt;script&gt;x&lt;/script&gt;&lt;img src=x onerror=&#39;a&#39;&gt; &amp; \
                      &quot;q&quot;\\u{202e}";
         // The title stands in the page and in its head.
-        assert_eq!(page.matches(shown).count(), 19, "{page}");
+        assert_eq!(page.matches(shown).count(), 21, "{page}");
         assert!(!page.contains("<script") && !page.contains("<img") && !page.contains('\u{202e}'));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::text::{Screen, Style, neutral};
+use super::super::text::{Screen, Style, neutral, neutral_lines};
 use super::blocks::{Block, DiffLine, Line, MOST_LISTED, Piece, Row, beginning};
 use super::text;
 use crate::words::thousands;
@@ -76,7 +76,7 @@ fn parts(blocks: &[Block]) -> Vec<Part> {
     let mut last = None;
     for block in blocks {
         let kind = std::mem::discriminant(block);
-        let joins = matches!(block, Block::Notice(..) | Block::Fold(..)) && last == Some(kind);
+        let joins = matches!(block, Block::Notice(..) | Block::Fold(..) | Block::Card(..)) && last == Some(kind);
         let part = part(block);
         match parts.last_mut() {
             Some(before) if joins => before.items.extend(part.items),
@@ -125,14 +125,27 @@ fn part(block: &Block) -> Part {
         Block::Bars(_) => Part::whole(fenced("text", &text::render(std::slice::from_ref(block), NARROW))),
         Block::Fold(title, blocks) => {
             let mut folded = format!("<details><summary>{}</summary>\n", summary(title));
-            for block in blocks {
-                let Part { before, items, after } = part(block);
-                folded.extend(["\n", before.as_str(), items.concat().as_str(), after.as_str()]);
-            }
+            push_all(&mut folded, blocks);
             folded.push_str("\n</details>\n\n");
             Part { items: vec![folded], ..Part::whole(String::new()) }
         }
         Block::Command(command) => Part::whole(fenced("sh", &cut(&neutral(command), 2 * MAX_PIECE))),
+        Block::Toml(text) => Part::whole(fenced("toml", &neutral_lines(text))),
+        Block::Card(title, blocks) => Part { items: vec![card(title, blocks)], ..Part::whole(String::new()) },
+    }
+}
+
+fn card(title: &Line, blocks: &[Block]) -> String {
+    let mut card = format!("### {}\n", words(title));
+    push_all(&mut card, blocks);
+    card.push('\n');
+    card
+}
+
+fn push_all(text: &mut String, blocks: &[Block]) {
+    for block in blocks {
+        let Part { before, items, after } = part(block);
+        text.extend(["\n", before.as_str(), items.concat().as_str(), after.as_str()]);
     }
 }
 

@@ -77,6 +77,17 @@ impl Page {
                 self.blocks(blocks);
                 self.indent -= 2;
             }
+            Block::Toml(text) => {
+                for line in text.lines() {
+                    self.line(&format!("{space}  {}", neutral(line)));
+                }
+            }
+            Block::Card(title, blocks) => {
+                self.wrap(&words(title), &space, &format!("{space}  "), Style::bold);
+                self.indent += 2;
+                self.blocks(blocks);
+                self.indent -= 2;
+            }
             // Never wrapped: it is there to be copied.
             Block::Command(command) => self.line(&format!("{space}  {}", style.bold(&neutral(command)))),
         }
@@ -255,7 +266,7 @@ fn painted(line: &DiffLine, style: Style) -> String {
 fn stands_apart(last: &Block, block: &Block) -> bool {
     match block {
         Block::Title(_) | Block::Facts(_) | Block::Table(..) | Block::Bars(_) => !matches!(last, Block::Heading(_)),
-        Block::Heading(_) => true,
+        Block::Heading(_) | Block::Card(..) => true,
         Block::Headline(..) | Block::Paragraph(_) | Block::Fold(..) => {
             !matches!(last, Block::Title(_) | Block::Heading(_))
         }
@@ -264,7 +275,8 @@ fn stands_apart(last: &Block, block: &Block) -> bool {
         | Block::Long(..)
         | Block::Outline(_)
         | Block::Diff(_)
-        | Block::Command(_) => false,
+        | Block::Command(_)
+        | Block::Toml(_) => false,
     }
 }
 

@@ -252,7 +252,7 @@ fn ages(plan: &Plan) -> Option<String> {
     Some(format!("sampled messages were sent {} to {}; the oldest expires {gone}", moment(oldest), moment(newest)))
 }
 
-fn label(age: &AgeCount) -> Line {
+pub(super) fn label(age: &AgeCount) -> Line {
     prose(match (age.from, age.to) {
         (0, Some(to)) => format!("under {}", duration(to)),
         (from, Some(to)) => format!("{} to {}", duration(from), duration(to)),

@@ -2,12 +2,12 @@
 //! that of [`Rules::judge`] itself. Everything shown here is redacted and shortened; nothing is neutralised for a terminal.
 
 use redrive_protocol::message::{Attributes, Message};
-use serde_json::Value;
 
 use super::context::Context;
 use super::filter::{Condition, Subject, Test};
 use super::jq::Trouble;
 use super::json::{self, Node};
+use super::select::inline;
 use super::{Rules, Setting, Verdict, transform};
 use crate::job::{self, Job, MessageFact};
 
@@ -199,20 +199,4 @@ fn short(text: &str) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
-}
-
-/// A part of the job as an inline table.
-fn inline(part: &impl serde::Serialize) -> String {
-    fn write(value: &Value) -> String {
-        match value {
-            Value::Object(members) => {
-                let members = members.iter().filter(|(_, member)| !member.is_null());
-                let members: Vec<_> = members.map(|(key, member)| format!("{key} = {}", write(member))).collect();
-                format!("{{ {} }}", members.join(", "))
-            }
-            Value::Array(elements) => format!("[{}]", elements.iter().map(write).collect::<Vec<_>>().join(", ")),
-            other => other.to_string(),
-        }
-    }
-    write(&serde_json::to_value(part).unwrap_or_default())
 }

@@ -7,7 +7,7 @@
 //! `compile` makes the rules; `filter` asks conditions, with `path` and `query` for `JSONPath` and `number` for exact numbers;
 //! `jq` runs programs; `transform` and `edit` change a message, with `wrapping` for AWS's envelopes and `pointer`
 //! for bodies in S3; `cap` counts how often it went round; `check` knows what SQS would refuse;
-//! `envelope` is the archived form; `explain` says why; `redact` hides what reports must not show.
+//! `envelope` is the archived form; `explain` says why; `select` asks conditions without a job; `redact` hides what reports must not show.
 
 mod cap;
 mod check;
@@ -25,6 +25,7 @@ mod path;
 mod pointer;
 mod query;
 mod redact;
+mod select;
 #[cfg(test)]
 mod tests;
 mod transform;
@@ -42,10 +43,11 @@ use self::deliver::{Changes, carry_out};
 pub use self::envelope::read_envelope;
 pub use self::explain::{ExplainedCondition, ExplainedRule, ExplainedStep, Explanation};
 use self::filter::{Condition, Subject};
-pub use self::json::is_json;
+pub use self::json::{Member, Node, is_json, parse as parse_json};
 pub use self::pointer::{MAX_PAYLOAD, Pointer};
 use self::redact::Redaction;
 pub use self::redact::Veil;
+pub use self::select::{Finder, Selection, condition_toml};
 use self::transform::Transform;
 use crate::job::{Job, Placeholder, Problem, Template};
 

@@ -41,6 +41,11 @@ fn template(text: &str, place: &Place, findings: &mut Findings) -> Option<Templa
     Template::parse(text).map_err(add).ok()
 }
 
+/// Compiles a list of conditions that is no rule's. What cannot be compiled is reported and left out.
+pub(super) fn conditions(list: &[job::Condition], place: &Place, findings: &mut Findings) -> Vec<Condition> {
+    condition::group(list, place, findings)
+}
+
 pub(super) fn compile(job: &Job) -> Result<Rules, Vec<Problem>> {
     let (root, mut findings) = (Place::root(), Findings::default());
     let destinations = destinations(job, &mut findings);

@@ -15,41 +15,45 @@ use super::number::Decimal;
 
 /// A value of a body.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Node<'b> {
+pub enum Node<'b> {
+    /// `null`.
     Null,
+    /// `true` or `false`.
     Bool(bool),
     /// As it is written.
     Number(Cow<'b, str>),
+    /// Without its escapes.
     Text(Cow<'b, str>),
+    /// In order.
     Array(Vec<Node<'b>>),
     /// Each name once, in the order of the text.
     Object(Vec<Member<'b>>),
 }
 
 /// A member of an object.
-pub(super) type Member<'b> = (Cow<'b, str>, Node<'b>);
+pub type Member<'b> = (Cow<'b, str>, Node<'b>);
 
 /// Whether a body is JSON, as conditions and transforms see it.
 pub fn is_json(body: &str) -> bool {
     parse(body).is_some()
 }
 
-/// Reads a body; `None` where it is not JSON.
-pub(super) fn parse(body: &str) -> Option<Node<'_>> {
+/// Reads a body; `None` if it is not JSON.
+pub fn parse(body: &str) -> Option<Node<'_>> {
     read(body).map(|document| document.root)
 }
 
 impl<'b> Node<'b> {
     /// The member of this name.
-    pub(super) fn get(&self, name: &str) -> Option<&Node<'b>> {
+    pub fn get(&self, name: &str) -> Option<&Node<'b>> {
         match self {
             Self::Object(members) => members.iter().find(|(key, _)| key == name).map(|(_, member)| member),
             _ => None,
         }
     }
 
-    /// The text, where it is one.
-    pub(super) fn text(&self) -> Option<&str> {
+    /// The text, if it is one.
+    pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,

@@ -1,0 +1,109 @@
+//! What looks like a secret in what is shown of a message: addresses of e-mail, card numbers, tokens, keys. A guess, in favour of
+//! hiding: nothing here is asked when messages are judged or sent.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+/// A pattern, and what is shown in its place. A group named `keep` stays.
+struct Secret {
+    pattern: Regex,
+    shown: &'static str,
+}
+
+static SECRETS: LazyLock<Vec<Secret>> = LazyLock::new(|| {
+    [
+        (r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|$)", "[private key]"),
+        (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*", "[token]"),
+        (r"(?i)(?P<keep>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}", "[token]"),
+        (r"\b(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA)[A-Z0-9]{16}\b", "[AWS access key]"),
+        (
+            r#"(?i)(?P<keep>(?:password|passwd|passphrase|secret|api[_-]?key|access[_-]?key|token|authorization|private[_-]?key|credential)[a-z_-]*\\*["']?\s*[:=]\s*\\*["']?)(?:[^\s"'\\,;&}\]\[][^\s"'\\,;&}\]]{2,})"#,
+            "[secret]",
+        ),
+        (r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}", "[e-mail]"),
+    ]
+    .into_iter()
+    // A pattern that is none would be a fault of this file, which its tests find.
+    .filter_map(|(pattern, shown)| Some(Secret { pattern: Regex::new(pattern).ok()?, shown }))
+    .collect()
+});
+
+/// Letters and digits that may be a secret access key of AWS, and digits that may be of a card.
+static KEY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[A-Za-z0-9/+]{40,}").ok());
+static DIGITS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b[2-6][0-9](?:[ -]?[0-9]){11,17}\b").ok());
+
+/// The text without what looks like a secret.
+pub fn hide(text: &str) -> Cow<'_, str> {
+    let mut hidden = Cow::Borrowed(text);
+    for Secret { pattern, shown } in SECRETS.iter() {
+        replace(&mut hidden, pattern, |found| {
+            Some(format!("{}{shown}", found.name("keep").map_or("", |keep| keep.as_str())))
+        });
+    }
+    if let Some(pattern) = &*KEY {
+        replace(&mut hidden, pattern, |found| is_aws_secret(&found[0]).then(|| "[AWS secret key]".to_owned()));
+    }
+    if let Some(pattern) = &*DIGITS {
+        replace(&mut hidden, pattern, |found| is_card(&found[0]).then(|| "[card number]".to_owned()));
+    }
+    hidden
+}
+
+fn replace(text: &mut Cow<'_, str>, pattern: &Regex, with: impl Fn(&Captures<'_>) -> Option<String>) {
+    let replaced = pattern.replace_all(text, |found: &Captures<'_>| with(found).unwrap_or_else(|| found[0].to_owned()));
+    if let Cow::Owned(replaced) = replaced {
+        *text = Cow::Owned(replaced);
+    }
+}
+
+/// Forty letters, of both cases, and digits: neither a word nor a digest in hexadecimal.
+fn is_aws_secret(text: &str) -> bool {
+    let has = |wanted: fn(&u8) -> bool| text.bytes().any(|byte| wanted(&byte));
+    text.len() == 40 && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit)
+}
+
+/// Luhn's check.
+fn is_card(text: &str) -> bool {
+    let digits: Vec<u32> = text.chars().filter_map(|letter| letter.to_digit(10)).collect();
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(position, digit)| match position % 2 {
+            0 => *digit,
+            _ => digit * 2 / 10 + digit * 2 % 10,
+        })
+        .sum();
+    (13..=19).contains(&digits.len()) && sum.is_multiple_of(10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_secret_is_hidden() {
+        for (text, shown) in [
+            ("mail anna.b+c@mail.example.com now", "mail [e-mail] now"),
+            ("card 4111 1111 1111 1111, order 4111111111111112", "card [card number], order 4111111111111112"),
+            ("\"pan\":5555555555554444", "\"pan\":[card number]"),
+            ("Authorization: Bearer abc.DEF-123_456", "Authorization: [secret] [token]"),
+            ("key AKIAIOSFODNN7EXAMPLE", "key [AWS access key]"),
+            ("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "[AWS secret key]"),
+            ("abcdefghijklmnopqrstuvwxyzabcdefghijklmn", "abcdefghijklmnopqrstuvwxyzabcdefghijklmn"),
+            (r#"{"password": "hunter22", "n": 1}"#, r#"{"password": "[secret]", "n": 1}"#),
+            (r#"{\"api_key\":\"abcdef\"}"#, r#"{\"api_key\":\"[secret]\"}"#),
+            ("postgres://x?password=geheim&y=1", "postgres://x?password=[secret]&y=1"),
+            ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjMifQ.c2ln", "[token]"),
+            ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----", "[private key]"),
+            ("da39a3ee5e6b4b0d3255bfef95601890afd80709", "da39a3ee5e6b4b0d3255bfef95601890afd80709"),
+            ("nothing to hide: 2026-11-20, order 17", "nothing to hide: 2026-11-20, order 17"),
+        ] {
+            assert_eq!(hide(text), shown, "{text}");
+        }
+        assert_eq!(SECRETS.len(), 6);
+        assert!(KEY.is_some() && DIGITS.is_some());
+    }
+}

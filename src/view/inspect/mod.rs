@@ -1,0 +1,311 @@
+//! What is in a queue, as a document and, in `json`, as JSON: groups of messages by what went wrong, and the rule for each. Takes
+//! what `redrive_groups` found; examples are redacted here, before anything is made of them.
+
+mod json;
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use redrive_groups::{Finding, Group, Suggestion, hide, opened, rule_toml};
+use redrive_protocol::message::{AttributeValue, Message, MessageId};
+use redrive_protocol::target::KEEP;
+use redrive_rules::rule::Veil;
+
+use super::diff;
+use super::document::{Block, Column, Document, Line, Severity, heading, ours, plain, prose, row, theirs};
+use super::plan::label;
+use super::units::{grouped, messages, time};
+use crate::error::{Error, Result};
+use crate::plan::{Basis, Estimate, Sample, Shown, ages};
+use crate::sqs::QueueAttributes;
+use crate::words::{bytes, count, thousands};
+
+pub use self::json::{groups, looked};
+
+/// Bytes of an example's body that are shown.
+const MOST_OF_A_BODY: usize = 256 * 1024;
+
+/// Lines of an example: where it unfolds, and where it does not.
+const FOLDED_LINES: usize = 400;
+const LINES: usize = 12;
+
+/// Messages that were looked at, and what was found.
+#[derive(Debug)]
+pub struct Inspection {
+    /// Where they are.
+    pub source: Source,
+    /// When they were looked at.
+    pub now: Timestamp,
+    /// What the figures rest on.
+    pub sample: Sample,
+    /// The groups.
+    pub finding: Finding,
+    /// Paths and attributes whose values are hidden.
+    pub redact: Vec<String>,
+}
+
+/// Where messages were looked at.
+#[derive(Debug)]
+pub enum Source {
+    /// A queue, as it was just before.
+    Queue(Box<QueueAttributes>),
+    /// A file, by its name.
+    File(String),
+}
+
+impl Source {
+    fn name(&self) -> &str {
+        match self {
+            Self::Queue(queue) => queue.name(),
+            Self::File(name) => name,
+        }
+    }
+}
+
+/// Refuses paths that are none before anything is received.
+pub fn check_redaction(redact: &[String]) -> Result<()> {
+    let nothing = Message {
+        id: MessageId::new(""),
+        body: String::new(),
+        attributes: std::collections::BTreeMap::new(),
+        system: redrive_protocol::message::SystemAttributes::default(),
+        payload: None,
+    };
+    Veil::with(redact, &nothing, |_| ()).map_err(|why| Error::usage(format!("--redact {why}")))
+}
+
+/// A message as it may be shown.
+fn shown(message: &Message, redact: &[String]) -> Shown {
+    let cut = |text: &str| {
+        let shown = &text[..text.floor_char_boundary(MOST_OF_A_BODY)];
+        let more = text.len() - shown.len();
+        if more == 0 { shown.to_owned() } else { format!("{shown} [{} more]", bytes(more as u64)) }
+    };
+    let made = Veil::with(redact, message, |veil| {
+        let body = veil.body(message.shown());
+        let body = opened(&body).unwrap_or(body);
+        let attribute = |(name, attribute): (&String, &redrive_protocol::message::Attribute)| {
+            let value = veil.attribute(name, &attribute.value);
+            let value =
+                if matches!(attribute.value, AttributeValue::Binary(_)) { value } else { hide(&value).into_owned() };
+            format!("{name} ({}) = {}", attribute.data_type, cut(&value))
+        };
+        Shown { body: cut(&hide(&body)), attributes: message.attributes.iter().map(attribute).collect() }
+    });
+    // The paths were checked before; what cannot be hidden is not shown.
+    made.unwrap_or_else(|why| Shown { body: format!("[withheld: {why}]"), attributes: Vec::new() })
+}
+
+/// The document for a person. Where examples unfold they are shown whole.
+pub fn document(inspection: &Inspection, unfolds: bool) -> Document {
+    let Inspection { source, finding, sample, .. } = inspection;
+    let mut blocks = vec![Block::Title(ours("What is in ").theirs(source.name())), headline(finding)];
+    blocks.push(Block::Paragraph(prose(basis(inspection))));
+    if !finding.groups.is_empty() {
+        blocks.push(overview(inspection));
+    }
+    for (position, group) in finding.groups.iter().enumerate() {
+        let title = plain(grouped(position as u64 + 1)).ours(". ").theirs(&group.name);
+        blocks.push(Block::Card(title, card(inspection, group, unfolds)));
+    }
+    if let Some(others) = &finding.others {
+        let mut card =
+            vec![Block::Paragraph(ours("Messages that are too few of a kind, or have nothing in common with others."))];
+        card.extend(figures(inspection, others));
+        card.extend(example(inspection, others, unfolds));
+        blocks.push(Block::Card(ours("Other"), card));
+    }
+    if let (Source::Queue(queue), true) = (source, sample.messages > 0) {
+        let named = if queue.url.is_empty() { queue.arn.as_str() } else { queue.name() };
+        blocks.extend([
+            heading("Next step"),
+            Block::Paragraph(ours(
+                "A job with these rules, each of which keeps its messages until you say where they go:",
+            )),
+            Block::Command(format!("redrive init {} --out job.toml", crate::words::quoted(named))),
+        ]);
+    }
+    Document::new(blocks)
+}
+
+fn headline(finding: &Finding) -> Block {
+    let groups = finding.groups.len() as u64;
+    let Some(largest) = finding.groups.first() else {
+        return Block::Headline(
+            Severity::Good,
+            match finding.looked {
+                0 => ours("No messages were found."),
+                looked => plain(messages(looked)).ours(", no two of a kind."),
+            },
+        );
+    };
+    let line = plain(messages(finding.looked)).ours(" in ").prose(count(groups, "group")).ours("; the largest: ");
+    let line = line.theirs(&largest.name).ours(", ").prose(share(largest.messages, finding.grouped())).ours(".");
+    Block::Headline(Severity::Note, line)
+}
+
+/// How much was looked at, and what that did.
+fn basis(inspection: &Inspection) -> String {
+    let Inspection { sample, finding, .. } = inspection;
+    let looked = count(sample.messages, "message");
+    let population = thousands(sample.population);
+    let mut text = match (&inspection.source, sample.basis) {
+        (Source::File(_), Basis::Whole) => format!("All of the file: {looked}."),
+        (Source::File(_), _) => {
+            format!("{looked}, drawn at random out of {population} in the file; totals are estimates.")
+        }
+        (Source::Queue(_), _) if sample.whole_queue => format!("The whole queue was looked at: {looked}."),
+        (Source::Queue(_), Basis::Whole) => {
+            format!("All that could be received was looked at: {looked} of about {population}.")
+        }
+        (Source::Queue(_), Basis::Even { .. }) => {
+            format!("{looked} of about {population} were looked at; totals are estimates with their 95 % interval.")
+        }
+        (Source::Queue(_), Basis::Uneven(_)) => {
+            format!("{looked} of about {population} were looked at, which say nothing about the others: no totals.")
+        }
+    };
+    if let Source::Queue(_) = inspection.source
+        && sample.messages > 0
+    {
+        text.push_str(" Looking raised the receive count of each by one; ");
+        match sample.not_given_back {
+            0 => text.push_str("all were given back at once."),
+            some => {
+                let some = count(some, "message");
+                let _ = write!(text, "{some} could not be given back at once and come back by themselves.");
+            }
+        }
+    }
+    if finding.kept < finding.grouped() {
+        let _ = write!(text, " Rules were tried on {} of them, drawn at random.", thousands(finding.kept));
+    }
+    text
+}
+
+fn overview(inspection: &Inspection) -> Block {
+    let columns =
+        vec![Column::text("group"), Column::number("messages"), Column::number("share"), Column::number("total")];
+    let all = inspection.finding.grouped();
+    let of = |name: Line, group: &Group| {
+        let estimate = inspection.sample.estimate_of(group.messages);
+        row(vec![name, plain(grouped(group.messages)), prose(share(group.messages, all)), prose(total(estimate))])
+    };
+    let groups = inspection.finding.groups.iter().enumerate();
+    let mut rows: Vec<_> = groups
+        .map(|(position, group)| of(plain(grouped(position as u64 + 1)).ours(". ").theirs(&group.name), group))
+        .collect();
+    rows.extend(inspection.finding.others.iter().map(|others| of(ours("other"), others)));
+    Block::Table(columns, rows)
+}
+
+fn card(inspection: &Inspection, group: &Group, unfolds: bool) -> Vec<Block> {
+    let mut blocks = figures(inspection, group);
+    match &group.rule {
+        Some(rule) => {
+            blocks.push(Block::Paragraph(ours("The rule that takes it, ").prose(tried(rule)).ours(":")));
+            blocks.push(Block::Toml(rule_toml(&group.name, &rule.when, KEEP)));
+        }
+        None => blocks.push(Block::Paragraph(ours("No short rule takes it."))),
+    }
+    blocks.extend(example(inspection, group, unfolds));
+    blocks
+}
+
+/// How well a rule does on what was looked at.
+fn tried(rule: &Suggestion) -> String {
+    if rule.right == rule.wanted && rule.right == rule.taken {
+        return format!("exactly, of the {} it was tried on", count(rule.tried, "message"));
+    }
+    format!(
+        "tried on {}: {} of its {} messages, and {} others (precision {:.1} %, recall {:.1} %)",
+        count(rule.tried, "message"),
+        thousands(rule.right),
+        thousands(rule.wanted),
+        thousands(rule.taken - rule.right),
+        100.0 * rule.precision(),
+        100.0 * rule.recall()
+    )
+}
+
+fn figures(inspection: &Inspection, group: &Group) -> Vec<Block> {
+    let mut facts: Vec<(Line, Line)> = Vec::new();
+    for fact in &group.facts {
+        facts.push((ours("in common"), theirs(&fact.place).ours(": ").theirs(&fact.value)));
+    }
+    let all = inspection.finding.grouped();
+    let estimate = inspection.sample.estimate_of(group.messages);
+    let number = plain(messages(group.messages)).ours(", ").prose(share(group.messages, all));
+    facts.push((
+        ours("how many"),
+        if estimate.is_interval && estimate.low != estimate.high {
+            number.ours("; in all ").prose(total(estimate))
+        } else {
+            number
+        },
+    ));
+    let at = |sent: Option<&i64>| sent.and_then(|sent| Timestamp::from_millisecond(*sent).ok());
+    if let (Some(first), Some(last)) = (at(group.sent.first()), at(group.sent.last())) {
+        facts.push((ours("sent"), plain(time(first)).ours(" to ").plain(time(last))));
+    }
+    if group.receives.most > 0 {
+        let spread = format!(
+            "{} to {}, half of them at most {}",
+            group.receives.least, group.receives.most, group.receives.middle
+        );
+        facts.push((ours("receive counts"), prose(spread)));
+    }
+    let size = |size: u32| bytes(size.into());
+    let sizes = format!(
+        "{} to {}, half of them at most {}",
+        size(group.sizes.least),
+        size(group.sizes.most),
+        size(group.sizes.middle)
+    );
+    facts.push((ours("sizes"), prose(sizes)));
+    for (arn, number) in group.sources.iter().take(5) {
+        let name = arn.as_deref().map_or("names no source queue", |arn| arn.rsplit(':').next().unwrap_or(arn));
+        facts.push((ours("from"), theirs(name).ours(": ").number(*number)));
+    }
+    if !group.envelopes.is_empty() {
+        let envelopes: Vec<&str> = group.envelopes.iter().map(|envelope| envelope.words()).collect();
+        facts.push((ours("form"), prose(envelopes.join(", "))));
+    }
+    for varies in &group.varies {
+        let values =
+            varies.values.iter().map(|(value, number)| format!("{value} ({})", share(*number, varies.messages)));
+        let mut line = theirs(&varies.place).ours(": ").theirs(values.collect::<Vec<_>>().join(", "));
+        if varies.distinct > varies.values.len() {
+            line = line.ours(" and ").number((varies.distinct - varies.values.len()) as u64).ours(" more");
+        }
+        facts.push((ours("varies"), line));
+    }
+    let mut blocks = vec![Block::Facts(facts)];
+    let bars: Vec<(Line, u64)> =
+        ages(&group.sent, inspection.now).iter().map(|age| (label(age), age.messages)).collect();
+    if bars.len() > 1 {
+        blocks.push(Block::Bars(bars));
+    }
+    blocks
+}
+
+fn example(inspection: &Inspection, group: &Group, unfolds: bool) -> Option<Block> {
+    let message = group.example.as_ref()?;
+    let lines = diff::whole(&shown(message, &inspection.redact), if unfolds { FOLDED_LINES } else { LINES });
+    Some(Block::Fold(ours("Example: message ").theirs(message.id.to_string()), vec![Block::Diff(lines)]))
+}
+
+fn share(part: u64, whole: u64) -> String {
+    let tenths = (u128::from(part) * 1000 + u128::from(whole) / 2).checked_div(u128::from(whole)).unwrap_or(0);
+    format!("{}.{} %", tenths / 10, tenths % 10)
+}
+
+fn total(estimate: Estimate) -> String {
+    match (estimate.is_interval, estimate.low == estimate.high) {
+        (false, _) => "unknown".to_owned(),
+        (true, true) => thousands(estimate.total),
+        (true, false) => {
+            format!("about {} ({} to {})", thousands(estimate.total), thousands(estimate.low), thousands(estimate.high))
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! What is in a queue: groups, the rule for each, and the job made of them, through the whole program.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use sqs_sandbox::{MessageAttribute, Seed};
+
+use crate::support::stage::{Ran, Stage};
+
+/// Messages of four kinds, 60 in all: timeouts, validations that SNS wrapped, what Lambda gave up, and lines of text.
+fn kinds() -> Vec<Seed> {
+    let mut seeds = Vec::new();
+    for n in 0..30 {
+        let error = json!({"type": "Timeout", "message": format!("gateway {n} did not answer within {} ms", 900 + n)});
+        seeds.push(Seed::new(
+            json!({"order": {"id": n, "mail": format!("c{n}@example.com")}, "error": error}).to_string(),
+        ));
+    }
+    for n in 0..15 {
+        let inner =
+            json!({"order": n, "error": {"code": "E1042", "message": format!("field 'zip' of order {n} is empty")}});
+        let topic = "arn:aws:sns:eu-west-1:000000000000:orders";
+        seeds.push(Seed::new(
+            json!({"Type": "Notification", "TopicArn": topic, "Message": inner.to_string()}).to_string(),
+        ));
+    }
+    for n in 0..10 {
+        let message = format!(
+            "2026-11-20T10:00:{n:02}.000Z e4b46cbf-b738-4880-8880-a18cdf6120{n:02} Task timed out after 3.00 seconds"
+        );
+        seeds.push(
+            Seed::new(json!({"invoice": n}).to_string())
+                .attribute("RequestID", MessageAttribute::string(format!("e4b46cbf-b738-4880-8880-a18cdf6120{n:02}")))
+                .attribute("ErrorCode", MessageAttribute::number("200"))
+                .attribute("ErrorMessage", MessageAttribute::string(message)),
+        );
+    }
+    for n in 0..5 {
+        seeds.push(Seed::new(format!("2026-11-20 ERROR worker-{n}: cannot parse order {n}{n}")));
+    }
+    seeds
+}
+
+async fn stage() -> Stage {
+    let stage = Stage::with_queues().await;
+    stage.sandbox.seed("orders-dlq", kinds()).expect("seeded");
+    stage
+}
+
+fn objects(ran: &Ran) -> Vec<Value> {
+    ran.stdout.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+}
+
+/// Messages of each group.
+fn sizes(objects: &[Value]) -> Vec<u64> {
+    let groups = objects.iter().filter(|object| object["type"] == "group" && object["is_other"] == false);
+    groups.map(|group| group["messages"].as_u64().expect("a number")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_is_shown_in_groups_and_every_message_is_given_back() {
+    let stage = stage().await;
+    let before = stage.inventory("orders-dlq");
+    let ran = stage.redrive(&["inspect", "orders-dlq", "--format", "json"]).await.expect(0);
+    let objects = objects(&ran);
+    let looked = &objects[0];
+    assert_eq!(
+        (&looked["type"], &looked["messages"], &looked["whole_queue"]),
+        (&json!("inspection"), &json!(60), &json!(true))
+    );
+    assert_eq!(sizes(&objects), [30, 15, 10, 5], "{}", ran.stdout);
+    for group in &objects[1..] {
+        assert_eq!(group["rule"]["precision"], 1.0, "{group}");
+        assert_eq!(group["rule"]["recall"], 1.0, "{group}");
+        assert_eq!(group["version"], 1);
+    }
+    assert_eq!(
+        objects[1]["rule"]["toml"],
+        "[[rule]]\nname = \"Timeout: gateway … did not answer within … ms\"\nwhen = [{ body = \"$.error.type\", equals = \"Timeout\" }]\nto = \"keep\"\n"
+    );
+    assert_eq!(stage.inventory("orders-dlq"), before);
+    assert_eq!(stage.counts("orders-dlq"), (60, 60), "all can be received again");
+    assert_eq!((stage.requests("DeleteMessageBatch"), stage.requests("SendMessageBatch")), (0, 0));
+    let text = stage.redrive(&["inspect", "orders-dlq"]).await.expect(0).stdout;
+    assert!(
+        text.contains("60 messages in 4 groups; the largest: Timeout: gateway … did not answer within … ms, 50.0 %."),
+        "{text}"
+    );
+    assert!(text.contains("Looking raised the receive count of each by one"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_form_has_the_groups_and_a_page_stands_alone() {
+    let stage = stage().await;
+    let html = stage.redrive(&["inspect", "orders-dlq", "--format", "html"]).await.expect(0).stdout;
+    assert_eq!(html.matches("<section>").count(), 4, "{html}");
+    assert!(html.contains("<details>") && !html.contains("<script") && !html.contains("src="));
+    let markdown = stage.redrive(&["inspect", "orders-dlq", "--format", "markdown"]).await.expect(0).stdout;
+    assert_eq!(markdown.matches("```toml").count(), 4, "{markdown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_by_hand_are_by_what_is_named() {
+    let stage = stage().await;
+    for (by, expected) in [
+        ("$.error.type", vec![30, 30]),
+        ("ErrorCode", vec![50, 10]),
+        ("jq:.Message | fromjson | .error.code", vec![45, 15]),
+    ] {
+        let ran = stage.redrive(&["inspect", "orders-dlq", "--by", by, "--format", "json"]).await.expect(0);
+        assert_eq!(sizes(&objects(&ran)), expected, "{by}: {}", ran.stdout);
+    }
+    let refused = stage.redrive(&["inspect", "orders-dlq", "--by", "$.a["]).await.expect(2);
+    assert!(refused.stderr.contains("--by \"$.a[\": the JSONPath ends in the middle"), "{}", refused.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_whose_messages_could_move_on_is_not_looked_at_unless_that_is_wanted() {
+    let stage = stage().await;
+    stage.sandbox.seed("orders", kinds()).expect("seeded");
+    let refused = stage.redrive(&["inspect", "orders"]).await.expect(4);
+    assert!(refused.stderr.contains("--sample-despite-redrive-policy"), "{}", refused.stderr);
+    assert_eq!(stage.requests("ReceiveMessage"), 0);
+    stage.redrive(&["inspect", "orders", "--sample-despite-redrive-policy"]).await.expect(0);
+    assert_eq!(stage.counts("orders"), (60, 60));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_inspected_without_a_network() {
+    let stage = Stage::new().await;
+    let mut envelopes = String::new();
+    for n in 0..40 {
+        let body = json!({"error": {"type": if n % 4 == 0 { "Conflict" } else { "Timeout" }}}).to_string();
+        let envelope = json!({"type": "redrive.message", "version": 1, "message_id": format!("m{n}"), "body": body, "attributes": {}, "system_attributes": {"SentTimestamp": "1795000000000"}});
+        writeln!(envelopes, "{envelope}").expect("written");
+    }
+    let printed = json!({"Messages": [{"MessageId": "1", "ReceiptHandle": "x", "Body": "{\"error\":\"E_ONE\"}", "Attributes": {"SentTimestamp": "1795000000000"},
+        "MessageAttributes": {"tenant": {"DataType": "String", "StringValue": "eu"}}}]});
+    stage.file("archive.jsonl", &envelopes);
+    stage.file("printed.json", &serde_json::to_string_pretty(&printed).expect("JSON"));
+    std::fs::write(stage.path("archive.jsonl.zst"), zstd::encode_all(envelopes.as_bytes(), 1).expect("zstd"))
+        .expect("a file");
+    for (file, expected) in
+        [("archive.jsonl", vec![30, 10]), ("archive.jsonl.zst", vec![30, 10]), ("printed.json", vec![1])]
+    {
+        // No endpoint and no credentials.
+        let ran = stage
+            .command(&["inspect", "--from", file, "--format", "json"])
+            .env_clear()
+            .output()
+            .await
+            .expect("it runs");
+        assert_eq!(sizes(&objects(&Ran::of(ran).expect(0))), expected, "{file}");
+    }
+    stage.file("job.toml", "version = 1\n");
+    let refused = stage.redrive(&["inspect", "--from", "job.toml"]).await.expect(2);
+    assert!(refused.stderr.contains("line 1 of job.toml is no message"), "{}", refused.stderr);
+    assert_eq!(stage.sandbox.log().len(), 0, "nothing was asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_from_a_queue_moves_nothing_and_a_changed_to_moves_one_group() {
+    let stage = stage().await;
+    stage.redrive(&["init", "orders-dlq", "--out", "job.toml"]).await.expect(0);
+    stage.redrive(&["check", "job.toml"]).await.expect(0);
+    stage.redrive(&["plan", "job.toml", "--detailed-exitcode"]).await.expect(0);
+    let job = std::fs::read_to_string(stage.path("job.toml")).expect("the job");
+    assert!(job.contains("redact = [\"$.order.mail\"]"), "{job}");
+    assert!(job.contains("Messages come here from orders: to = \"origin\""), "{job}");
+    let timeout = job.find("name = \"Timeout").expect("the rule");
+    let to = timeout + job[timeout..].find("to = \"keep\"").expect("its destination");
+    // They were sent here by hand, so `origin` does not know where from.
+    let changed = format!(
+        "{}to = \"again\"{}\n[destination.again]\nsqs = {{ queue = \"orders\" }}\n",
+        &job[..to],
+        &job[to + "to = \"keep\"".len()..]
+    );
+    stage.file("job.toml", &changed);
+    let ran = stage.redrive(&["apply", "job.toml", "--auto-approve", "--format", "json"]).await.expect(0);
+    let summary = ran.summary();
+    assert_eq!((&summary["moved"], &summary["kept"]), (&json!(30), &json!(30)), "{summary}");
+    assert!(stage.inventory("orders").keys().all(|(body, _)| body.contains("Timeout")));
+    let again = stage.redrive(&["init", "orders-dlq", "--out", "job.toml"]).await.expect(2);
+    assert!(again.stderr.contains("job.toml is there already"), "{}", again.stderr);
+    assert_eq!(std::fs::read_to_string(stage.path("job.toml")).expect("the job"), changed);
+    stage.redrive(&["init", "orders-dlq", "--out", "job.toml", "--force"]).await.expect(0);
+    assert_ne!(std::fs::read_to_string(stage.path("job.toml")).expect("the job"), changed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_not_shown_in_any_form() {
+    let stage = Stage::with_queues().await;
+    let secrets = [
+        "anna@example.com",
+        "4111 1111 1111 1111",
+        "AKIAIOSFODNN7EXAMPLE",
+        "hunter22",
+        "s3cr3t-of-mine",
+        "Bearer abcdefgh12345678",
+    ];
+    let seeds = (0..12).map(|n| {
+        let body = json!({"error": {"type": "Declined", "message": format!("card {} of {} was declined", secrets[1], secrets[0])},
+            "key": secrets[2], "password": secrets[3], "note": {"mine": secrets[4]}, "header": secrets[5], "n": n});
+        Seed::new(body.to_string()).attribute("contact", MessageAttribute::string(secrets[0]))
+    });
+    stage.sandbox.seed("orders-dlq", seeds).expect("seeded");
+    for format in ["text", "json", "markdown", "html"] {
+        let ran =
+            stage.redrive(&["inspect", "orders-dlq", "--redact", "$.note.mine", "--format", format]).await.expect(0);
+        for secret in secrets {
+            assert!(!ran.stdout.contains(secret), "{format} shows {secret}\n{}", ran.stdout);
+        }
+        assert!(ran.stdout.contains("Declined"), "{format}");
+    }
+    let job = stage.redrive(&["init", "orders-dlq"]).await.expect(0).stdout;
+    for secret in secrets {
+        assert!(!job.contains(secret), "{job}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_bodies_are_shown_neutralised_and_take_no_more_than_others() {
+    let stage = Stage::with_queues().await;
+    let keys: serde_json::Map<String, Value> = (0..10_000).map(|n| (format!("k{n}e{n}"), json!(n))).collect();
+    let evil = "\u{1b}[2J\u{7}\u{202e}gnp.exe</script><script>alert(1)</script><img src=x onerror=alert(1)>";
+    let mut bodies = vec![
+        "[".repeat(10_000) + &"]".repeat(10_000),
+        "{\"a\":".repeat(10_000) + "1" + &"}".repeat(10_000),
+        Value::Object(keys).to_string(),
+        "x".repeat(1_000_000),
+        json!({"error": {"type": evil, "message": evil.repeat(200)}}).to_string(),
+        "'".repeat(10_000),
+        "{\"error\":\"".repeat(5000),
+    ];
+    for n in 0..20 {
+        bodies
+            .push(json!({"error": {"type": "Evil", "message": format!("{evil} {n}")}, evil: {evil: evil}}).to_string());
+    }
+    stage.sandbox.seed("orders-dlq", bodies.iter().map(Seed::new)).expect("seeded");
+    for format in ["text", "json", "markdown", "html"] {
+        let ran = stage.redrive(&["inspect", "orders-dlq", "--format", format]).await.expect(0);
+        assert!(!ran.stdout.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{format} can drive a terminal");
+        if format == "html" {
+            assert!(!ran.stdout.contains("<script") && !ran.stdout.contains("<img"), "{}", ran.stdout);
+        }
+        assert!(ran.stdout.len() < 2_000_000, "{format}: {} bytes", ran.stdout.len());
+    }
+    stage.redrive(&["init", "orders-dlq", "--out", "job.toml"]).await.expect(0);
+    let job = std::fs::read_to_string(stage.path("job.toml")).expect("the job");
+    assert!(!job.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{job}");
+    stage.redrive(&["check", "job.toml"]).await.expect(0);
+    assert_eq!(stage.counts("orders-dlq"), (27, 27));
+}
