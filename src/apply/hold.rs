@@ -80,6 +80,11 @@ impl Hold {
         now.checked_add(MARGIN).is_ok_and(|by_then| by_then < locked(&self.newest).until)
     }
 
+    /// The end of its newest lease, as far as that was extended.
+    pub(super) fn until(&self) -> Timestamp {
+        locked(&self.newest).until
+    }
+
     /// Nobody handles it any more: gives what there is to give back, where it is still ours.
     pub(super) fn give_up(&self, now: Timestamp) -> Option<Lease> {
         // First of all: what is delivered from now on is none of this one's.
@@ -120,6 +125,7 @@ mod tests {
         assert!(hold.is_sure(at(87)), "an older delivery of it was extended for less");
         let again = |until| Lease { id: id.clone(), receipt: receipt("again"), received: at(0), until };
         assert!(holds.delivered_again(again(at(130))).is_none() && hold.is_sure(at(100)));
+        assert_eq!(hold.until(), at(130));
         assert_eq!(hold.give_up(at(129)).map(|lease| lease.receipt), Some(receipt("again")));
         assert!(hold.give_up(at(130)).is_none(), "it is nobody's to give back");
         assert!(holds.delivered_again(again(at(140))).is_some(), "nobody handles it any more");

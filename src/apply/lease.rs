@@ -42,9 +42,16 @@ pub(super) async fn keep(shared: Arc<Shared>, mut moved: oneshot::Receiver<()>) 
         // A process that is killed has at least said this much of what it cost.
         let effort = &shared.effort;
         shared.journaled(shared.journal.effort(effort.requests(), effort.elapsed_ms()).await);
-        let before = shared.journal.now().checked_add(margin).unwrap_or(Timestamp::MAX);
-        let Some(due) = shared.journaled(shared.journal.leases(before, PAGE).await) else { return };
+        let now = shared.journal.now();
+        let within = |time| now.checked_add(time).unwrap_or(Timestamp::MAX);
+        let Some(mut due) = shared.journaled(shared.journal.leases(within(margin), PAGE).await) else { return };
         let full = due.len() == PAGE;
+        if !due.len().is_multiple_of(MAX_BATCH) {
+            // A request takes ten: the next ones to come near their end fill the last one.
+            let most = due.len().next_multiple_of(MAX_BATCH);
+            let Some(next) = shared.journaled(shared.journal.leases(within(visibility), most).await) else { return };
+            due = next;
+        }
         let not_extended = in_batches(&shared, due, Change::Extend).await.len();
         // A full page is followed by the next at once: with very many kept messages a pause for each would be too slow.
         more = full && not_extended == 0;

@@ -43,8 +43,15 @@ pub(super) async fn remove_owned(shared: Arc<Shared>, batch: Vec<Removal>) {
 /// Deletes a batch and notes how it ended, again where a message was delivered anew meanwhile.
 pub(super) async fn remove(shared: &Shared, batch: Vec<Removal>) {
     // Places and holds are kept until all of it is noted.
-    let (mut left, _kept): (Vec<Sent>, Vec<_>) =
+    let (mut left, kept): (Vec<Sent>, Vec<_>) =
         batch.into_iter().map(|Removal { sent, place, hold }| (sent, (place, hold))).unzip();
+    // A receive whose answer was lost may have delivered one of these once more. Then our handle is an older one: the delete may have
+    // answered success without deleting anything, and what extended the lease keeps the message invisible until that ends.
+    if shared.expects_orphans()
+        && let Some(last) = kept.iter().filter_map(|(_, hold)| hold.as_ref().map(Hold::until)).max()
+    {
+        shared.expect_orphans_until(last);
+    }
     while !left.is_empty() {
         let ends = delete(shared, left).await;
         left = shared.journaled(shared.journal.deleted(ends).await).unwrap_or_default();

@@ -10,8 +10,8 @@ use super::pieces::{Format, Found, Look, Wanted, find};
 use super::shared::Shared;
 use crate::error::{Error, Kind, Result};
 use crate::journal::{Journal, Piece};
-use redrive_protocol::protocol::{Begun, Missing};
-use redrive_protocol::target::TargetId;
+use redrive_protocol::protocol::{Begun, Missing, TallyKey};
+use redrive_protocol::target::{Reason, TargetId};
 
 /// Pieces that are asked of the journal and looked at in one go.
 const PAGE: usize = 1024;
@@ -49,6 +49,12 @@ async fn open(
     let seen = look(journal, target, Some(&held), held.format, wanted.clone()).await?;
     if seen.look.damaged > 0 {
         return Err(lost(journal, target, path, Some(&held)).await?);
+    }
+    let was_missing = |key: &TallyKey| key.target == Some(target) && key.reason == Some(Reason::ArchiveLost);
+    if journal.tally().count(was_missing) > 0 {
+        // It was put back.
+        let seen = look(journal, target, Some(&held), held.format, Wanted::All).await?;
+        journal.missing(target, seen.look.found).await?;
     }
     let Seen { mut look, mut end, open } = seen;
     if let Some(piece) = open
@@ -155,7 +161,7 @@ async fn settle(journal: &Journal, piece: &Piece, held: &Held) -> Result<bool> {
 }
 
 /// What to say of an archive that does not hold what was written to it. What is missing of it and still in the source becomes
-/// in doubt, so that no run deletes it.
+/// in doubt, so that no run deletes it; what is gone from there, too, counts as failed.
 async fn lost(journal: &Journal, target: TargetId, path: &Path, held: Option<&Arc<Held>>) -> Result<Error> {
     let format = Format::of(path);
     let seen = look(journal, target, held, format, Wanted::All).await?;
@@ -177,7 +183,7 @@ async fn lost(journal: &Journal, target: TargetId, path: &Path, held: Option<&Ar
         words.push(format!("{} messages are in it no more and were not deleted: {}", in_source.len(), ids(&in_source)));
     }
     Ok(Error::new(Kind::Lost, words.join("; ")).hint(
-        "nothing of the file was changed, and no further message is deleted. Put the file back as it was, from a backup, and run \
-         the same command again; or give the run up with `redrive resolve RUN --abandon`, move the file away, and plan anew",
+        "nothing of the file was changed, and no further message is deleted; `redrive report` lists all of them. Put the file back \
+         as it was, from a backup, and run the same command again; or give the run up with `redrive resolve RUN --abandon`, move the file away, and plan anew",
     ))
 }

@@ -283,6 +283,11 @@ impl Shared {
         *expected = until.max(*expected);
     }
 
+    /// Whether there were such messages in this session.
+    pub(super) fn expects_orphans(&self) -> bool {
+        self.orphans_until() > Timestamp::MIN
+    }
+
     /// Until when such messages are to be waited for; long past where there are none.
     pub(super) fn orphans_until(&self) -> Timestamp {
         *self.orphans_until.lock().unwrap_or_else(PoisonError::into_inner)

@@ -92,7 +92,7 @@ pub struct Figures {
     pub blocked: u64,
     /// In doubt, and left where they were until somebody decides.
     pub held: u64,
-    /// Refused by their destination and left where they were; or not finished, and gone from the source.
+    /// Refused by their destination and left where they were; or not finished, and gone from the source; or lost from their archive.
     pub failed: u64,
     /// On their way when the run stopped; the same command goes on with them.
     pub unfinished: u64,
@@ -104,6 +104,8 @@ pub struct Figures {
     pub in_doubt: u64,
     /// Of the kept, messages that this run had sent itself.
     pub bounced: u64,
+    /// Of the failed, messages that were archived, and are in their archive no more.
+    pub archive_lost: u64,
     /// Where the plan is pinned to messages, what became of these.
     pub pinned: Option<PinnedFigures>,
     /// Beside all these, messages that an earlier run had sent and this one deleted.
@@ -206,6 +208,7 @@ impl Figures {
             returned: tally.returned,
             in_doubt: tally.doubted,
             bounced: tally.count(|key| key.reason == Some(Reason::Bounced)),
+            archive_lost: tally.count(|key| key.reason == Some(Reason::ArchiveLost)),
             pinned: plan.pins.as_ref().map(|pins| pinned(pins.len() as u64, tally)),
             deleted_for_other_runs: tally.deleted_for_other_runs,
             requests: totals.requests,

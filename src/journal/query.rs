@@ -165,10 +165,12 @@ impl Reader {
     }
 
     fn messages(&self, run: &str, such: &str, mut each: impl FnMut(Trouble) -> Result<()>) -> Result<()> {
-        // What somebody has to decide, what failed, what can be mended, and then what is only to be known.
+        // What is lost unless a file is put back, what somebody has to decide, what failed, what can be mended, and then what is only to be known.
         let urgency = [State::Held, State::InDoubt, State::Sending, State::Resending, State::Failed, State::Blocked];
         let urgency = urgency.iter().zip(0..).map(|(state, place)| format!("WHEN {} THEN {place} ", *state as u8));
-        let order = format!("CASE state {}ELSE {} END, message.at, message.id", urgency.collect::<String>(), u8::MAX);
+        let lost = format!("message.reason IS NOT {}", Reason::ArchiveLost as u8);
+        let order =
+            format!("{lost}, CASE state {}ELSE {} END, message.at, message.id", urgency.collect::<String>(), u8::MAX);
         self.shown(|c| {
             let mut statement = c.prepare(&format!("{TROUBLE} AND ({such}) ORDER BY {order}"))?;
             let mut rows = statement.query([run])?;

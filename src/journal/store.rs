@@ -161,14 +161,15 @@ impl Store for Table {
     }
 
     fn archived(&mut self, run: RunNo, target: TargetId) -> Result<Vec<(QueueNo, Key, State)>> {
-        let states = (State::Sent as u8, State::Done as u8);
+        let states = (State::Sent as u8, State::Done as u8, State::Failed as u8, Reason::ArchiveLost as u8);
         self.sql(|c| {
             c.prepare(
-                "SELECT source, id, state FROM rested WHERE run = ?1 AND target = ?2 AND state IN (?3, ?4)
+                "SELECT source, id, state FROM rested WHERE run = ?1 AND target = ?2
+                 AND (state IN (?3, ?4) OR state = ?6 AND reason = ?7)
                  AND NOT EXISTS (SELECT 1 FROM resolution WHERE resolution.run = rested.run AND resolution.id = rested.id
                  AND resolution.source = rested.source AND decision = ?5)",
             )?
-            .query_map(params![run.0, target.0, states.0, states.1, Resolution::Discard as u8], |row| {
+            .query_map(params![run.0, target.0, states.0, states.1, Resolution::Discard as u8, states.2, states.3], |row| {
                 Ok((QueueNo(row.get(0)?), Key::from(row.get::<_, Vec<u8>>(1)?), state_column(row, 2)?))
             })?
             .collect()

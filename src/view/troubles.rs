@@ -13,6 +13,7 @@ type Group = (Kind, Option<TargetId>);
 /// The order is that in which they are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
+    Lost,
     Doubt(Doubt),
     Failed(Option<Reason>),
     Blocked(Option<Reason>),
@@ -84,6 +85,7 @@ impl Troubles {
         let is_doubt = trouble.doubts > 0 || matches!(trouble.state, State::Sending | State::Resending);
         let doubt = is_doubt.then(|| Kind::Doubt(doubt(plan, trouble)));
         let stays = match trouble.state {
+            State::Failed if trouble.reason == Some(Reason::ArchiveLost) => Some(Kind::Lost),
             State::Failed => Some(Kind::Failed(trouble.reason)),
             State::Blocked => Some(Kind::Blocked(trouble.reason)),
             _ => None,

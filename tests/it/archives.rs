@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sqs_sandbox::{Fault, Options, Rule, When};
 
+use crate::end_to_end::assert_adds_up;
 use crate::support::stage::{Ran, Stage, each, failed};
 
 const MESSAGES: usize = 40;
@@ -305,6 +306,28 @@ pub(crate) fn harm(path: &Path, harm: Harm) {
     fs::write(path, bytes).expect("written");
 }
 
+/// The messages that the last run's report lists as lost from their archive, before all others; the status counts as many.
+async fn listed_as_lost(stage: &Stage) -> BTreeSet<String> {
+    let read = async |command| -> Value {
+        let ran = stage.redrive(&[command, "--format", "json"]).await.expect(0);
+        serde_json::from_str(&ran.stdout).expect("JSON")
+    };
+    let (report, status) = (read("report").await, read("status").await);
+    let troubles = report["troubles"].as_array().expect("messages");
+    let is_lost = |trouble: &&Value| trouble["reason"] == "archive_lost";
+    let first: Vec<&Value> = troubles.iter().take_while(is_lost).collect();
+    assert_eq!(first.len(), troubles.iter().filter(is_lost).count(), "they come first: {report}");
+    assert_eq!([&report["archive_lost"], &status["archive_lost"]], [first.len(), first.len()]);
+    assert_adds_up(&report);
+    let ids: BTreeSet<String> =
+        first.into_iter().map(|one| one["message_id"].as_str().expect("an ID").into()).collect();
+    let [report, status] = [stage.redrive(&["report"]).await.stdout, stage.redrive(&["status"]).await.stdout];
+    assert!(ids.iter().all(|id| report.contains(id.as_str())), "{report}");
+    assert_eq!(report.contains("Missing from the archive"), !ids.is_empty(), "{report}");
+    assert_eq!(status.contains("no longer in their archive"), !ids.is_empty(), "{status}");
+    ids
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_archive_that_lost_something_between_two_sessions_is_named_with_what_it_lost_and_mended_by_putting_it_back()
 {
@@ -332,13 +355,17 @@ async fn an_archive_that_lost_something_between_two_sessions_is_named_with_what_
             } else {
                 assert!(deleted.iter().filter(is_gone).all(|id| said.contains(id.as_str())), "{at}: {said}");
             }
+            let named = deleted.iter().filter(|id| said.contains(id.as_str())).cloned().collect();
+            assert_eq!(listed_as_lost(&stage).await, named, "{at}: {said}");
         }
         // A copy is as good as the file itself.
         let _ = fs::remove_file(&path);
         fs::write(&path, good).expect("put back");
         stage.sandbox.faults().clear();
-        apply(&stage).await.expect(0);
+        let summary = apply(&stage).await.expect(0).summary();
+        assert_eq!((&summary["archived"], &summary["failed"]), (&MESSAGES.into(), &0.into()), "{at}: {summary}");
         assert_archived(&stage, name, &ids);
+        assert!(listed_as_lost(&stage).await.is_empty(), "{at}");
     })
     .await;
 }

@@ -271,3 +271,57 @@ async fn a_producer_that_never_pauses_does_not_keep_a_run_going() {
         "what is newer is given back once a delivery and never extended: {changed} of {delivered}"
     );
 }
+
+/// A job that says nothing of a visibility timeout.
+fn by_default() -> String {
+    let job = MOVE_ALL.replace("visibility_timeout = \"10s\"\n", "");
+    assert_ne!(job, MOVE_ALL);
+    job
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_a_killed_process_had_received_is_visible_within_a_minute() {
+    const TOTAL: usize = 60;
+    let stage = planned(TOTAL, &by_default()).await;
+    // It never gets the answer: nobody has these handles.
+    assert!(stage.killed_at(When::After, |rule| rule.action("ReceiveMessage").nth(2)).await, "it was killed");
+    let (all, visible) = stage.counts("orders-dlq");
+    assert!(visible < all, "it had received some");
+    // By the servers' clock, and the journal's follows it: no resume waits for longer than this.
+    stage.sandbox.advance(Duration::from_mins(1));
+    assert_eq!(stage.counts("orders-dlq"), (all, all));
+    let ran = tokio::time::timeout(Duration::from_mins(3), apply(&stage)).await.expect("it does not wait for more");
+    let summary = ran.expect(0).summary();
+    assert_adds_up(&summary);
+    assert_eq!(number(&summary, "moved"), TOTAL as u64, "{summary}");
+    assert_eq!(stage.counts("orders-dlq").0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_process_had_extended_for_longer_is_given_back_at_once() {
+    const TOTAL: usize = 100;
+    let one_moves = by_default()
+        .replace("[unmatched]", "[[rule]]\nname = \"one\"\nwhen = [{ message = \"text\", equals = \"7\" }]");
+    let stage = planned(TOTAL, &one_moves).await;
+    // The one that moves keeps the run going; all the others stay and are held.
+    let slow = Fault::Latency { ms: 600_000, jitter_ms: 0, when: When::Before };
+    stage.sandbox.faults().add(Rule::new(slow).action("SendMessageBatch"));
+    let mut child = stage.spawn(&["apply", "plan.json", "--allow-drift"]);
+    let held = async {
+        while stage.counts("orders-dlq").1 > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // All of them are due now.
+        stage.sandbox.advance(Duration::from_secs(45));
+        stage.until_requested("ChangeMessageVisibilityBatch").await;
+    };
+    tokio::time::timeout(Duration::from_mins(4), held).await.expect("they are held and extended");
+    child.kill().await.expect("killed");
+    stage.sandbox.faults().clear();
+    // They would stay invisible for another five minutes.
+    let ran = tokio::time::timeout(Duration::from_mins(4), apply(&stage)).await.expect("it does not wait for them");
+    let summary = ran.expect(0).summary();
+    assert_adds_up(&summary);
+    assert_eq!((number(&summary, "kept"), number(&summary, "moved")), (TOTAL as u64 - 1, 1), "{summary}");
+    assert_eq!(stage.counts("orders-dlq"), (TOTAL - 1, TOTAL - 1), "visible again");
+}

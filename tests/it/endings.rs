@@ -326,3 +326,34 @@ async fn a_disk_that_is_full_when_an_unfinished_run_is_taken_up_leaves_it_resuma
     stage.redrive(&["apply", "plan.json"]).await.expect(0);
     assert_all_in_place(&stage, 60);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_an_older_handle_keeps_invisible_is_waited_for_and_deleted() {
+    let stage = Stage::new().await;
+    for queue in ["in", "out"] {
+        stage.queue(queue, &[]);
+    }
+    stage.sandbox.seed("in", [Seed { age_ms: 60_000, ..Seed::new("one") }]).expect("seeded");
+    stage.file(
+        "job.toml",
+        "version = 1\nname = \"older\"\n[source]\nqueue = \"in\"\nvisibility_timeout = \"4s\"\n\
+         [destination.out]\nsqs = { queue = \"out\" }\n[unmatched]\nto = \"out\"\n",
+    );
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    let rules = [
+        // Delivered once more while it is handled, in an answer that never comes: nobody has the newer handle.
+        Rule::new(Fault::Duplicate).action("ReceiveMessage").nth(1),
+        Rule::new(Fault::Cut { when: When::After }).action("ReceiveMessage").nth(2),
+        // Sent so late that its lease is extended, with the older handle; the delete with it deletes nothing.
+        Rule::new(Fault::Latency { ms: 3_500, jitter_ms: 0, when: When::Before }).action("SendMessageBatch"),
+        Rule::new(Fault::IgnoreStaleHandle).action("DeleteMessageBatch"),
+    ];
+    for rule in rules {
+        stage.sandbox.faults().add(rule);
+    }
+    let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(0).summary();
+    assert_adds_up(&summary);
+    assert_eq!(summary["moved"], 1, "{summary}");
+    assert_eq!(stage.counts("in").0, 0, "it is deleted, as the summary says: {summary}");
+    assert_eq!(arrived(&stage, "out"), ["one"], "{summary}");
+}

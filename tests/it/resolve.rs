@@ -4,7 +4,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::Value;
 use sqs_sandbox::{Fault, Options, Rule, When};
 
-use crate::end_to_end::{JOB, assert_adds_up, assert_all_in_place, expected_at, message};
+use crate::end_to_end::{JOB, assert_adds_up, assert_all_in_place, expected, expected_at, message};
 use crate::support::admin::Admin;
 use crate::support::stage::Stage;
 
@@ -90,7 +90,9 @@ async fn what_has_not_arrived_is_sent_though_the_job_holds_and_what_is_released_
 async fn a_run_that_is_given_up_is_planned_anew_and_what_it_had_sent_is_deleted_not_sent() {
     let stage = Stage::with_options(Options { signals: true, ..Options::default() }).await;
     stage.orders();
-    stage.sandbox.seed("orders-dlq", (0..TOTAL).map(message)).expect("seeded");
+    // Without those that go to S3: a put that is under way at the kill leaves an object that no other run takes for its own.
+    let to_queues = (0..TOTAL).filter(|number| expected(*number).0 != "archive");
+    stage.sandbox.seed("orders-dlq", to_queues.map(message)).expect("seeded");
     stage.file("job.toml", JOB);
     stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
     // Killed when the first messages were sent and none was deleted.

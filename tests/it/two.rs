@@ -35,12 +35,21 @@ pub(crate) fn everywhere(stage: &Stage) -> BTreeMap<String, usize> {
     bodies
 }
 
+/// The home of another machine.
+pub(crate) const ANOTHER: &str = "another-machine";
+
 /// Applies the plan as another machine would: with a journal and a home of its own.
 pub(crate) async fn on_another_machine(stage: &Stage) -> Ran {
-    let home = stage.path("another-machine");
+    let home = stage.path(ANOTHER);
     std::fs::create_dir_all(&home).expect("a directory");
     std::fs::copy(stage.path("plan.json"), home.join("plan.json")).expect("a copy");
-    let mut command = stage.command(&["apply", "plan.json", "--format", "json"]);
+    there(stage, &["apply", "plan.json", "--allow-drift", "--format", "json"]).await
+}
+
+/// Runs the program on the other machine.
+pub(crate) async fn there(stage: &Stage, arguments: &[&str]) -> Ran {
+    let home = stage.path(ANOTHER);
+    let mut command = stage.command(arguments);
     Ran::of(command.current_dir(&home).env("HOME", &home).output().await.expect("runs"))
 }
 

@@ -185,6 +185,8 @@ reasons! {
     Gone = 43, "gone", "it is no longer in the source";
     /// It was parked, and the parking queue no longer has it.
     ParkedGone = 44, "parked_gone", "it is no longer in the parking queue";
+    /// It was archived and deleted from the source, and its archive no longer holds it.
+    ArchiveLost = 45, "archive_lost", "its archive no longer holds it, and it was deleted from the source";
 
     // Held: nobody can say whether it arrived.
     /// The answer to its send never came, and the job says `in_doubt = "hold"`.

@@ -13,6 +13,7 @@ use redrive_protocol::target::{Reason, TargetKind};
 /// How the run stands: its outcome by the journal's code, why it stopped, what is safe.
 pub(super) fn glance(outcome: &str, cause: Option<&Cause>, figures: &Figures) -> Vec<Block> {
     let attention = figures.blocked + figures.held + figures.failed;
+    let safe = if figures.archive_lost == 0 { SAFE } else { MISSING };
     let why = |line: Line| match cause {
         Some(cause) => line.ours(": ").theirs(&cause.error).ours(". "),
         None => line.ours(". "),
@@ -27,22 +28,26 @@ pub(super) fn glance(outcome: &str, cause: Option<&Cause>, figures: &Figures) ->
             .number(figures.held)
             .ours(" held, ")
             .number(figures.failed)
-            .ours(if gone(figures) == 0 { " failed); they were left in the source." } else { " failed)." })
+            .ours(if gone(figures) + figures.archive_lost == 0 {
+                " failed); they were left in the source."
+            } else {
+                " failed)."
+            })
             .ours(" Every other message is where the plan wanted it."),
-        "interrupted" => ours("Stopped on request. ").ours(SAFE),
-        "drifted" if cause.is_some() => why(ours("Stopped as drifted")).ours(SAFE),
-        "drifted" => ours("Stopped because the queue does not hold what was planned. ").ours(SAFE),
+        "interrupted" => ours("Stopped on request. ").ours(safe),
+        "drifted" if cause.is_some() => why(ours("Stopped as drifted")).ours(safe),
+        "drifted" => ours("Stopped because the queue does not hold what was planned. ").ours(safe),
         "abandoned" => ours("Abandoned. Confirmed sends are known to every later run and are not repeated."),
-        "guarded" => why(ours("Halted by a guard")).ours(SAFE),
+        "guarded" => why(ours("Halted by a guard")).ours(safe),
         "failed" => why(ours("Stopped by a failure")),
-        "unfinished" if cause.is_some() => why(ours("Not finished")).ours(SAFE),
-        "unfinished" => ours("The source is empty, but some messages are still in transit. ").ours(SAFE),
-        other => ours("Ended as ").theirs(other).ours(". ").ours(SAFE),
+        "unfinished" if cause.is_some() => why(ours("Not finished")).ours(safe),
+        "unfinished" => ours("The source is empty, but some messages are still in transit. ").ours(safe),
+        other => ours("Ended as ").theirs(other).ours(". ").ours(safe),
     };
     // The hint of a failure says what is safe as well.
     let (line, hint) = match (outcome, cause.and_then(|cause| cause.hint.as_ref())) {
         ("failed", Some(hint)) => (line, Some(Block::Paragraph(theirs(hint)))),
-        ("failed", None) => (line.ours(SAFE), None),
+        ("failed", None) => (line.ours(safe), None),
         _ => (line, None),
     };
     [Block::Headline(urgency(outcome, figures), line)].into_iter().chain(hint).collect()
@@ -60,6 +65,9 @@ fn urgency(outcome: &str, figures: &Figures) -> Severity {
 
 /// What holds at every stop.
 const SAFE: &str = "Nothing is lost: the journal knows where every message is, and the run can be continued.";
+
+/// What holds at a stop where an archive does not hold what was written to it.
+const MISSING: &str = "Messages that were archived are missing from their archive; nothing else is lost, and nothing more is deleted meanwhile.";
 
 /// What happened, in figures: every account of a run has this.
 pub(in crate::view) fn accounts(outcome: &str, figures: &Figures, plan: Option<&Plan>) -> Vec<Block> {
@@ -147,13 +155,14 @@ fn became(destined: &Destined, plan: Option<&Plan>) -> Line {
         ("kept", _) => return why("kept: "),
         ("blocked", _) => why("blocked: "),
         ("failed", _) if matches!(destined.reason, Some(Reason::Gone | Reason::ParkedGone)) => why("failed: "),
+        ("failed", _) if destined.reason == Some(Reason::ArchiveLost) => why("lost: "),
         ("failed", _) => at("refused by ").ours(": ").ours(destined.reason.map_or("no reason is noted", Reason::text)),
         (other, _) => ours(other),
     };
     if destined.exhausted { line.ours(" (retry count exhausted)") } else { line }
 }
 
-/// How many of the failed are no longer in the source.
+/// How many of the failed are no longer in the source, without having been archived.
 pub(super) fn gone(figures: &Figures) -> u64 {
     let is_gone = |rule: &&RuleSummary| matches!(rule.became.reason, Some(Reason::Gone | Reason::ParkedGone));
     figures.rules.iter().filter(is_gone).map(|rule| rule.messages).sum()
@@ -161,7 +170,7 @@ pub(super) fn gone(figures: &Figures) -> u64 {
 
 /// What is left in the source, and what there is to know of it.
 pub(in crate::view) fn left(figures: &Figures) -> Vec<Block> {
-    let stay = figures.kept + figures.blocked + figures.held + figures.failed - gone(figures);
+    let stay = figures.kept + figures.blocked + figures.held + figures.failed - gone(figures) - figures.archive_lost;
     let mut lines = vec![plain(messages(stay)).ours(" received by this run and left there.")];
     let mut note = |number: u64, line: Line| {
         if number > 0 {

@@ -224,6 +224,7 @@ fn a_report_as_json() {
       "returned": 0,
       "in_doubt": 5,
       "bounced": 3,
+      "archive_lost": 0,
       "deleted_for_other_runs": 0,
       "requests": 3100,
       "elapsed_ms": 95300,

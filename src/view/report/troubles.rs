@@ -13,7 +13,8 @@ use redrive_protocol::target::{Reason, TargetId};
 
 /// Everything there is to say of them.
 pub(super) fn blocks(report: &Report) -> Vec<Block> {
-    let mut blocks = in_doubt(report);
+    let mut blocks = lost(report);
+    blocks.extend(in_doubt(report));
     blocks.extend(failed(report));
     blocks.extend(blocked(report));
     blocks.extend(all_of_them(report, "report"));
@@ -76,6 +77,21 @@ fn meaning(doubt: Doubt, to: &Line) -> Line {
     }
 }
 
+/// Messages that are nowhere any more, as far as this program can see.
+fn lost(report: &Report) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for ((kind, target), of_group) in &report.troubles.groups {
+        if *kind == Kind::Lost {
+            let words = plain(messages(of_group.all)).ours(" archived to ").line(place(report, *target)).ours(
+                " and deleted from the source are no longer in the archive. Put the file back, from a backup, and run the same \
+                 command again.",
+            );
+            blocks.extend([heading("Missing from the archive"), Block::Paragraph(words), listed(of_group)]);
+        }
+    }
+    blocks
+}
+
 fn in_doubt(report: &Report) -> Vec<Block> {
     if report.figures.in_doubt == 0 {
         return Vec::new();
@@ -102,12 +118,13 @@ pub(in crate::view) fn doubts(report: &Report) -> Vec<Block> {
 }
 
 fn failed(report: &Report) -> Vec<Block> {
-    if report.figures.failed == 0 {
+    let failed = report.figures.failed - report.figures.archive_lost;
+    if failed == 0 {
         return Vec::new();
     }
     let mut blocks = vec![heading("Failed")];
     let gone = gone(&report.figures);
-    let refused = report.figures.failed - gone;
+    let refused = failed - gone;
     if refused > 0 {
         blocks.push(Block::Paragraph(
             plain(messages(refused))

@@ -11,16 +11,19 @@ mod window;
 
 pub(crate) use model::Others;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sqs_sandbox::{Fault, Options, Rule, Signal, When};
+use tokio::process::Command;
 use tokio::sync::Mutex;
 
 use crate::end_to_end::{JOB, assert_adds_up, message};
 use crate::stops::{is_held, signal};
 use crate::support::admin::Admin;
+use crate::support::liar::liar;
 use crate::support::stage::{Ran, Stage};
+use crate::two::on_another_machine;
 
 /// Says a figure, for who runs this with `--nocapture`.
 #[expect(clippy::print_stderr, reason = "figures are half of what these tests are for")]
@@ -61,6 +64,15 @@ pub(crate) struct Setting {
     pub(crate) limit: Option<u64>,
 }
 
+/// What happens to the messages of a process that sleeps.
+#[derive(Debug, Clone, Copy)]
+enum Meanwhile {
+    /// A consumer takes up to so many.
+    Taken(usize),
+    /// Another machine applies the same plan.
+    Moved,
+}
+
 /// Where the process is ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Crash {
@@ -78,6 +90,10 @@ pub(crate) struct Scene {
     setting: Setting,
     /// The message IDs in the source by the messages' numbers.
     ids: Vec<String>,
+    /// Where the program finds the servers, if not at the sandbox itself.
+    endpoint: Mutex<Option<String>>,
+    /// Messages that this run had sent and not deleted when another machine began: it cannot know of them.
+    limbo: Mutex<BTreeSet<String>>,
 }
 
 impl Scene {
@@ -112,12 +128,29 @@ impl Scene {
         });
         let ids = stage.sandbox.seed("orders-dlq", aged).expect("seeded");
         plan(&stage, &job).await;
-        Self { stage, setting, ids }
+        Self { stage, setting, ids, endpoint: Mutex::default(), limbo: Mutex::default() }
+    }
+
+    /// From its call number `honest` + 1 on, this action is answered with success and nothing in it, and has no effect.
+    async fn empties(&self, action: &str, honest: usize) {
+        *self.endpoint.lock().await = Some(liar(&self.stage.sandbox.endpoint_url(), action, honest, "{}").await);
+    }
+
+    /// All answers are honest again.
+    async fn empties_nothing(&self) {
+        *self.endpoint.lock().await = None;
+    }
+
+    /// Apply, with its servers.
+    async fn command(&self) -> Command {
+        let mut command = self.stage.command(&["apply", "plan.json", "--allow-drift", "--format", "json"]);
+        command.envs(self.endpoint.lock().await.iter().map(|url| ("AWS_ENDPOINT_URL", url)));
+        command
     }
 
     /// Runs apply until it is ended there; gives whether it came that far.
     pub(crate) async fn crash(&self, crash: Crash) -> bool {
-        let mut command = self.stage.command(&["apply", "plan.json", "--allow-drift"]);
+        let mut command = self.command().await;
         if let Crash::Commit(nth, when) = crash {
             let moment = if when == When::Before { "before" } else { "after" };
             command.env("REDRIVE_CRASH_AT_COMMIT", format!("{nth}:{moment}"));
@@ -142,7 +175,7 @@ impl Scene {
 
     /// Applies once. The exit code is one of those that a run can end with, and the figures add up.
     pub(crate) async fn apply(&self) -> Ran {
-        let ran = self.stage.redrive(&["apply", "plan.json", "--allow-drift", "--format", "json"]).await;
+        let ran = Ran::of(self.command().await.output().await.expect("the program runs"));
         // 1 where the trouble is met before anything is begun.
         assert!(matches!(ran.code, Some(0 | 1 | 3 | 5 | 6)), "{}\n{}", ran.stdout, ran.stderr);
         if ran.code != Some(1) {
@@ -151,10 +184,10 @@ impl Scene {
         ran
     }
 
-    /// Applies once, with the process held at its nth request for longer than its visibility timeout. Meanwhile somebody else takes some of
-    /// what is visible; says whether anything.
-    async fn sleep(&self, nth: u64, takes: usize) -> bool {
-        let child = self.stage.spawn(&["apply", "plan.json", "--allow-drift", "--format", "json"]);
+    /// Applies once, with the process held at its nth request for longer than its visibility timeout. Says whether somebody else took
+    /// anything meanwhile.
+    async fn sleep(&self, nth: u64, meanwhile: Meanwhile) -> bool {
+        let child = self.command().await.spawn().expect("the program starts");
         let pid = child.id().expect("running");
         let stop = Fault::Kill { pid, signal: Signal::Stop, when: When::After };
         let rule = self.stage.sandbox.faults().add(Rule::new(stop).nth(nth));
@@ -172,12 +205,27 @@ impl Scene {
             };
             // Some may have been extended for longer; they just stay in its hand.
             let _ = tokio::time::timeout(Duration::from_secs(20), visible).await;
-            were_taken = self.take(takes).await;
+            were_taken = match meanwhile {
+                Meanwhile::Taken(most) => self.take(most).await,
+                Meanwhile::Moved => self.moved_by_another_machine().await,
+            };
             signal(pid, rustix::process::Signal::CONT);
         }
         let ran = Ran::of(ended.await.expect("waited for").expect("ended"));
         assert!(matches!(ran.code, Some(0 | 1 | 3 | 5 | 6)), "{}\n{}", ran.stdout, ran.stderr);
         were_taken
+    }
+
+    /// Another machine, with a journal of its own, applies the plan to what is visible.
+    async fn moved_by_another_machine(&self) -> bool {
+        self.stage.sandbox.faults().clear();
+        // For longer than any fault holds back a request: what is on its way arrives before the other machine begins.
+        tokio::time::sleep(Duration::from_secs(13)).await;
+        let sent = self.sent_and_in_source();
+        self.limbo.lock().await.extend(sent);
+        let ran = on_another_machine(&self.stage).await;
+        assert!(matches!(ran.code, Some(0 | 6)), "{}\n{}", ran.stdout, ran.stderr);
+        true
     }
 
     /// Somebody else receives and deletes up to this many messages of the source; says whether there was one.

@@ -2,6 +2,7 @@
 //! queues, the archive) and at what the report lists; of the journal only at what a crash left of it on disk.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use redrive::journal::{Journal, system_clock};
 use serde_json::Value;
@@ -9,6 +10,7 @@ use serde_json::Value;
 use super::{Archive, InDoubt, Scene};
 use crate::end_to_end::expected;
 use crate::support::stage::{Inventory, Ran, content, count};
+use crate::two::{ANOTHER, there};
 
 /// What a check found, for figures.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +48,7 @@ impl Scene {
     pub(crate) async fn assert_holds(&self, ran: &Ran, others: Others, at: &str) -> Found {
         let at = format!("{at}, {:?}\n{}\n{}", self.setting, ran.stdout, ran.stderr);
         self.assert_deletes_are_proven(&at);
-        let listed = self.listed().await;
+        let (listed, limbo) = (self.listed().await, self.limbo.lock().await);
         let deleted = self.deleted();
         let mut places: BTreeMap<&str, Inventory> =
             ["orders", "audit"].map(|queue| (queue, self.stage.inventory(queue))).into();
@@ -71,7 +73,7 @@ impl Scene {
                 assert!(copies > 0 || stays, "{id} is lost: {at}");
             }
             assert!(copies > 0 || !deleted.contains(id), "{id} was deleted, and is not at {place}: {at}");
-            if copies > 1 {
+            if copies > 1 && !limbo.contains(id) {
                 assert_eq!(self.setting.in_doubt, InDoubt::Resend, "{id} is at {place} {copies} times: {at}");
                 assert_ne!(place, "archive", "{id} is archived {copies} times: {at}");
                 assert!(listed.contains(id), "{id} is at {place} {copies} times and not listed as in doubt: {at}");
@@ -140,7 +142,7 @@ impl Scene {
     /// Right after a crash: whatever was deleted, the journal on disk knows to be sent.
     pub(crate) fn assert_deleted_is_on_disk(&self, at: &str) {
         let (deleted, states) = (self.deleted(), self.states_on_disk());
-        let archive = std::fs::read_to_string(self.stage.path("archive.jsonl")).unwrap_or_default();
+        let archive = self.archive_files();
         let numbers: BTreeMap<&str, usize> =
             self.ids.iter().enumerate().map(|(number, id)| (id.as_str(), number)).collect();
         for id in deleted {
@@ -159,11 +161,37 @@ impl Scene {
         log.flat_map(|entry| entry.messages).map(|message| message.id).collect()
     }
 
-    /// The states in the journal as a crash left it. A copy is looked at: opening the journal itself would mend it.
+    /// Messages that are at their destination and in the source.
+    pub(super) fn sent_and_in_source(&self) -> Vec<String> {
+        let source = self.stage.sandbox.queue("orders-dlq").expect("the source").messages;
+        let in_source: BTreeSet<String> = source.into_iter().map(|message| message.id).collect();
+        let mut places: BTreeMap<&str, Inventory> =
+            ["orders", "audit"].map(|queue| (queue, self.stage.inventory(queue))).into();
+        places.insert("archive", self.archived());
+        let is_sent = |number| {
+            let (place, content) = expected(number);
+            places.get(place).is_some_and(|inventory| inventory.contains_key(&content))
+        };
+        let ids = self.ids.iter().enumerate().filter(|(number, id)| in_source.contains(*id) && is_sent(*number));
+        ids.map(|(_, id)| id.clone()).collect()
+    }
+
+    /// The states in the journals, that of another machine included.
     fn states_on_disk(&self) -> BTreeMap<String, u8> {
+        let mut states = self.states_in(&self.stage.path(ANOTHER).join(".redrive"));
+        for (id, state) in self.states_in(&self.stage.path(".redrive")) {
+            // Whoever deleted it knows it to be sent.
+            let known = states.entry(id).or_insert(state);
+            *known = if matches!(state, 2 | 3) { state } else { *known };
+        }
+        states
+    }
+
+    /// The states in a journal as a crash left it. A copy is looked at: opening the journal itself would mend it.
+    fn states_in(&self, folder: &Path) -> BTreeMap<String, u8> {
         let copy = tempfile::tempdir().expect("a directory");
         for name in ["journal.db", "journal.db-wal"] {
-            let file = self.stage.path(".redrive").join(name);
+            let file = folder.join(name);
             if file.exists() {
                 std::fs::copy(file, copy.path().join(name)).expect("a copy");
             }
@@ -186,18 +214,32 @@ impl Scene {
 
     /// Messages that the report lists as once in doubt.
     async fn listed(&self) -> BTreeSet<String> {
-        let report = self.stage.redrive(&["report", "--format", "json"]).await.expect(0);
-        let report: Value = serde_json::from_str(&report.stdout).expect("JSON");
-        let troubles = report["troubles"].as_array().expect("troubles").iter();
-        let doubted = troubles.filter(|trouble| trouble["doubts"].as_u64().expect("doubts") > 0);
-        doubted.map(|trouble| trouble["message_id"].as_str().expect("an ID").to_owned()).collect()
+        let arguments = ["report", "--format", "json"];
+        let mut reports = vec![self.stage.redrive(&arguments).await.expect(0)];
+        if self.stage.path(ANOTHER).exists() {
+            reports.push(there(&self.stage, &arguments).await.expect(0));
+        }
+        let mut listed = BTreeSet::new();
+        for report in reports {
+            let report: Value = serde_json::from_str(&report.stdout).expect("JSON");
+            let troubles = report["troubles"].as_array().expect("troubles").iter();
+            let doubted = troubles.filter(|trouble| trouble["doubts"].as_u64().expect("doubts") > 0);
+            listed.extend(doubted.map(|trouble| trouble["message_id"].as_str().expect("an ID").to_owned()));
+        }
+        listed
+    }
+
+    /// The archive files of this machine and of another.
+    fn archive_files(&self) -> String {
+        let folders = [self.stage.directory.path().to_owned(), self.stage.path(ANOTHER)];
+        folders.map(|folder| std::fs::read_to_string(folder.join("archive.jsonl")).unwrap_or_default()).concat()
     }
 
     fn archived(&self) -> Inventory {
         match self.setting.archive {
             Archive::S3 => count(self.stage.envelopes("archive").iter().map(content)),
             Archive::File => {
-                let text = std::fs::read_to_string(self.stage.path("archive.jsonl")).unwrap_or_default();
+                let text = self.archive_files();
                 let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a whole line"));
                 count(lines.collect::<Vec<_>>().iter().map(content))
             }

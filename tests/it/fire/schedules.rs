@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::model::{Found, Others, total};
 use super::troubles::{ACTS, SILENCES, TROUBLES, Trouble};
-use super::{Archive, Crash, HANDS, InDoubt, Scene, Setting, tell};
+use super::{Archive, Crash, HANDS, InDoubt, Meanwhile, Scene, Setting, tell};
 use crate::support::stage::each_of;
 
 /// One schedule.
@@ -22,7 +22,16 @@ struct Schedule {
 }
 
 /// What comes, at which request, and what becomes of the process.
-type Session = (Vec<(Trouble, u64)>, Fate);
+struct Session {
+    troubles: Vec<(Trouble, u64)>,
+    /// The action whose answers are empty from a call on.
+    empty: Option<(&'static str, usize)>,
+    fate: Fate,
+}
+
+/// Of these an empty answer proves nothing. (An empty answer to a receive says that nothing is there, and one to a put that it is done.)
+const MAY_BE_EMPTY: [&str; 4] =
+    ["GetQueueAttributes", "SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"];
 
 /// What becomes of a process.
 #[derive(Debug)]
@@ -30,8 +39,8 @@ enum Fate {
     /// It comes to its end.
     Ends,
     Crashes(Crash),
-    /// It is held at its nth request for longer than the visibility timeout, and somebody else takes so many messages meanwhile.
-    Sleeps(u64, usize),
+    /// It is held at its nth request for longer than the visibility timeout.
+    Sleeps(u64, Meanwhile),
 }
 
 impl Schedule {
@@ -47,16 +56,19 @@ impl Schedule {
         let sessions = (0..random.random_range(1..=3)).map(|_| {
             let troubles = (0..random.random_range(0..=4)).map(|_| (trouble(&mut random), random.random_range(1..=40)));
             let troubles = troubles.collect();
-            (troubles, fate(&mut random))
+            let empty = random
+                .random_bool(0.15)
+                .then(|| (MAY_BE_EMPTY[random.random_range(0..MAY_BE_EMPTY.len())], random.random_range(0..=8)));
+            Session { troubles, empty, fate: fate(&mut random) }
         });
         Self { setting, sessions: sessions.collect() }
     }
 
     /// In words, for a failure.
     fn told(&self) -> String {
-        let session = |(troubles, fate): &Session| {
+        let session = |Session { troubles, empty, fate }: &Session| {
             let troubles: Vec<_> = troubles.iter().map(|(trouble, nth)| format!("{} at {nth}", trouble.name)).collect();
-            format!("[{}; {fate:?}]", troubles.join(", "))
+            format!("[{}; empty: {empty:?}; {fate:?}]", troubles.join(", "))
         };
         self.sessions.iter().map(session).collect::<Vec<_>>().join(" ")
     }
@@ -65,8 +77,11 @@ impl Schedule {
         let at = format!("REDRIVE_SEED={seed}: {}", self.told());
         let scene = Arc::new(Scene::with_options(self.setting, Options { seed, ..Options::default() }).await);
         let mut others = Others::Nobody;
-        for (troubles, fate) in self.sessions {
+        for Session { troubles, empty, fate } in self.sessions {
             let mut acts = Vec::new();
+            if let Some((action, honest)) = empty {
+                scene.empties(action, honest).await;
+            }
             for (trouble, nth) in troubles {
                 acts.extend(scene.inflict(trouble, nth));
                 if trouble.others() == Others::EmptiedIt {
@@ -76,8 +91,8 @@ impl Schedule {
             match fate {
                 Fate::Crashes(crash) => drop(scene.crash(crash).await),
                 Fate::Ends => drop(scene.apply().await),
-                Fate::Sleeps(nth, takes) => {
-                    if scene.sleep(nth, takes).await {
+                Fate::Sleeps(nth, meanwhile) => {
+                    if scene.sleep(nth, meanwhile).await {
                         others = Others::EmptiedIt;
                     }
                 }
@@ -88,6 +103,7 @@ impl Schedule {
                 let _ = act.await;
             }
             scene.stage.sandbox.faults().clear();
+            scene.empties_nothing().await;
             scene.assert_deleted_is_on_disk(&at);
         }
         let ran = scene.finish().await;
@@ -116,7 +132,10 @@ fn fate(random: &mut SmallRng) -> Fate {
         2..5 => Fate::Crashes(Crash::Request(random.random_range(1..=60), when)),
         // Without debug assertions nothing happens at a commit, and the session comes to its end.
         5 | 6 => Fate::Crashes(Crash::Commit(random.random_range(1..=40), when)),
-        _ => Fate::Sleeps(random.random_range(1..=40), [0, 5, 200][random.random_range(0..3)]),
+        _ => {
+            let meanwhile = [Meanwhile::Taken(0), Meanwhile::Taken(5), Meanwhile::Taken(200), Meanwhile::Moved];
+            Fate::Sleeps(random.random_range(1..=40), meanwhile[random.random_range(0..meanwhile.len())])
+        }
     }
 }
 

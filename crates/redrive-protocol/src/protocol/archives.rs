@@ -6,7 +6,7 @@ use super::state::{Event, State};
 use super::store::Store;
 use super::{Key, Problem, Protocol};
 use crate::message::MessageId;
-use crate::target::TargetId;
+use crate::target::{Reason, TargetId};
 
 /// Messages that were archived and are not in their archive.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,22 +30,31 @@ impl<S: Store> Protocol<S> {
     }
 
     /// Compares the messages that this run archived to a target with those that are there. What is missing and was not
-    /// deleted yet becomes in doubt, so that nothing deletes it.
+    /// deleted yet becomes in doubt, so that nothing deletes it; what was deleted counts as failed until it is there again.
     pub fn missing(&mut self, target: TargetId, found: &HashSet<MessageId>) -> Result<Missing, Problem<S::Error>> {
         let mut missing = Missing::default();
         for (queue, key, state) in self.store.archived(self.run, target)? {
             let id = key.id();
-            if found.contains(&id) {
-                continue;
+            let is_there = found.contains(&id);
+            match (state, is_there) {
+                (State::Failed, true) => {
+                    let step = self.step(queue, &key, &[Event::Find], false)?;
+                    self.change(&key, step, None, |row| row.reason = None)?;
+                }
+                (_, true) => {}
+                (State::Failed, false) => missing.gone.push(id),
+                (State::Done, false) => {
+                    let step = self.step(queue, &key, &[Event::Lose], false)?;
+                    self.change(&key, step, None, |row| row.reason = Some(Reason::ArchiveLost))?;
+                    missing.gone.push(id);
+                }
+                (_, false) => {
+                    let step = self.step(queue, &key, &[Event::Lose], false)?;
+                    self.change(&key, step, None, |_| {})?;
+                    self.claims.remove(&key);
+                    missing.in_source.push(id);
+                }
             }
-            if state == State::Done {
-                missing.gone.push(id);
-                continue;
-            }
-            let step = self.step(queue, &key, &[Event::Lose], false)?;
-            self.change(&key, step, None, |_| {})?;
-            self.claims.remove(&key);
-            missing.in_source.push(id);
         }
         Ok(missing)
     }

@@ -167,7 +167,9 @@ impl Store for MemoryStore {
     }
 
     fn archived(&mut self, run: RunNo, target: TargetId) -> Result<Vec<(QueueNo, Key, State)>, Infallible> {
-        let is_sent = |row: &Row| row.target == Some(target) && matches!(row.state, State::Sent | State::Done);
+        let is_lost = |row: &Row| row.state == State::Failed && row.reason == Some(Reason::ArchiveLost);
+        let is_sent =
+            |row: &Row| row.target == Some(target) && (matches!(row.state, State::Sent | State::Done) || is_lost(row));
         let is_decided = |place: &Place| matches!(self.resolutions.get(place), Some((Resolution::Discard, _)));
         let archived = self.of_run(run).filter(|(place, row)| is_sent(row) && !is_decided(place));
         Ok(archived.map(|((queue, key, _), row)| (*queue, key.clone(), row.state)).collect())

@@ -253,8 +253,8 @@ impl<S: Store> Protocol<S> {
             None => {}
         }
         edit(&mut row);
-        row.doubts =
-            row.doubts.max(u32::from(doubted.is_some())) + u32::from(matches!(event, Event::LoseAnswer | Event::Lose));
+        let is_doubt = matches!((event, after), (Event::LoseAnswer | Event::Lose, State::InDoubt));
+        row.doubts = row.doubts.max(u32::from(doubted.is_some())) + u32::from(is_doubt);
         self.store.put(self.run, queue, key, &row, self.now)?;
         self.tally.doubted += u64::from(old_doubts == 0 && row.doubts > 0);
         self.tally.shift(from, row.key());

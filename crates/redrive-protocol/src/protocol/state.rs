@@ -23,7 +23,8 @@ pub enum State {
     Kept = 7,
     /// It should move and cannot be sent whole; it stays in the source.
     Blocked = 8,
-    /// Its destination would not have it, and it stays in the source; or it was not finished, and is gone from there.
+    /// Its destination would not have it, and it stays in the source; or it was not finished, and is gone from there; or it was
+    /// archived and deleted, and its archive does not hold it any more.
     Failed = 9,
     /// It was to be sent, was surely not, and goes back to be judged again.
     Returned = 10,
@@ -98,9 +99,9 @@ pub enum Event {
     Reappear,
     /// The queue it should be in is dry, and it was not met there, or not again.
     Vanish,
-    /// What had acknowledged it does not have it any more, and it was not deleted yet.
+    /// What had acknowledged it does not have it any more.
     Lose,
-    /// Its line was found in its archive, where a send of it may have written it.
+    /// Its line was found in its archive, where a send of it may have written it, or where it was missing before.
     Find,
     /// Somebody looked, and decides that it is sent again.
     Resend,
@@ -179,6 +180,9 @@ pub fn next(state: Option<State>, event: Event) -> Result<State, Illegal> {
         // Its archive is damaged: whether it arrives there after all, the next session finds out.
         E::Lose if state == Some(S::Sent) => S::InDoubt,
         E::Find if state == Some(S::InDoubt) => S::Sent,
+        // It was deleted, so nothing can bring it back but the archive itself.
+        E::Lose if state == Some(S::Done) => S::Failed,
+        E::Find if state == Some(S::Failed) => S::Done,
         // What a person decides about a doubt.
         E::Resend if doubtful => S::InDoubt,
         E::Discard if doubtful => S::Sent,
@@ -195,9 +199,16 @@ mod tests {
     fn table(state: Option<State>) -> &'static [(Event, State)] {
         use {Event as E, State as S};
         match state {
-            Some(S::Kept | S::Blocked | S::Failed) => {
+            Some(S::Kept | S::Blocked) => {
                 &[(E::Intend, S::Sending), (E::Keep, S::Kept), (E::Block, S::Blocked), (E::Drop, S::Sent)]
             }
+            Some(S::Failed) => &[
+                (E::Intend, S::Sending),
+                (E::Keep, S::Kept),
+                (E::Block, S::Blocked),
+                (E::Drop, S::Sent),
+                (E::Find, S::Done),
+            ],
             None | Some(S::Returned) => &[
                 (E::Intend, S::Sending),
                 (E::Keep, S::Kept),
@@ -240,7 +251,7 @@ mod tests {
                 (E::Withdraw, S::InDoubt),
             ],
             Some(S::Sent) => &[(E::Delete, S::Done), (E::Vanish, S::Done), (E::Lose, S::InDoubt)],
-            Some(S::Done) => &[(E::Delete, S::Done), (E::Reappear, S::Sent)],
+            Some(S::Done) => &[(E::Delete, S::Done), (E::Reappear, S::Sent), (E::Lose, S::Failed)],
         }
     }
 

@@ -170,8 +170,9 @@ pub trait Store {
     /// Messages of a queue that a run took by this rule and that are done.
     fn done_by(&mut self, run: RunNo, queue: QueueNo, rule: RuleId) -> Result<Vec<Key>, Self::Error>;
 
-    /// Messages that a run has sent to a target, deleted from their queue or not; without those of which somebody decided that
-    /// they arrived, since that is a person's word.
+    /// Messages that a run has sent to a target: deleted from their queue or not, or failed because they were missing there
+    /// afterwards ([`Reason::ArchiveLost`](crate::target::Reason::ArchiveLost)); without those of which somebody decided that they
+    /// arrived, since that is a person's word.
     fn archived(&mut self, run: RunNo, target: TargetId) -> Result<Vec<(QueueNo, Key, State)>, Self::Error>;
 
     /// The handles of a message that are known, the newest first.

@@ -29,6 +29,7 @@ fn both() -> (Summary, Report) {
         &mut figures.returned,
         &mut figures.in_doubt,
         &mut figures.bounced,
+        &mut figures.archive_lost,
         &mut figures.deleted_for_other_runs,
         &mut figures.requests,
         &mut figures.not_released,
