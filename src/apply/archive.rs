@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use redrive_protocol::target::{Reason, TargetId};
 
-use super::deliver::{Ended, Sealed, stopped};
 use super::files::{Appended, FileArchive};
 use super::hands::Hands;
 use super::hold::Hold;
+use super::parcel::{Ended, Sealed, stopped};
 use super::shared::Shared;
 use crate::error::{Error, Kind};
 use crate::retry;

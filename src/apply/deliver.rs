@@ -4,96 +4,20 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use redrive_protocol::message::Outgoing;
-use redrive_protocol::target::{Reason, RuleId, TargetId};
+use redrive_protocol::protocol::SendEnd;
+use redrive_protocol::target::{Reason, TargetId};
 use tokio::sync::mpsc::Sender;
 
 use super::batch::halves;
 use super::hands::Hands;
-use super::hold::Hold;
-use super::limits::Place;
 use super::outlets::Outlet;
+use super::parcel::{Content, Ended, Parcel, Ticket, sealed, stopped};
 use super::remove::Removal;
 use super::settle::conclude;
 use super::shared::Shared;
 use super::{Doubt, archive, offload};
-use crate::error::Error;
 use crate::retry;
-use crate::sqs::{CallError, EntryFaultKind, Fault, Queue};
-use redrive_protocol::protocol::{Intended, SendEnd};
-
-/// What goes to a target.
-#[derive(Debug)]
-pub(super) enum Content {
-    /// To a queue.
-    Message(Outgoing),
-    /// To S3 or a file: the key, and the JSON envelope.
-    Envelope { key: String, envelope: String },
-}
-
-/// A message that is intended to be sent, with all that is needed to end the story.
-#[derive(Debug)]
-pub(super) struct Parcel {
-    pub(super) content: Content,
-    pub(super) ticket: Ticket,
-}
-
-/// What stays with us of a parcel while its content is on the way.
-#[derive(Debug)]
-pub(super) struct Ticket {
-    pub(super) intended: Intended,
-    pub(super) target: TargetId,
-    pub(super) rule: RuleId,
-    pub(super) exhausted: bool,
-    /// The message group at a FIFO source.
-    pub(super) group: Option<String>,
-    pub(super) place: Place,
-    /// Until when it is ours to send.
-    pub(super) hold: Hold,
-}
-
-impl Parcel {
-    /// Bytes as the target counts them.
-    pub(super) fn size(&self) -> usize {
-        match &self.content {
-            Content::Message(outgoing) => outgoing.size(),
-            Content::Envelope { envelope, .. } => envelope.len(),
-        }
-    }
-
-    pub(super) fn group(&self) -> Option<&str> {
-        self.ticket.group.as_deref()
-    }
-}
-
-/// A parcel that is surely an envelope: all that an archive takes.
-#[derive(Debug)]
-pub(super) struct Sealed {
-    pub(super) key: String,
-    pub(super) envelope: String,
-    pub(super) ticket: Ticket,
-}
-
-impl From<Sealed> for Parcel {
-    fn from(Sealed { key, envelope, ticket }: Sealed) -> Self {
-        Self { content: Content::Envelope { key, envelope }, ticket }
-    }
-}
-
-/// The envelopes of these parcels. The rules give an archive nothing else; if they did, it would not be sent.
-fn sealed(parcels: Vec<Parcel>) -> (Vec<Sealed>, Vec<Ended>) {
-    let (mut sealed, mut ended) = (Vec::with_capacity(parcels.len()), Vec::new());
-    for Parcel { content, ticket } in parcels {
-        match content {
-            Content::Envelope { key, envelope } => sealed.push(Sealed { key, envelope, ticket }),
-            message @ Content::Message(_) => ended.push((Parcel { content: message, ticket }, SendEnd::Withdrawn)),
-        }
-    }
-    (sealed, ended)
-}
-
-/// A parcel and how its send ended.
-pub(super) type Ended = (Parcel, SendEnd);
+use crate::sqs::{EntryFaultKind, Fault, Queue};
 
 /// Delivers a batch to its target, then whatever of their groups may go next.
 pub(super) async fn deliver(shared: Arc<Shared>, target: TargetId, parcels: Vec<Parcel>, removals: Sender<Removal>) {
@@ -262,9 +186,4 @@ fn said(shared: &Shared, parcel: &Parcel, words: &str) -> String {
         Content::Message(outgoing) => shared.rules.veil([(outgoing.body.as_str(), &outgoing.attributes)]).text(words),
         Content::Envelope { .. } => words.to_owned(),
     }
-}
-
-/// A call's failure in the midst of a run: resumable.
-pub(super) fn stopped(error: CallError) -> Error {
-    Error::from(error).resumable()
 }

@@ -6,10 +6,11 @@ use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
-use super::deliver::stopped;
 use super::events::Event;
+use super::parcel::stopped;
 use super::park::Leg;
-use super::shared::{Halt, Shared};
+use super::shared::Shared;
+use super::stop::Halt;
 use crate::error::Error;
 use crate::sqs::{Counts, MAX_IN_FLIGHT};
 

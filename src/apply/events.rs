@@ -1,13 +1,9 @@
 //! What a run tells while it goes on: the whole interface between apply and whoever shows it. Telling never holds up the
 //! work: where nobody listens, or not fast enough, an event is dropped, and the next progress says it all again.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use super::shared::Shared;
 use redrive_protocol::protocol::Tally;
 
 /// Something worth showing.
@@ -63,18 +59,5 @@ impl Events {
         if let Some(listener) = &self.listener {
             let _ = listener.try_send(event);
         }
-    }
-}
-
-/// Tells the figures five times a second, until it is aborted.
-pub(super) async fn tick(shared: Arc<Shared>) {
-    let mut ticks = tokio::time::interval(Duration::from_millis(200));
-    loop {
-        ticks.tick().await;
-        shared.events.send(Event::Progress(Progress {
-            tally: shared.journal.tally(),
-            requests: shared.effort.requests(),
-            elapsed_ms: shared.effort.elapsed_ms(),
-        }));
     }
 }

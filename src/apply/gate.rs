@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::deliver::Parcel;
+use super::parcel::Parcel;
 
 /// The groups of a FIFO source that are under way or stopped. Bounded by what may be in flight: a stopped group holds a
 /// message of its own.

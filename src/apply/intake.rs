@@ -14,13 +14,14 @@ use redrive_rules::rule::Decision;
 use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 
-use super::deliver::{Content, Parcel, Ticket};
 use super::gate::Enter;
 use super::hold::Hold;
 use super::limits::{Leave, Place};
+use super::parcel::{Content, Parcel, Ticket};
 use super::park::Leg;
 use super::remove::Removal;
-use super::shared::{Halt, Shared};
+use super::shared::Shared;
+use super::stop::Halt;
 use super::{Doubt, lease, park};
 
 /// A message that is judged, on its way to the journal.

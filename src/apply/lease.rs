@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::batch::halves;
-use super::deliver::stopped;
+use super::parcel::stopped;
 use super::shared::Shared;
 use crate::retry;
 use crate::sqs::{EntryFaultKind, Fault, MAX_BATCH, MAX_VISIBILITY};
@@ -31,7 +31,8 @@ const FIRST_EXTENSION: u32 = 5;
 pub(super) async fn keep(shared: Arc<Shared>, mut moved: oneshot::Receiver<()>) {
     let visibility = shared.options.visibility;
     let pause = (visibility / 8).clamp(Duration::from_millis(200), Duration::from_secs(5));
-    let margin = (visibility / 2).min(Duration::from_secs(15)) + pause;
+    // Enough for a machine that is busy, with the shortest timeout too.
+    let margin = (visibility / 3).clamp(Duration::from_secs(5), Duration::from_secs(15)) + pause;
     let mut more = false;
     loop {
         tokio::select! {

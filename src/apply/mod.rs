@@ -27,6 +27,7 @@ mod newer;
 mod offload;
 mod options;
 mod outlets;
+mod parcel;
 mod park;
 mod pieces;
 mod pinned;
@@ -64,10 +65,11 @@ use crate::error::Result;
 use crate::journal::Journal;
 use crate::plan::Plan;
 use crate::sqs::Queue;
-use deliver::Parcel;
+use parcel::Parcel;
 use park::Leg;
 use redrive_protocol::protocol::{Begun, Doubtful, SessionEnd};
-use shared::{Effort, Halt, Shared};
+use shared::{Effort, Shared};
+use stop::Halt;
 
 /// Everything that carrying out a plan needs.
 pub struct Apply {
@@ -106,11 +108,11 @@ pub async fn run(apply: Apply) -> Result<Summary> {
     let effort = Arc::clone(&shared.effort);
     let meter = Arc::new(move || (effort.requests(), effort.elapsed_ms()));
     shared.journaled(shared.journal.measure(meter).await);
-    let ticker = tokio::spawn(events::tick(Arc::clone(&shared)));
+    let ticker = tokio::spawn(tick(Arc::clone(&shared)));
     let (drained, given_up) = (begun.drained, begun.given_up);
     let mut not_released = pass(&shared, begun, drained).await;
     let (mut halt, mut orphans_until) = (shared.take_halt(), shared.orphans_until());
-    if let Some((back, begun)) = park::way_back(&shared, &mut halt, drained).await {
+    if let Some((back, begun)) = way_back(&shared, &mut halt, drained).await {
         not_released += pass(&back, begun, false).await;
         halt = back.take_halt().or(halt);
         orphans_until = orphans_until.max(back.orphans_until());
@@ -155,6 +157,36 @@ pub async fn run(apply: Apply) -> Result<Summary> {
         ended?;
     }
     Ok(summary)
+}
+
+/// Tells the figures five times a second, until it is aborted.
+async fn tick(shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        ticks.tick().await;
+        shared.events.send(Event::Progress(Progress {
+            tally: shared.journal.tally(),
+            requests: shared.effort.requests(),
+            elapsed_ms: shared.effort.elapsed_ms(),
+        }));
+    }
+}
+
+/// Turns to the way back, if anything is parked and nothing speaks against it: after a stop or a failure it is the next
+/// session that brings back. After a drift or with too much in flight it is this one, since nobody may go on with the run.
+async fn way_back(shared: &Shared, halt: &mut Option<Halt>, drained: bool) -> Option<(Arc<Shared>, Begun)> {
+    let Leg::Out(Some(parking)) = &shared.leg else { return None };
+    if matches!(halt, Some(Halt::Signal | Halt::Failed(_))) || shared.journal.tally().away() == 0 {
+        return None;
+    }
+    let drained = drained || (halt.is_none() && shared.drained.load(Ordering::Relaxed));
+    match shared.journal.turn(parking.arn.clone(), drained).await {
+        Ok(begun) => Some((Arc::new(shared.way_back(&begun)?), begun)),
+        Err(error) => {
+            *halt = Some(Halt::Failed(error));
+            None
+        }
+    }
 }
 
 /// One way through a queue: settles what an earlier session left of it, moves what is there unless that is over, and gives

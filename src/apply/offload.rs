@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use redrive_protocol::message::NewPayload;
 
 use super::archive::put_one;
-use super::deliver::{Content, Ended, Parcel};
 use super::hands::Hands;
+use super::parcel::{Content, Ended, Parcel};
 use super::shared::Shared;
 use crate::store::NewObject;
 use redrive_protocol::protocol::SendEnd;

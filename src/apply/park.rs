@@ -11,18 +11,14 @@
 //! twice. What has no mark of this run, or one that the journal does not bear out, is foreign: it is never touched. A message
 //! that has no room for the mark is not parked but held in flight, as without parking.
 //!
-//! It may use the journal and what a run shares; it receives, sends and deletes nothing itself.
-
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+//! Pure: what a message looks like on each way. `mod` turns a run round; receivers and lanes do the work.
 
 use redrive_protocol::message::{Attribute, Body, MAX_ATTRIBUTES, Message, MessageId, Outgoing};
 use redrive_protocol::target::{TargetId, TargetKind};
 
-use super::shared::{Halt, Shared};
+use super::stop::Halt;
 use crate::plan::Plan;
 use crate::sqs::CallError;
-use redrive_protocol::protocol::Begun;
 
 /// The message attribute that is a parked message's mark: its run, a space, and the message ID it had in the source.
 const MARK: &str = "redrive.parked";
@@ -96,21 +92,4 @@ pub(super) fn no_room(error: &CallError, staying: u64) -> Halt {
          which gives them back now. What was moved is moved. Send some elsewhere with a rule, or plan with a parking queue \
          ([unmatched] park)"
     ))
-}
-
-/// Turns to the way back, if anything is parked and nothing speaks against it: after a stop or a failure it is the next
-/// session that brings back. After a drift or with too much in flight it is this one, since nobody may go on with the run.
-pub(super) async fn way_back(shared: &Shared, halt: &mut Option<Halt>, drained: bool) -> Option<(Arc<Shared>, Begun)> {
-    let Leg::Out(Some(parking)) = &shared.leg else { return None };
-    if matches!(halt, Some(Halt::Signal | Halt::Failed(_))) || shared.journal.tally().away() == 0 {
-        return None;
-    }
-    let drained = drained || (halt.is_none() && shared.drained.load(Ordering::Relaxed));
-    match shared.journal.turn(parking.arn.clone(), drained).await {
-        Ok(begun) => Some((Arc::new(shared.way_back(&begun)?), begun)),
-        Err(error) => {
-            *halt = Some(Halt::Failed(error));
-            None
-        }
-    }
 }

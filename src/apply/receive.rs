@@ -9,9 +9,9 @@ use redrive_protocol::message::{Message, Received};
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, timeout};
 
-use super::deliver::{Parcel, stopped};
 use super::dry::{EMPTY_ENOUGH, is_dry, only_newer_is_left};
 use super::intake::handle;
+use super::parcel::{Parcel, stopped};
 use super::park;
 use super::remove::Removal;
 use super::shared::Shared;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::batch::halves;
-use super::deliver::stopped;
 use super::hold::Hold;
 use super::limits::Place;
+use super::parcel::stopped;
 use super::shared::Shared;
 use crate::retry;
 use crate::sqs::{EntryFaultKind, Fault, MAX_BATCH};

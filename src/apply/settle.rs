@@ -8,9 +8,9 @@ use redrive_protocol::target::{RuleId, TargetId};
 use tokio::sync::mpsc::Sender;
 
 use super::archive::Written;
-use super::deliver::{Content, Ended, Parcel, Ticket};
 use super::hold::Hold;
 use super::limits::Place;
+use super::parcel::{Content, Ended, Parcel, Ticket};
 use super::remove::Removal;
 use super::shared::Shared;
 use super::{Doubt, lease};

@@ -11,7 +11,6 @@ use redrive_protocol::target::{Reason, TargetId, TargetKind};
 use redrive_rules::rule::{Rules, Setting};
 use tokio::sync::{Notify, watch};
 
-use super::deliver::Content;
 use super::drift;
 use super::events::Events;
 use super::gate::Gate;
@@ -20,10 +19,11 @@ use super::limits::{Bounds, Budget, Room};
 use super::newer::OnlyNewer;
 use super::options::Options;
 use super::outlets::{Crew, Outlet};
+use super::parcel::Content;
 use super::park::{Leg, Parking};
 use super::pinned::PinnedMessages;
 use super::rate::RateLimit;
-use super::stop::Stop;
+use super::stop::{Halt, Stop};
 use super::{Doubt, may_resend};
 use crate::error::Error;
 use crate::journal::Journal;
@@ -35,19 +35,6 @@ use redrive_protocol::protocol::{Begun, State};
 /// How much later than it should a message may be visible again: for what lies between asking for a receive and its being carried out,
 /// and for a server that is late.
 const LATE: Duration = Duration::from_secs(10);
-
-/// Why a run halts before its end.
-#[derive(Debug)]
-pub(super) enum Halt {
-    /// Somebody asked for it.
-    Signal,
-    /// What it met is not what was planned.
-    Drift(String),
-    /// No more messages can be in flight.
-    InFlight(String),
-    /// Something failed for good.
-    Failed(Error),
-}
 
 /// What the run has cost until now, earlier sessions included.
 pub(super) struct Effort {

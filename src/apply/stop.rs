@@ -1,8 +1,23 @@
-//! Stopping: signals are counted, and what the count means is decided in one tested place.
+//! Stopping: signals are counted, and what the count means is decided in one tested place; and for what a run halts.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
+
+use crate::error::Error;
+
+/// Why a run halts before its end.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// Somebody asked for it.
+    Signal,
+    /// What it met is not what was planned.
+    Drift(String),
+    /// No more messages can be in flight.
+    InFlight(String),
+    /// Something failed for good.
+    Failed(Error),
+}
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,7 +11,6 @@ use super::{SOURCES, Source, sources};
 const CYCLES: &[(&str, &[&str])] = &[
     ("crates/sqs-sandbox/src", &["answers", "control", "course", "server"]),
     ("crates/sqs-sandbox/src/sqs", &["account", "tasks"]),
-    ("src/apply", &["archive", "deliver", "events", "gate", "lease", "offload", "park", "remove", "settle", "shared"]),
     ("src/commands", &["apply", "plan"]),
     ("src/journal", &["changes", "front", "rested", "schema", "table"]),
     ("src/plan", &["cost", "document", "exact", "examples", "file", "groups", "hazards", "look", "seen", "stats"]),
