@@ -17,7 +17,7 @@ pub use summary::{summary, summary_json};
 pub use super::troubles::Troubles;
 pub use super::wire::Listing;
 pub(super) use content::{accounts, drift, go_on, head, left};
-pub(super) use troubles::{all_of_them, doubts};
+pub(super) use troubles::{all_of_them, doubts, missing};
 
 use super::document::{Document, ours, theirs};
 use super::units;

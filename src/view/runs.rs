@@ -89,13 +89,7 @@ pub fn status(run: &Report) -> Document {
     let figures = &run.figures;
     let mut blocks = report::head(run, Vec::new());
     blocks.extend(report::accounts(run.outcome(), figures, Some(&run.plan)));
-    if figures.archive_lost > 0 {
-        blocks.push(Block::Paragraph(
-            ours("Lost: ")
-                .plain(units::messages(figures.archive_lost))
-                .ours(" archived and deleted from the source are no longer in their archive."),
-        ));
-    }
+    blocks.extend(report::missing(figures));
     if figures.in_doubt > 0 {
         blocks.push(Block::Paragraph(
             ours("In doubt: the answer to a send of ").plain(units::messages(figures.in_doubt)).ours(" never came."),

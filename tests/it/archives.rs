@@ -355,8 +355,8 @@ async fn an_archive_that_lost_something_between_two_sessions_is_named_with_what_
             } else {
                 assert!(deleted.iter().filter(is_gone).all(|id| said.contains(id.as_str())), "{at}: {said}");
             }
-            let named = deleted.iter().filter(|id| said.contains(id.as_str())).cloned().collect();
-            assert_eq!(listed_as_lost(&stage).await, named, "{at}: {said}");
+            let told = deleted.iter().filter(|id| said.contains(id.as_str())).cloned().collect();
+            assert_eq!(listed_as_lost(&stage).await, told, "{at}: {said}");
         }
         // A copy is as good as the file itself.
         let _ = fs::remove_file(&path);

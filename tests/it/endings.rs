@@ -336,7 +336,7 @@ async fn a_message_that_an_older_handle_keeps_invisible_is_waited_for_and_delete
     stage.sandbox.seed("in", [Seed { age_ms: 60_000, ..Seed::new("one") }]).expect("seeded");
     stage.file(
         "job.toml",
-        "version = 1\nname = \"older\"\n[source]\nqueue = \"in\"\nvisibility_timeout = \"4s\"\n\
+        "version = 1\nname = \"older\"\n[source]\nqueue = \"in\"\nvisibility_timeout = \"10s\"\n\
          [destination.out]\nsqs = { queue = \"out\" }\n[unmatched]\nto = \"out\"\n",
     );
     stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
@@ -345,13 +345,23 @@ async fn a_message_that_an_older_handle_keeps_invisible_is_waited_for_and_delete
         Rule::new(Fault::Duplicate).action("ReceiveMessage").nth(1),
         Rule::new(Fault::Cut { when: When::After }).action("ReceiveMessage").nth(2),
         // Sent so late that its lease is extended, with the older handle; the delete with it deletes nothing.
-        Rule::new(Fault::Latency { ms: 3_500, jitter_ms: 0, when: When::Before }).action("SendMessageBatch"),
+        Rule::new(Fault::Latency { ms: 7_000, jitter_ms: 0, when: When::Before }).action("SendMessageBatch"),
         Rule::new(Fault::IgnoreStaleHandle).action("DeleteMessageBatch"),
     ];
     for rule in rules {
         stage.sandbox.faults().add(rule);
     }
-    let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(0).summary();
+    let mut ended = tokio::spawn(stage.spawn(&["apply", "plan.json", "--format", "json"]).wait_with_output());
+    stage.until_requested("DeleteMessageBatch").await;
+    // Past the end of what the lost receive asked for, and not of what the extension did.
+    stage.sandbox.advance(Duration::from_secs(20));
+    let ended = if let Ok(early) = tokio::time::timeout(Duration::from_secs(12), &mut ended).await {
+        early
+    } else {
+        stage.sandbox.advance(Duration::from_secs(40));
+        ended.await
+    };
+    let summary = Ran::of(ended.expect("waited for").expect("ended")).expect(0).summary();
     assert_adds_up(&summary);
     assert_eq!(summary["moved"], 1, "{summary}");
     assert_eq!(stage.counts("in").0, 0, "it is deleted, as the summary says: {summary}");

@@ -13,6 +13,7 @@ use redrive_protocol::target::{Reason, TargetKind};
 /// How the run stands: its outcome by the journal's code, why it stopped, what is safe.
 pub(super) fn glance(outcome: &str, cause: Option<&Cause>, figures: &Figures) -> Vec<Block> {
     let attention = figures.blocked + figures.held + figures.failed;
+    let all_stay = gone(figures) + figures.archive_lost == 0;
     let safe = if figures.archive_lost == 0 { SAFE } else { MISSING };
     let why = |line: Line| match cause {
         Some(cause) => line.ours(": ").theirs(&cause.error).ours(". "),
@@ -28,11 +29,7 @@ pub(super) fn glance(outcome: &str, cause: Option<&Cause>, figures: &Figures) ->
             .number(figures.held)
             .ours(" held, ")
             .number(figures.failed)
-            .ours(if gone(figures) + figures.archive_lost == 0 {
-                " failed); they were left in the source."
-            } else {
-                " failed)."
-            })
+            .ours(if all_stay { " failed); they were left in the source." } else { " failed)." })
             .ours(" Every other message is where the plan wanted it."),
         "interrupted" => ours("Stopped on request. ").ours(safe),
         "drifted" if cause.is_some() => why(ours("Stopped as drifted")).ours(safe),
@@ -67,7 +64,7 @@ fn urgency(outcome: &str, figures: &Figures) -> Severity {
 const SAFE: &str = "Nothing is lost: the journal knows where every message is, and the run can be continued.";
 
 /// What holds at a stop where an archive does not hold what was written to it.
-const MISSING: &str = "Messages that were archived are missing from their archive; nothing else is lost, and nothing more is deleted meanwhile.";
+const MISSING: &str = "What was archived is missing from its archive. Nothing more is deleted before it is back.";
 
 /// What happened, in figures: every account of a run has this.
 pub(in crate::view) fn accounts(outcome: &str, figures: &Figures, plan: Option<&Plan>) -> Vec<Block> {

@@ -3,6 +3,7 @@
 use super::super::document::{Block, Document, ours};
 use super::super::wire::{self, RunObject};
 use super::content::{accounts, drift, effort, glance, left, resume};
+use super::troubles::missing;
 use crate::apply::Summary;
 
 /// One line, one object of type `summary`: the last of an apply.
@@ -19,6 +20,7 @@ pub fn summary(summary: &Summary, again: &[String]) -> Document {
     blocks.extend(glance(outcome.code(), outcome.cause().as_ref(), figures));
     blocks.extend(accounts(outcome.code(), figures, None));
     blocks.push(Block::Paragraph(effort(figures)));
+    blocks.extend(missing(figures));
     if figures.in_doubt > 0 {
         blocks.push(Block::Paragraph(
             ours("In doubt: the answer to a send of ")

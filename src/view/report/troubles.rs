@@ -7,6 +7,7 @@ use super::super::run::Report;
 use super::super::troubles::{Doubt, Kind, Listed};
 use super::super::units::{grouped, messages};
 use super::content::{gone, signed};
+use crate::apply::Figures;
 use crate::journal::Trouble;
 use redrive_protocol::protocol::State;
 use redrive_protocol::target::{Reason, TargetId};
@@ -77,16 +78,27 @@ fn meaning(doubt: Doubt, to: &Line) -> Line {
     }
 }
 
+/// How many messages are missing from their archive, for an account that does not list them.
+pub(in crate::view) fn missing(figures: &Figures) -> Option<Block> {
+    let words = plain(messages(figures.archive_lost));
+    let words = words.ours(" archived and deleted from the source are no longer in their archive. ");
+    (figures.archive_lost > 0).then(|| Block::Paragraph(words.code("redrive report").ours(" lists them first.")))
+}
+
 /// Messages that are nowhere any more, as far as this program can see.
 fn lost(report: &Report) -> Vec<Block> {
-    let mut blocks = Vec::new();
+    if report.figures.archive_lost == 0 {
+        return Vec::new();
+    }
+    let words = plain(messages(report.figures.archive_lost)).ours(
+        " archived and deleted from the source are no longer in their archive. Put the file back, from a backup, and run the \
+         same command again.",
+    );
+    let mut blocks = vec![heading("Missing from the archive"), Block::Paragraph(words)];
     for ((kind, target), of_group) in &report.troubles.groups {
         if *kind == Kind::Lost {
-            let words = plain(messages(of_group.all)).ours(" archived to ").line(place(report, *target)).ours(
-                " and deleted from the source are no longer in the archive. Put the file back, from a backup, and run the same \
-                 command again.",
-            );
-            blocks.extend([heading("Missing from the archive"), Block::Paragraph(words), listed(of_group)]);
+            let words = ours("Written to ").line(place(report, *target)).ours(":");
+            blocks.extend([Block::Paragraph(words), listed(of_group)]);
         }
     }
     blocks

@@ -178,38 +178,13 @@ impl Scene {
 
     /// The states in the journals, that of another machine included.
     fn states_on_disk(&self) -> BTreeMap<String, u8> {
-        let mut states = self.states_in(&self.stage.path(ANOTHER).join(".redrive"));
-        for (id, state) in self.states_in(&self.stage.path(".redrive")) {
+        let mut states = states_in(&self.stage.path(ANOTHER).join(".redrive"));
+        for (id, state) in states_in(&self.stage.path(".redrive")) {
             // Whoever deleted it knows it to be sent.
             let known = states.entry(id).or_insert(state);
             *known = if matches!(state, 2 | 3) { state } else { *known };
         }
         states
-    }
-
-    /// The states in a journal as a crash left it. A copy is looked at: opening the journal itself would mend it.
-    fn states_in(&self, folder: &Path) -> BTreeMap<String, u8> {
-        let copy = tempfile::tempdir().expect("a directory");
-        for name in ["journal.db", "journal.db-wal"] {
-            let file = folder.join(name);
-            if file.exists() {
-                std::fs::copy(file, copy.path().join(name)).expect("a copy");
-            }
-        }
-        let path = copy.path().join("journal.db");
-        if !path.exists() {
-            return BTreeMap::new();
-        }
-        // Opening it puts to rest what was on its way.
-        drop(Journal::open(&path, system_clock(|| None)).expect("a journal"));
-        let journal = rusqlite::Connection::open(path).expect("a database");
-        let mut rows = journal.prepare("SELECT lower(hex(id)), state FROM rested").expect("rows");
-        let states = rows.query_map([], |row| {
-            let id: String = row.get(0)?;
-            let parts = [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]];
-            Ok((parts.join("-"), row.get(1)?))
-        });
-        states.expect("states").collect::<Result<_, _>>().expect("states")
     }
 
     /// Messages that the report lists as once in doubt.
@@ -245,4 +220,29 @@ impl Scene {
             }
         }
     }
+}
+
+/// The states in a journal as a crash left it. A copy is looked at: opening the journal itself would mend it.
+fn states_in(folder: &Path) -> BTreeMap<String, u8> {
+    let copy = tempfile::tempdir().expect("a directory");
+    for name in ["journal.db", "journal.db-wal"] {
+        let file = folder.join(name);
+        if file.exists() {
+            std::fs::copy(file, copy.path().join(name)).expect("a copy");
+        }
+    }
+    let path = copy.path().join("journal.db");
+    if !path.exists() {
+        return BTreeMap::new();
+    }
+    // Opening it puts to rest what was on its way.
+    drop(Journal::open(&path, system_clock(|| None)).expect("a journal"));
+    let journal = rusqlite::Connection::open(path).expect("a database");
+    let mut rows = journal.prepare("SELECT lower(hex(id)), state FROM rested").expect("rows");
+    let states = rows.query_map([], |row| {
+        let id: String = row.get(0)?;
+        let parts = [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]];
+        Ok((parts.join("-"), row.get(1)?))
+    });
+    states.expect("states").collect::<Result<_, _>>().expect("states")
 }
