@@ -27,7 +27,7 @@ pub struct SandboxArgs {
     /// The account in ARNs and URLs.
     #[arg(long, default_value = "000000000000", value_parser = account)]
     pub account: String,
-    /// Keep the buckets in this directory. Default: one that goes when the sandbox ends.
+    /// Keep the buckets in this directory, and begin with what is there. Default: in memory only.
     #[arg(long, value_name = "DIRECTORY")]
     pub buckets: Option<PathBuf>,
     /// How many messages of a queue may be in flight.

@@ -65,8 +65,7 @@ pub(super) async fn sandbox(args: SandboxArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Being told to end. Listened for before anything is printed: buckets in a directory of the sandbox's own go only with an
-/// orderly end.
+/// Being told to end. Listened for before anything is printed, so that whoever reads the first line can end it.
 struct Stop {
     interrupt: Signal,
     terminate: Signal,

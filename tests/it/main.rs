@@ -5,8 +5,8 @@
 mod answers;
 mod approve;
 mod archives;
-mod boto3;
 mod bounds;
+mod clients;
 mod commands;
 mod conformance;
 mod corpus;

@@ -232,7 +232,8 @@ async fn an_apply_in_bad_surroundings_says_what_is_wrong_and_begins_nothing() {
         let ran = match (case, wrong) {
             (_, Some(wrong)) => run(&stage, &apply, wrong).await,
             ("archive", None) => {
-                std::fs::remove_dir(stage.sandbox.s3_root().join("archive")).expect("an empty bucket");
+                let admin = Admin::at(&stage.sandbox.endpoint_url());
+                admin.s3.delete_bucket().bucket("archive").send().await.expect("an empty bucket");
                 stage.redrive(&apply).await
             }
             (queue, None) => {

@@ -1,4 +1,4 @@
-"""AWS's client for Python against an SQS endpoint: the round trip, FIFO, move tasks, every typed exception, and STS.
+"""AWS's client for Python against an endpoint: the round trip, FIFO, move tasks, every typed exception, STS, and S3.
 
     boto3_client.py ENDPOINT ACCESS_KEY SECRET_KEY IN_FLIGHT_LIMIT
 
@@ -7,8 +7,11 @@ by itself (MD5s of bodies, the shapes of answers) it verifies here too. Before 1
 """
 
 import base64
+import io
 import sys
 import time
+import urllib.error
+import urllib.request
 
 import boto3
 from botocore.config import Config
@@ -265,6 +268,82 @@ def roles():
     client("sqs", *session).list_queues()
 
 
-for part in (round_trip, batches, fifo, queues, move_tasks, typed_exceptions, roles):
+def refused(call, /, **parameters):
+    """The code and status with which S3 refuses it."""
+    try:
+        call(**parameters)
+    except ClientError as error:
+        return error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+    raise AssertionError("it is not refused")
+
+
+def objects():
+    s3 = client("s3")
+    s3.create_bucket(Bucket="tour", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    assert s3.get_bucket_location(Bucket="tour")["LocationConstraint"] == "eu-west-1"
+    put = s3.put_object(Bucket="tour", Key="x/a+b", Body=b"hello", ContentType="text/plain", Metadata={"run": "r-1"})
+    for key in ("x/a%20b", "x/a b", "x"):
+        s3.put_object(Bucket="tour", Key=key, Body=b"x")
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket="tour", PaginationConfig={"PageSize": 2})
+    listed = [one for page in pages for one in page["Contents"]]
+    assert [one["Key"] for one in listed] == ["x", "x/a b", "x/a%20b", "x/a+b"]
+    assert (listed[3]["ETag"], listed[3]["StorageClass"], listed[3]["Size"]) == (put["ETag"], "STANDARD", 5)
+    prefixes = s3.list_objects(Bucket="tour", Delimiter="/")["CommonPrefixes"]
+    assert [one["Prefix"] for one in prefixes] == ["x/"]
+    got = s3.get_object(Bucket="tour", Key="x/a+b")
+    assert (got["Body"].read(), got["ContentType"], got["Metadata"]) == (b"hello", "text/plain", {"run": "r-1"})
+    assert s3.get_object(Bucket="tour", Key="x")["ContentType"] == "binary/octet-stream"
+    assert s3.get_object(Bucket="tour", Key="x/a+b", Range="bytes=1-2")["Body"].read() == b"el"
+    assert refused(s3.get_object, Bucket="tour", Key="x/a+b", IfNoneMatch=put["ETag"]) == ("304", 304)
+    assert refused(s3.get_object, Bucket="tour", Key="nothing") == ("NoSuchKey", 404)
+    assert refused(s3.delete_object, Bucket="tour", Key="x", VersionId="other")[1] == 400
+    settings = {"Bucket": "tour", "VersioningConfiguration": {"Status": "Enabled"}}
+    assert refused(s3.put_bucket_versioning, **settings) == ("NotImplemented", 501)
+    assert refused(s3.get_bucket_encryption, Bucket="tour") == ("NotImplemented", 501)
+
+    # Beyond 8 MiB it uploads in parts.
+    big = bytes(range(256)) * (9 * 4096)
+    s3.upload_fileobj(io.BytesIO(big), "tour", "big")
+    fetched = io.BytesIO()
+    s3.download_fileobj("tour", "big", fetched)
+    assert fetched.getvalue() == big
+    upload = {"Bucket": "tour", "Key": "parts", "UploadId": s3.create_multipart_upload(Bucket="tour", Key="parts")["UploadId"]}
+    parts = []
+    for number, body in enumerate((b"short", b"end"), 1):
+        etag = s3.upload_part(**upload, PartNumber=number, Body=body)["ETag"]
+        parts.append({"PartNumber": number, "ETag": etag})
+    complete = s3.complete_multipart_upload
+    for wrong, code in [
+        (parts[::-1], "InvalidPartOrder"),
+        (parts, "EntityTooSmall"),
+        ([parts[0], {**parts[1], "ETag": parts[0]["ETag"]}], "InvalidPart"),
+    ]:
+        assert refused(complete, **upload, MultipartUpload={"Parts": wrong}) == (code, 400)
+    complete(**upload, MultipartUpload={"Parts": parts[:1]})
+    assert s3.get_object(Bucket="tour", Key="parts")["Body"].read() == b"short"
+
+    signer = boto3.client(
+        "s3",
+        endpoint_url=sys.argv[1],
+        region_name="eu-west-1",
+        aws_access_key_id=sys.argv[2],
+        aws_secret_access_key=sys.argv[3],
+        config=Config(signature_version="s3v4"),
+    )
+    signer.create_bucket(Bucket="signed", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    signer.put_object(Bucket="signed", Key="a b+c", Body=b"hello")
+    url = signer.generate_presigned_url("get_object", Params={"Bucket": "signed", "Key": "a b+c"}, ExpiresIn=60)
+    assert urllib.request.urlopen(url).read() == b"hello"
+    try:
+        urllib.request.urlopen(url[:-4] + "0000")
+        raise AssertionError("a forged URL is not refused")
+    except urllib.error.HTTPError as error:
+        assert error.code == 403
+    keys = [{"Key": one["Key"]} for one in s3.list_objects_v2(Bucket="tour")["Contents"]]
+    assert len(s3.delete_objects(Bucket="tour", Delete={"Objects": keys})["Deleted"]) == 6
+    s3.delete_bucket(Bucket="tour")
+
+
+for part in (round_trip, batches, fifo, queues, move_tasks, typed_exceptions, roles, objects):
     part()
     print("ok", part.__name__, flush=True)

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::faults::{Fault, Rule};
-use super::server::Shared;
+use super::shared::Shared;
 use super::state;
 
 #[derive(Deserialize)]

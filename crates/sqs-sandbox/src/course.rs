@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::faults::{Fault, Signal, When};
-use super::server::Shared;
+use super::shared::Shared;
 use super::sqs::{FailEntry, Tamper};
 
 /// What comes before and after the effect of a request.

@@ -1,4 +1,4 @@
-//! SQS in memory and S3 on a directory, on one port of this machine, so that the real SDKs talk to it. It behaves as SQS does
+//! SQS and S3 in memory, on one port of this machine, so that the real SDKs talk to it. It behaves as SQS does
 //! where SQS is awkward, and misbehaves on command.
 //!
 //! - [`Sandbox::start`] serves; a request with `X-Amz-Target` is SQS's, `/_sandbox/…` is the control endpoint, the rest is S3's.
@@ -15,12 +15,12 @@ mod error;
 mod fault_text;
 mod faults;
 mod keys;
-mod listing;
 mod log;
 mod query;
 mod s3;
 mod scenario;
 mod server;
+mod shared;
 mod signature;
 mod sqs;
 mod state;
@@ -32,11 +32,10 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -51,7 +50,7 @@ pub use state::{MessageState, QueueState, Whereabouts};
 use keys::Keys;
 use log::Log;
 use s3::Store;
-use server::Shared;
+use shared::Shared;
 use sqs::account::{Account, Setup};
 use sqs::queue::Manner;
 
@@ -71,7 +70,7 @@ pub struct Options {
     pub region: String,
     /// The account in ARNs and URLs.
     pub account: String,
-    /// Where buckets are kept: else in a directory that goes with the sandbox.
+    /// A directory that buckets are kept in too, and read from when the sandbox starts. Else they are in memory only.
     pub s3_root: Option<PathBuf>,
     /// Whether standard queues deliver out of order, and short polls miss messages.
     pub shuffle: bool,
@@ -115,10 +114,8 @@ impl Default for Options {
 pub struct Sandbox {
     shared: Arc<Shared>,
     url: String,
-    s3_root: PathBuf,
+    s3_root: Option<PathBuf>,
     task: JoinHandle<()>,
-    // Removed with its content at drop.
-    _directory: Option<TempDir>,
 }
 
 impl fmt::Debug for Sandbox {
@@ -143,7 +140,6 @@ impl Sandbox {
         })?;
         let bound =
             listener.local_addr().map_err(|error| Error::failed(format!("the sandbox has no port: {error}")))?;
-        let (s3_root, directory) = s3_root(options.s3_root)?;
         let account = Arc::new(Account::new(Setup {
             region: options.region,
             account: options.account,
@@ -158,9 +154,11 @@ impl Sandbox {
         let url = format!("http://{bound}");
         // It was just made: nobody else can have set it.
         let _ = account.base_url.set(url.clone());
+        let clock = Arc::clone(&account);
+        let store = Store::open(options.s3_root.as_deref(), &account.setup.region, move || clock.now())?;
         let shared = Arc::new(Shared {
             account,
-            store: Store::open(&s3_root)?,
+            store,
             faults: Faults::new(options.seed),
             log: Log::default(),
             keys: Keys::new(options.credentials),
@@ -168,7 +166,7 @@ impl Sandbox {
             patience: options.patience,
         });
         let task = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
-        Ok(Self { shared, url, s3_root, task, _directory: directory })
+        Ok(Self { shared, url, s3_root: options.s3_root, task })
     }
 
     /// Stops, and waits until the port is free again.
@@ -183,9 +181,9 @@ impl Sandbox {
         self.url.clone()
     }
 
-    /// The directory of the buckets.
-    pub fn s3_root(&self) -> &Path {
-        &self.s3_root
+    /// The objects of a bucket by key, whole; nothing if there is no such bucket.
+    pub fn objects(&self, bucket: &str) -> Option<BTreeMap<String, Vec<u8>>> {
+        self.shared.store.contents(bucket)
     }
 
     /// The requests so far, in the order in which they ended.
@@ -263,7 +261,8 @@ impl Sandbox {
 
     /// What to tell somebody who has started it: where it is, the environment to set, and what it holds.
     pub fn welcome(&self, summary: Option<&ScenarioSummary>) -> Vec<String> {
-        let mut lines = vec![format!("Sandbox: SQS and S3 at {}, buckets in {}", self.url, self.s3_root.display())];
+        let kept = self.s3_root.as_ref().map(|root| format!(", buckets in {}", root.display())).unwrap_or_default();
+        let mut lines = vec![format!("Sandbox: SQS and S3 at {}{kept}", self.url)];
         lines.extend(self.environment().iter().map(|(name, value)| format!("export {name}={value}")));
         lines.extend(summary.iter().flat_map(|summary| summary.lines()));
         lines
@@ -276,17 +275,4 @@ impl Sandbox {
     fn account(&self) -> &Arc<Account> {
         &self.shared.account
     }
-}
-
-fn s3_root(wanted: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>)> {
-    let failed = |error: std::io::Error| {
-        Error::failed(format!("the sandbox cannot make a directory for its buckets: {error}"))
-            .hint("nothing was started; is there room on the disk?")
-    };
-    if let Some(root) = wanted {
-        std::fs::create_dir_all(&root).map_err(failed)?;
-        return Ok((root, None));
-    }
-    let directory = TempDir::with_prefix("redrive-sandbox-").map_err(failed)?;
-    Ok((directory.path().to_owned(), Some(directory)))
 }

@@ -12,7 +12,7 @@ use hyper::header::{DATE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use s3s::Body;
@@ -24,13 +24,12 @@ use uuid::Uuid;
 use super::answers::{self, Cut, ended, ended_s3, failed, failed_query, json, refused, unsigned, unsigned_s3, xml};
 use super::control;
 use super::course::Course;
-use super::faults::{Faults, When};
-use super::keys::Keys;
-use super::log::{Log, LogEntry};
+use super::faults::When;
+use super::log::LogEntry;
 use super::query;
-use super::s3::{Refusal, Store};
+use super::s3::Refusal;
+use super::shared::Shared;
 use super::signature::{Authorization, verify};
-use super::sqs::account::Account;
 use super::sqs::call::Call;
 use super::sqs::failure::Failure;
 use super::sqs::{Outcome, Touched};
@@ -45,20 +44,6 @@ const S3_BODY_LIMIT: usize = 256 * 1024 * 1024;
 
 /// How many connections are served at once; more wait to be accepted.
 const CONNECTIONS: usize = 4096;
-
-/// Everything that connections share.
-pub(super) struct Shared {
-    pub(super) account: Arc<Account>,
-    pub(super) store: Store,
-    pub(super) faults: Faults,
-    pub(super) log: Log,
-    /// The keys that signatures are verified with; without any they are not.
-    pub(super) keys: Keys,
-    /// Whether rules may send signals to processes.
-    pub(super) signals: bool,
-    /// How long a connection may be idle or send its headers.
-    pub(super) patience: Duration,
-}
 
 /// Serves connections until it is aborted.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
@@ -142,7 +127,9 @@ impl Shared {
         let mut touched = Vec::new();
         let result = match action {
             Some(action) => self.sqs(&action, &parts, body, &mut entry, &mut touched).await,
-            None if answers::is_query(&parts) => self.query(&parts, body, &mut entry, &mut touched).await,
+            None if answers::is_query(&parts) || (parts.method == Method::GET && self.is_queue(&parts)) => {
+                self.query(&parts, body, &mut entry, &mut touched).await
+            }
             None => self.s3(parts, body, &mut entry).await,
         };
         entry.took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -150,6 +137,13 @@ impl Shared {
         let number = entry.number;
         self.log.add(entry, touched);
         result.map(|response| self.finish(response, number))
+    }
+
+    /// Whether a request's path is a queue's. No bucket can mean it, as long as none has the account's number for its name.
+    fn is_queue(&self, parts: &Parts) -> bool {
+        let account = self.account.setup.account.as_str();
+        let name = parts.uri.path().strip_prefix('/').and_then(|path| path.strip_prefix(account)?.strip_prefix('/'));
+        name.is_some_and(|name| self.account.by_name(name).is_some())
     }
 
     fn request_id(&self, number: u64) -> String {
@@ -224,6 +218,10 @@ impl Shared {
         entry.action.clone_from(&action);
         if let Err(flaw) = verify(&self.keys, parts, &body, self.account.now()) {
             return Ok(failed_query(&unsigned(flaw), entry, &request_id));
+        }
+        if action.is_empty() && parts.method == Method::GET {
+            entry.code = Some("UnknownOperationException".to_owned());
+            return Ok(xml(StatusCode::NOT_FOUND, "<UnknownOperationException/>\n".to_owned()));
         }
         let path = parts.uri.path();
         let result = if path.len() > 1 && matches!(action.as_str(), "CreateQueue" | "ListQueues") {

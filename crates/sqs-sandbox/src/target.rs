@@ -47,22 +47,29 @@ pub(super) fn target(parts: &Parts) -> Target {
     let key = (!key.is_empty()).then(|| key.to_owned());
     let query = parts.uri.query().unwrap_or_default();
     let names = |wanted: &str| query.split('&').any(|pair| pair.split('=').next() == Some(wanted));
+    let is_copy = parts.headers.contains_key("x-amz-copy-source");
     let action = match (&parts.method, key.is_some(), bucket.is_empty()) {
         _ if SETTINGS.iter().any(|setting| names(setting)) => "Setting",
         (&Method::GET, false, true) => "ListBuckets",
         (&Method::GET, false, false) if names("location") => "GetBucketLocation",
         (&Method::GET, false, false) if names("uploads") => "ListMultipartUploads",
-        (&Method::GET, false, false) => "ListObjectsV2",
+        (&Method::GET, false, false) if names("list-type") => "ListObjectsV2",
+        (&Method::GET, false, false) => "ListObjects",
+        (&Method::GET, true, _) if names("uploadId") => "ListParts",
         (&Method::GET, true, _) => "GetObject",
         (&Method::HEAD, false, _) => "HeadBucket",
         (&Method::HEAD, true, _) => "HeadObject",
         (&Method::PUT, false, _) => "CreateBucket",
-        (&Method::PUT, true, _) if query.contains("partNumber") => "UploadPart",
+        (&Method::PUT, true, _) if names("partNumber") && is_copy => "UploadPartCopy",
+        (&Method::PUT, true, _) if names("partNumber") => "UploadPart",
+        (&Method::PUT, true, _) if is_copy => "CopyObject",
         (&Method::PUT, true, _) => "PutObject",
         (&Method::DELETE, false, _) => "DeleteBucket",
+        (&Method::DELETE, true, _) if names("uploadId") => "AbortMultipartUpload",
         (&Method::DELETE, true, _) => "DeleteObject",
         (&Method::POST, false, _) => "DeleteObjects",
-        (&Method::POST, true, _) => "MultipartUpload",
+        (&Method::POST, true, _) if names("uploads") => "CreateMultipartUpload",
+        (&Method::POST, true, _) => "CompleteMultipartUpload",
         _ => "Unknown",
     };
     Target { action, bucket: bucket.to_owned(), key }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,12 +176,8 @@ impl Stage {
 
     /// The envelopes below a bucket.
     pub(crate) fn envelopes(&self, bucket: &str) -> Vec<Value> {
-        let mut found = Vec::new();
-        collect(&self.sandbox.s3_root().join(bucket), &mut found);
-        found
-            .iter()
-            .map(|path| serde_json::from_slice(&std::fs::read(path).expect("an object")).expect("JSON"))
-            .collect()
+        let objects = self.sandbox.objects(bucket).expect("the bucket");
+        objects.values().map(|object| serde_json::from_slice(object).expect("JSON")).collect()
     }
 
     /// How many requests of this action the sandbox answered.
@@ -202,17 +198,6 @@ impl Stage {
     /// How many SQS requests the sandbox answered.
     pub(crate) fn sqs_requests(&self) -> usize {
         self.sandbox.log().iter().filter(|entry| entry.key.is_none() && entry.action != "HeadBucket").count()
-    }
-}
-
-fn collect(directory: &Path, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(directory) else { return };
-    for path in entries.map(|entry| entry.expect("an entry").path()) {
-        if path.is_dir() {
-            collect(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "json") {
-            found.push(path);
-        }
     }
 }
 

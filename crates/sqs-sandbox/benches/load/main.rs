@@ -1,4 +1,4 @@
-//! How fast the sandbox is, and how much memory a message costs: `cargo bench -p sqs-sandbox [-- --messages N]`.
+//! How fast the sandbox is, and how much memory a message costs: `cargo bench -p sqs-sandbox [-- --messages N | --memory]`.
 //!
 //! The sandbox runs in a process of its own, and so does a server that answers the same bytes to everything: what the
 //! generator reaches against that one is its own ceiling. Where `taskset` is, each side has one core for itself. As other
@@ -79,13 +79,19 @@ fn main() {
         (None, _) => MESSAGES,
         (Some("--ceiling"), _) => return ceiling::serve(),
         (Some("--sandbox"), _) => return sandbox::serve(),
+        (Some("--memory"), _) => 0,
         (Some("--messages"), Some(number)) => number.parse().expect("a number of messages"),
-        _ => panic!("usage: cargo bench -p sqs-sandbox [-- --messages N]"),
+        _ => panic!("usage: cargo bench -p sqs-sandbox [-- --messages N | --memory]"),
     };
     let machine = process::machine();
     process::pin_this("1");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(bench(messages, &machine));
+    runtime.block_on(async {
+        match messages {
+            0 => memory().await,
+            _ => bench(messages, &machine).await,
+        }
+    });
 }
 
 async fn bench(messages: usize, machine: &str) {
@@ -97,6 +103,31 @@ async fn bench(messages: usize, machine: &str) {
     for messages in [messages / 100, messages / 10, messages] {
         // A new one each, so that what the last one left behind does not count.
         with(&Server::sandbox(), messages).await;
+    }
+}
+
+/// What a message costs beyond its body, by the growth of the whole process: the allocator's overhead and the log included.
+async fn memory() {
+    println!("| messages | sent | bytes of a body | bytes each beyond it |");
+    println!("|--:|---|--:|--:|");
+    for (messages, how, body) in [
+        (200_000, Phase::SendBatch, BODY),
+        (600_000, Phase::SendBatch, BODY),
+        (200_000, Phase::SendBatch, 1_000),
+        (200_000, Phase::SendBatch, 1_100),
+        (200_000, Phase::Send, BODY),
+    ] {
+        let server = Server::sandbox();
+        let generator = Generator::new(server.port, "memory", body);
+        generator.create_queue().await;
+        let before = server.memory().expect("the system says what a process holds");
+        let (requests, words) = match how {
+            Phase::SendBatch => (messages / 10, "in batches"),
+            _ => (messages, "one by one"),
+        };
+        generator.run(how, requests).await;
+        let grown = server.memory().expect("it is there").saturating_sub(before);
+        println!("| {} | {words} | {body} | {} |", grouped(messages), (grown / messages).saturating_sub(body));
     }
 }
 

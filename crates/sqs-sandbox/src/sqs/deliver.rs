@@ -120,7 +120,7 @@ impl Queue {
             return;
         }
         let until = now + visibility;
-        stored.state = State::InFlight { until, received: now };
+        stored.state = State::in_flight(now, until);
         self.deadlines.insert((until, slot));
         self.in_flight += 1;
     }

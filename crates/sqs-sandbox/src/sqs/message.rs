@@ -82,7 +82,7 @@ impl Extra {
 
 /// A message that is sent, judged and digested, but not yet in a queue.
 pub(crate) struct Incoming {
-    pub(crate) body: Arc<str>,
+    pub(crate) body: Box<str>,
     pub(crate) body_md5: [u8; 16],
     pub(crate) attributes: Option<Arc<Attributes>>,
     pub(crate) extra: Extra,
@@ -94,15 +94,28 @@ pub(crate) struct Incoming {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     Visible,
-    Delayed { until: Millis },
-    InFlight { until: Millis, received: Millis },
+    Delayed {
+        until: Millis,
+    },
+    /// `held` is from the receive until then: twelve hours at most.
+    InFlight {
+        until: Millis,
+        held: u32,
+    },
+}
+
+impl State {
+    pub(crate) fn in_flight(received: Millis, until: Millis) -> Self {
+        Self::InFlight { until, held: u32::try_from(until.saturating_sub(received)).unwrap_or(u32::MAX) }
+    }
 }
 
 /// A message in a queue.
 #[derive(Clone)]
 pub(crate) struct Stored {
     pub(crate) id: Uuid,
-    pub(crate) body: Arc<str>,
+    // Not shared, though each delivery copies it then: with a counter in front, a body of 1,024 bytes takes 1,280 of the allocator.
+    pub(crate) body: Box<str>,
     pub(crate) body_md5: [u8; 16],
     pub(crate) attributes: Option<Arc<Attributes>>,
     pub(crate) extra: Option<Arc<Extra>>,

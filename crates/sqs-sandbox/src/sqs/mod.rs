@@ -13,6 +13,7 @@ mod handle;
 pub(crate) mod message;
 #[cfg(test)]
 mod model;
+mod moves;
 mod order;
 mod permissions;
 pub(crate) mod queue;

@@ -299,5 +299,5 @@ fn a_large_queue_is_about_as_fast_as_a_small_one() {
 
 #[test]
 fn a_message_costs_little_beyond_its_payload() {
-    assert!(size_of::<Stored>() <= 120, "{}", size_of::<Stored>());
+    assert!(size_of::<Stored>() <= 112, "{}", size_of::<Stored>());
 }

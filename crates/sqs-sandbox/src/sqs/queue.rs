@@ -252,13 +252,14 @@ impl Queue {
             // none; that it hides the message again, nobody has seen.
             return Ok(id);
         }
-        let State::InFlight { until, received } = stored.state else {
+        let State::InFlight { until, held } = stored.state else {
             return Err(Failure::not_in_flight("The specified message is not in flight."));
         };
         if fifo && stored.receipt != decoded.receipt {
             return Err(refuse("The receipt handle has expired."));
         }
         let new_until = now + Millis::from(seconds) * 1000;
+        let received = until - Millis::from(held);
         if new_until > received + MAX_VISIBILITY {
             return Err(Failure::invalid_value(format!(
                 "Value {seconds} for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the \
@@ -268,7 +269,7 @@ impl Queue {
         if seconds == 0 {
             self.make_visible(slot);
         } else if let Some(stored) = self.slots.get_mut(slot as usize).and_then(Option::as_mut) {
-            stored.state = State::InFlight { until: new_until, received };
+            stored.state = State::in_flight(received, new_until);
             self.deadlines.remove(&(until, slot));
             self.deadlines.insert((new_until, slot));
         }

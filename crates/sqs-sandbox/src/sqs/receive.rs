@@ -1,7 +1,6 @@
 //! Receiving: its limits, long polling, and which attributes an answer shows. What is delivered is `queue`'s.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -40,22 +39,13 @@ struct Shown {
     receipt_handle: String,
     #[serde(rename = "MD5OfBody")]
     md5_of_body: String,
-    body: SharedText,
+    body: Box<str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     attributes: BTreeMap<&'static str, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     message_attributes: BTreeMap<String, WireAttribute>,
     #[serde(rename = "MD5OfMessageAttributes", skip_serializing_if = "Option::is_none")]
     md5_of_attributes: Option<String>,
-}
-
-/// A body, without copying it.
-struct SharedText(Arc<str>);
-
-impl Serialize for SharedText {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
 }
 
 /// The parameters of a receive, judged.
@@ -186,7 +176,7 @@ fn show(Delivery { handle, message }: Delivery, request: &ReceiveMessage, corrup
         md5_of_attributes: (!chosen.is_empty()).then(|| hex(&md5_of_attributes(chosen.iter().copied()))),
         message_attributes: chosen.into_iter().map(|(name, attribute)| (name.to_owned(), attribute.wire())).collect(),
         receipt_handle: handle,
-        body: SharedText(message.body),
+        body: message.body,
     }
 }
 

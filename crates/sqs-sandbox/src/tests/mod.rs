@@ -10,6 +10,7 @@ mod raw;
 mod signatures;
 mod standard;
 mod tasks;
+mod uploads;
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, EncodingType, ObjectStorageClass};
 
-use super::Stage;
+use super::{Options, Stage};
 
 #[tokio::test]
 async fn an_object_is_put_once_and_comes_back_with_its_metadata() {
@@ -23,8 +23,7 @@ async fn an_object_is_put_once_and_comes_back_with_its_metadata() {
     assert_eq!(got.metadata.as_ref().unwrap()["run"], "r-1");
     assert_eq!(got.content_type.as_deref(), Some("application/json"));
     assert_eq!(got.body.collect().await.unwrap().to_vec(), b"first");
-    let on_disk = std::fs::read(stage.sandbox.s3_root().join("archive/2026/11/one two+ä.json")).unwrap();
-    assert_eq!(on_disk, b"first");
+    assert_eq!(stage.sandbox.objects("archive").unwrap()["2026/11/one two+ä.json"], b"first");
 }
 
 #[tokio::test]
@@ -69,7 +68,7 @@ async fn a_wrong_digest_is_refused_and_nothing_is_written() {
     };
     let error = put("AAAAAA==").await.unwrap_err();
     assert_eq!(error.code(), Some("BadDigest"));
-    assert!(!stage.sandbox.s3_root().join("archive/k").exists());
+    assert!(stage.sandbox.objects("archive").unwrap().is_empty());
     // The CRC-32 of "hello" is 3610a686.
     put("NhCmhg==").await.unwrap();
 }
@@ -80,7 +79,7 @@ async fn what_is_missing_is_said() {
     stage.sandbox.create_bucket("archive").unwrap();
     let put = stage.s3.put_object().bucket("nowhere").key("k").body(ByteStream::from_static(b"x")).send().await;
     assert_eq!(put.unwrap_err().code(), Some("NoSuchBucket"));
-    assert!(!stage.sandbox.s3_root().join("nowhere").exists(), "a put makes no bucket");
+    assert!(stage.sandbox.objects("nowhere").is_none(), "a put makes no bucket");
     let get = stage.s3.get_object().bucket("nowhere").key("k").send().await.unwrap_err();
     assert_eq!(get.code(), Some("NoSuchBucket"));
     let get = stage.s3.get_object().bucket("archive").key("k").send().await.unwrap_err();
@@ -133,18 +132,66 @@ async fn an_unchanged_object_is_not_sent_again() {
     stage.s3.get_object().bucket("archive").key("k").if_none_match("\"other\"").send().await.unwrap();
 }
 
+/// Keys that could not all be the paths of files beside each other.
+const AWKWARD: [&str; 8] = ["a", "a/b", "a/b/c", "a//b", "../outside", "./a", "folder/", "a\\b"];
+
 #[tokio::test]
-async fn keys_stay_inside_their_bucket() {
+async fn any_text_is_a_key() {
     let stage = Stage::new().await;
     stage.sandbox.create_bucket("archive").unwrap();
-    for key in ["../outside", "a/../../outside", "a//b", "./a", &"x".repeat(250)] {
-        let put = stage.s3.put_object().bucket("archive").key(key).body(ByteStream::from_static(b"x")).send().await;
-        assert!(put.is_err(), "{key}");
+    let long = "x".repeat(1_000);
+    let mut keys = [&AWKWARD[..], &[long.as_str()]].concat();
+    for key in &keys {
+        let put = stage.s3.put_object().bucket("archive").key(*key).body(key.as_bytes().to_vec().into());
+        put.send().await.unwrap_or_else(|error| panic!("{key}: {error:?}"));
     }
-    stage.s3.put_object().bucket("archive").key("a").body(ByteStream::from_static(b"x")).send().await.unwrap();
-    let below = stage.s3.put_object().bucket("archive").key("a/b").body(ByteStream::from_static(b"x")).send().await;
-    assert_eq!(below.unwrap_err().code(), Some("InvalidArgument"));
-    assert!(!stage.sandbox.s3_root().join("outside").exists());
+    for key in &keys {
+        let got = stage.s3.get_object().bucket("archive").key(*key).send().await.unwrap();
+        assert_eq!(got.body.collect().await.unwrap().to_vec(), key.as_bytes(), "{key}");
+    }
+    let listed = stage.s3.list_objects_v2().bucket("archive").send().await.unwrap();
+    keys.sort_unstable();
+    assert_eq!(listed.contents().iter().filter_map(|object| object.key()).collect::<Vec<_>>(), keys);
+}
+
+#[tokio::test]
+async fn a_directory_keeps_buckets_over_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("kept");
+    let options = || Options { s3_root: Some(root.clone()), ..Options::default() };
+    let stage = Stage::with(options()).await;
+    assert!(stage.sandbox.welcome(None)[0].ends_with(root.to_str().unwrap()));
+    stage.sandbox.create_bucket("archive").unwrap();
+    stage.sandbox.create_bucket("empty").unwrap();
+    for key in AWKWARD.iter().chain(&["2026/gone", "2026/11/one ä"]) {
+        let put = stage.s3.put_object().bucket("archive").key(*key).metadata("run", "r-1").content_type("text/x");
+        put.body(key.as_bytes().to_vec().into()).send().await.unwrap();
+    }
+    stage.s3.delete_object().bucket("archive").key("2026/gone").send().await.unwrap();
+    let before = stage.sandbox.objects("archive").unwrap();
+    stage.sandbox.stop().await;
+    // It can be read as files, and nothing is outside.
+    assert_eq!(std::fs::read_to_string(root.join("archive/2026/11/one ä")).unwrap(), "2026/11/one ä");
+    assert!(!root.join("archive/2026/gone").exists());
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    std::fs::write(root.join("archive/by-hand"), "x").unwrap();
+
+    let stage = Stage::with(options()).await;
+    let mut after = stage.sandbox.objects("archive").unwrap();
+    assert_eq!(after.remove("by-hand").as_deref(), Some(&b"x"[..]));
+    assert_eq!(after, before);
+    assert!(stage.sandbox.objects("empty").unwrap().is_empty());
+    for key in AWKWARD {
+        let head = stage.s3.head_object().bucket("archive").key(key).send().await.unwrap();
+        assert_eq!((head.metadata.unwrap()["run"].as_str(), head.content_type.unwrap().as_str()), ("r-1", "text/x"));
+    }
+    for key in AWKWARD.iter().chain(&["2026/11/one ä", "by-hand"]) {
+        stage.s3.delete_object().bucket("archive").key(*key).send().await.unwrap();
+    }
+    stage.s3.delete_bucket().bucket("archive").send().await.unwrap();
+    stage.sandbox.stop().await;
+    let stage = Stage::with(options()).await;
+    assert!(stage.sandbox.objects("archive").is_none() && stage.sandbox.objects("empty").is_some());
 }
 
 #[tokio::test]

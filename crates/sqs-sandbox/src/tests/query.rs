@@ -234,3 +234,13 @@ async fn a_purge_forgets_deduplication_ids_and_an_odd_url_is_of_no_queue() {
         assert!(error.is_queue_does_not_exist(), "{odd}: {error:?}");
     }
 }
+
+#[tokio::test]
+async fn a_queue_that_is_asked_for_no_action_says_so_and_is_no_bucket() {
+    let stage = Stage::new().await;
+    stage.queue("q", &[]).await;
+    let answer = exchange(&stage.sandbox, &http("GET", "/000000000000/q", "", "")).await;
+    assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("<UnknownOperationException/>"), "{answer}");
+    let elsewhere = exchange(&stage.sandbox, &http("GET", "/000000000000/other", "", "")).await;
+    assert!(elsewhere.contains("<Code>NoSuchBucket</Code>"), "{elsewhere}");
+}
