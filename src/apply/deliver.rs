@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use redrive_protocol::protocol::SendEnd;
+use redrive_protocol::protocol::{Doubt, SendEnd};
 use redrive_protocol::target::{Reason, TargetId};
 use tokio::sync::mpsc::Sender;
 
@@ -15,7 +15,7 @@ use super::parcel::{Content, Ended, Parcel, Ticket, sealed, stopped};
 use super::remove::Removal;
 use super::settle::conclude;
 use super::shared::Shared;
-use super::{Doubt, archive, offload};
+use super::{archive, offload};
 use crate::retry;
 use crate::sqs::{EntryFaultKind, Fault, Queue};
 
@@ -88,10 +88,8 @@ fn ours(shared: &Shared, parcels: Vec<Parcel>, ended: &mut Vec<Ended>) -> Vec<Pa
 /// it is in doubt as before, and decided about anew.
 fn is_late(shared: &Shared, parcel: &Parcel) -> bool {
     let Ticket { intended, target, .. } = &parcel.ticket;
-    // Another run's doubt was no reason to send it again in the first place.
-    let doubt = |since| Doubt { this_run: true, age_secs: shared.journal.now().duration_since(since).as_secs() };
-    let since = intended.doubted_since();
-    since.is_some_and(|since| !shared.may_resend(*target, Some(&parcel.content), doubt(since)))
+    let doubt = Doubt::of_intended(intended, shared.journal.now());
+    doubt.is_some_and(|doubt| !shared.may_resend(*target, Some(&parcel.content), doubt))
 }
 
 /// Sends parcels to a queue until each has an end: entries that the service could not take are tried again, batches that

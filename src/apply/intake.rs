@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use redrive_protocol::message::{Message, Received};
 use redrive_protocol::protocol::{
-    Admitted, Claim, Decided, Delivery, Judged, Judgement, Lease, SendEnd, Settlement, Stay,
+    Admitted, Claim, Decided, Delivery, Doubt, Judged, Judgement, Lease, SendEnd, Settlement, Stay,
 };
 use redrive_protocol::target::{Reason, RuleId};
 use redrive_rules::rule::Decision;
@@ -22,7 +22,7 @@ use super::park::Leg;
 use super::remove::Removal;
 use super::shared::Shared;
 use super::stop::Halt;
-use super::{Doubt, lease, park};
+use super::{lease, park};
 
 /// A message that is judged, on its way to the journal.
 struct Pending {
@@ -185,7 +185,7 @@ fn judge(
         }
         (Leg::Back(target), _) => return send(claim, RuleId::RETURNED, *target, park::back(message)),
         // A copy of it may be elsewhere, and only its ID tells a later run so.
-        (Leg::Out(_), Known::Doubtful(Doubt { this_run: false, .. })) => {}
+        (Leg::Out(_), Known::Doubtful(doubt)) if !doubt.is_of_this_run() => {}
         (Leg::Out(parking), _) => {
             parked = parking.as_ref().and_then(|to| Some((to.target, park::out(&message, to, &shared.setting.run)?)));
         }

@@ -21,8 +21,6 @@ mod intake;
 mod lane;
 mod lease;
 mod limits;
-#[cfg(test)]
-mod model;
 mod newer;
 mod offload;
 mod options;
@@ -44,9 +42,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use redrive_protocol::target::{TargetId, TargetKind};
-use redrive_rules::job::InDoubt;
+use redrive_protocol::target::TargetId;
 use redrive_rules::rule::Rules;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -67,7 +63,7 @@ use crate::plan::Plan;
 use crate::sqs::Queue;
 use parcel::Parcel;
 use park::Leg;
-use redrive_protocol::protocol::{Begun, Doubtful, SessionEnd};
+use redrive_protocol::protocol::{Begun, SessionEnd};
 use shared::{Effort, Shared};
 use stop::Halt;
 
@@ -273,64 +269,6 @@ async fn move_messages(shared: &Arc<Shared>) {
     while let Some(joined) = tasks.join_next().await {
         if let Err(error) = joined {
             shared.fail(crate::error::Error::failed(format!("a worker ended unexpectedly: {error}")));
-        }
-    }
-}
-
-/// Whether a message of which a send may have arrived is sent again. To a FIFO queue inside its deduplication window, to S3
-/// and to files it is, since the second send cannot make a second copy there: that is so where the first was this run's,
-/// under the same name to the same place. Else it is as the job says.
-fn may_resend(kind: TargetKind, fifo: bool, doubt: Doubt, policy: InDoubt) -> bool {
-    let harmless = doubt.this_run
-        && match kind {
-            TargetKind::Sqs => fifo && doubt.is_inside_window(),
-            // A second copy of a parked message is known by its mark, and deleted.
-            TargetKind::S3 | TargetKind::File | TargetKind::Park => true,
-            TargetKind::Drop => false,
-        };
-    // A drop sends nothing.
-    harmless || kind == TargetKind::Drop || policy == InDoubt::Resend
-}
-
-/// What there is to know of a send that may have arrived, to decide about the next.
-#[derive(Debug, Clone, Copy)]
-struct Doubt {
-    /// Whether it was this run's.
-    this_run: bool,
-    /// How long ago it was intended.
-    age_secs: i64,
-}
-
-impl Doubt {
-    /// By the journal's clock, which told when it was intended.
-    fn of(doubtful: &Doubtful, now: Timestamp) -> Self {
-        Self { this_run: doubtful.is_of_this_run(), age_secs: now.duration_since(doubtful.since()).as_secs() }
-    }
-
-    /// Whether a FIFO queue surely still knows the deduplication ID. It does for five minutes; a minute less here leaves room
-    /// for the request and for clocks.
-    fn is_inside_window(self) -> bool {
-        (0..4 * 60).contains(&self.age_secs)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_cannot_make_a_second_copy_is_sent_again_and_the_rest_as_the_job_says() {
-        let may = |kind, fifo, this_run, age_secs| may_resend(kind, fifo, Doubt { this_run, age_secs }, InDoubt::Hold);
-        let (sqs, s3, file) = (TargetKind::Sqs, TargetKind::S3, TargetKind::File);
-        assert!(may(s3, false, true, 9999) && may(file, false, true, 9999));
-        assert!(!may(s3, false, false, 0) && !may(file, false, false, 0), "another run's key may be another");
-        assert!(may(sqs, true, true, 200));
-        assert!(!may(sqs, true, true, 240), "the destination may have forgotten the deduplication ID");
-        assert!(!may(sqs, true, true, -1), "the clock went back");
-        assert!(!may(sqs, true, false, 0) && !may(sqs, false, true, 0));
-        assert!(may(TargetKind::Drop, false, false, 9999), "dropping sends nothing");
-        for kind in [sqs, s3, file] {
-            assert!(may_resend(kind, false, Doubt { this_run: false, age_secs: 9999 }, InDoubt::Resend));
         }
     }
 }

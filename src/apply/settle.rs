@@ -3,17 +3,17 @@
 
 use std::sync::Arc;
 
-use redrive_protocol::protocol::{Decided, Doubtful, Judged, Judgement, SendEnd, Settled, Settlement, Stay};
+use redrive_protocol::protocol::{Decided, Doubt, Doubtful, Judged, Judgement, SendEnd, Settled, Settlement, Stay};
 use redrive_protocol::target::{RuleId, TargetId};
 use tokio::sync::mpsc::Sender;
 
 use super::archive::Written;
 use super::hold::Hold;
+use super::lease;
 use super::limits::Place;
 use super::parcel::{Content, Ended, Parcel, Ticket};
 use super::remove::Removal;
 use super::shared::Shared;
-use super::{Doubt, lease};
 use crate::error::{Error, Kind};
 
 /// How often one message may be sent again after a lost answer before the run stops: each time may make a copy.

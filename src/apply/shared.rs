@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use redrive_protocol::target::{Reason, TargetId, TargetKind};
+use redrive_rules::job::InDoubt;
 use redrive_rules::rule::{Rules, Setting};
 use tokio::sync::{Notify, watch};
 
@@ -24,13 +25,12 @@ use super::park::{Leg, Parking};
 use super::pinned::PinnedMessages;
 use super::rate::RateLimit;
 use super::stop::{Halt, Stop};
-use super::{Doubt, may_resend};
 use crate::error::Error;
 use crate::journal::Journal;
 use crate::plan::Plan;
 use crate::retry::Retries;
 use crate::sqs::Queue;
-use redrive_protocol::protocol::{Begun, State};
+use redrive_protocol::protocol::{Begun, Doubt, State};
 
 /// How much later than it should a message may be visible again: for what lies between asking for a receive and its being carried out,
 /// and for a server that is late.
@@ -290,7 +290,7 @@ impl Shared {
             Some(Outlet::Park { .. }) => TargetKind::Park,
         };
         let fifo = matches!(content, Some(Content::Message(outgoing)) if outgoing.message_deduplication_id.is_some());
-        may_resend(kind, fifo, doubt, self.options.in_doubt)
+        doubt.may_resend(kind, fifo, self.options.in_doubt == InDoubt::Resend)
     }
 
     /// Nothing more is received: there is nothing more, or nothing more that this run is about.

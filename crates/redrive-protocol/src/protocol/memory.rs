@@ -80,6 +80,30 @@ impl MemoryStore {
         self.rows.range(first..=last).map(|((.., run), (row, at))| (*run, row, *at))
     }
 
+    /// What the runs know of a message.
+    #[cfg(test)]
+    pub(super) fn rows_of(&self, queue: QueueNo, key: Key) -> impl Iterator<Item = (RunNo, &Row)> {
+        let (first, last) = ((queue, key.clone(), RunNo(i64::MIN)), (queue, key, RunNo(i64::MAX)));
+        self.rows.range(first..=last).map(|(place, (row, _))| (place.2, row))
+    }
+
+    /// The handles of a message, each with the time until which it lasts.
+    #[cfg(test)]
+    pub(super) fn handles_of(&self, queue: QueueNo, key: Key) -> impl Iterator<Item = (&str, i64)> {
+        let of = self.leases.iter().filter(move |lease| (lease.0, &lease.1) == (queue, &key));
+        of.map(|(.., held)| (held.handle.as_str(), held.until))
+    }
+
+    /// As if the time of a handle had run out at this time.
+    #[cfg(test)]
+    pub(super) fn end_lease(&mut self, queue: QueueNo, key: &Key, receipt: &ReceiptHandle, at: i64) {
+        let is_it =
+            |lease: &&mut (QueueNo, Key, Held)| (lease.0, &lease.1, &*lease.2.handle) == (queue, key, receipt.as_str());
+        for (.., held) in self.leases.iter_mut().filter(is_it) {
+            (held.received, held.until) = (at - 1, at);
+        }
+    }
+
     fn of_run(&self, run: RunNo) -> impl Iterator<Item = (&Place, &Row)> {
         self.rows.iter().filter(move |(place, _)| place.2 == run).map(|(place, (row, _))| (place, row))
     }

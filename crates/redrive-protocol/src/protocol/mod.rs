@@ -15,9 +15,12 @@
 mod admit;
 mod archives;
 mod claims;
+mod doubt;
 mod ends;
 mod key;
 mod memory;
+#[cfg(test)]
+mod model;
 mod numbers;
 mod removal;
 mod resolve;
@@ -31,6 +34,7 @@ mod words;
 use jiff::Timestamp;
 
 pub use archives::Missing;
+pub use doubt::Doubt;
 pub use ends::{Cause, SessionEnd, Totals};
 pub use key::Key;
 pub use memory::MemoryStore;

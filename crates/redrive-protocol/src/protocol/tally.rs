@@ -62,7 +62,10 @@ impl Tally {
             }
         }
         let on_the_way_back = folded.count(|key| key.rule == RuleId::RETURNED);
-        folded.parked = folded.parked.saturating_sub(folded.returned + on_the_way_back);
+        let back = folded.returned + on_the_way_back;
+        // One that is back, and reappeared in the source after it was parked, is counted as what is still to be deleted there.
+        folded.returned = folded.returned.saturating_sub(back.saturating_sub(folded.parked));
+        folded.parked = folded.parked.saturating_sub(back);
         if folded.returned > 0 {
             let kept = TallyKey {
                 state: State::Kept,
@@ -92,5 +95,26 @@ impl Tally {
             }
         }
         *self.counts.entry(to).or_default() += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_is_back_and_reappears_where_it_was_parked_from_is_counted_once() {
+        let key = |state, rule| TallyKey { state, rule, target: None, exhausted: false, reason: None };
+        let mut tally = Tally::default();
+        // Its row of the way out is to be deleted once more; its row of the way back is done.
+        tally.shift(None, key(State::Sent, RuleId::PARKED));
+        tally.shift(None, key(State::Done, RuleId::RETURNED));
+        let folded = tally.folded();
+        assert_eq!((folded.received(), folded.parked, folded.returned), (1, 0, 0), "{folded:?}");
+        // Another one is parked, and a third is back.
+        tally.shift(None, key(State::Done, RuleId::PARKED));
+        tally.shift(None, key(State::Done, RuleId::PARKED));
+        tally.shift(None, key(State::Done, RuleId::RETURNED));
+        assert_eq!(tally.folded().received(), 3);
     }
 }

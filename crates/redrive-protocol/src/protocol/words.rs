@@ -246,7 +246,7 @@ impl Sent {
 }
 
 /// How a delete ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeleteEnd {
     /// The source confirmed it.
     Confirmed,
@@ -257,7 +257,7 @@ pub enum DeleteEnd {
 }
 
 /// A message in flight with us.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Lease {
     /// The message.
     pub id: MessageId,

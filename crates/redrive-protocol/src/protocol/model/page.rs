@@ -6,9 +6,8 @@ use super::acts::Step;
 use super::explore::{Explored, Finding, explore};
 use super::setup::{BROKEN, Setup};
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/design/model.md");
-const BEGIN: &str =
-    "<!-- Generated from here on: run `REDRIVE_WRITE_DOCS=1 cargo test --lib apply::model` to write it anew. -->\n";
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/design/model.md");
+const BEGIN: &str = "<!-- Generated from here on: run `REDRIVE_WRITE_DOCS=1 cargo test -p redrive-protocol model` to write it anew. -->\n";
 
 impl Finding<Step> {
     /// What is wrong, and how it comes to it.

@@ -6,12 +6,17 @@
 //! have to wait, all the time, is none.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
+
+use foldhash::quality::FixedState;
+
+/// A model with more states than this is not bounded as it should be.
+const MOST: usize = 1_000_000;
 
 /// What can be explored.
 pub(super) trait Model {
     /// All there is to know at one moment.
-    type State: Copy + Eq + Hash;
+    type State: Clone + Hash;
     /// What can happen.
     type Step: Copy;
 
@@ -27,9 +32,9 @@ pub(super) trait Model {
     fn bad_end(&self, state: &Self::State) -> Option<&'static str>;
 }
 
-/// What was explored.
+/// What was explored. States are known by 128 bits of digest and not kept: that two of a million have the same has a chance of
+/// one in 10^26.
 pub(super) struct Explored<M: Model> {
-    states: Vec<M::State>,
     /// By which step of which state each was first reached; the first is its own.
     parents: Vec<Option<(usize, M::Step)>>,
     /// How many steps lead from state to state.
@@ -50,20 +55,16 @@ pub(super) struct Finding<S> {
 
 impl<M: Model> Explored<M> {
     pub(super) fn count(&self) -> usize {
-        self.states.len()
-    }
-
-    pub(super) fn state(&self, at: usize) -> &M::State {
-        &self.states[at]
+        self.parents.len()
     }
 
     /// The state before this one on the shortest way to it, and the step between; states are numbered by their distance.
-    pub(super) fn before(&self, at: usize) -> Option<(usize, M::Step)> {
+    fn before(&self, at: usize) -> Option<(usize, M::Step)> {
         self.parents[at]
     }
 
     /// The shortest way to a state.
-    pub(super) fn trace(&self, at: usize) -> Vec<M::Step> {
+    fn trace(&self, at: usize) -> Vec<M::Step> {
         let back = std::iter::successors(self.before(at), |(before, _)| self.before(*before));
         let mut trace: Vec<M::Step> = back.map(|(_, step)| step).collect();
         trace.reverse();
@@ -74,10 +75,11 @@ impl<M: Model> Explored<M> {
 /// Explores until something is wrong or there is nothing new.
 pub(super) fn explore<M: Model>(model: &M) -> Explored<M> {
     let start = model.start();
-    let mut known = HashMap::from([(start, 0)]);
-    let mut seen = Explored { states: vec![start], parents: vec![None], transitions: 0, ends: 0, finding: None };
+    let mut known = HashMap::from([(digest(&start), 0)]);
+    let mut seen = Explored { parents: vec![None], transitions: 0, ends: 0, finding: None };
     let mut successors: Vec<Vec<(usize, M::Step)>> = Vec::new();
-    while let Some(state) = seen.states.get(successors.len()).copied() {
+    let mut to_visit = VecDeque::from([start]);
+    while let Some(state) = to_visit.pop_front() {
         let here = successors.len();
         let steps = model.steps(&state);
         if steps.is_empty() {
@@ -88,12 +90,17 @@ pub(super) fn explore<M: Model>(model: &M) -> Explored<M> {
             seen.finding = Some(Finding { what, trace: seen.trace(here), again: Vec::new() });
             return seen;
         }
+        if here == MOST {
+            let what = "there is no end of states";
+            seen.finding = Some(Finding { what, trace: seen.trace(here), again: Vec::new() });
+            return seen;
+        }
         let mut next = Vec::with_capacity(steps.len());
         for (step, state) in steps {
-            let there = *known.entry(state).or_insert_with(|| {
-                seen.states.push(state);
+            let there = *known.entry(digest(&state)).or_insert_with(|| {
+                to_visit.push_back(state);
                 seen.parents.push(Some((here, step)));
-                seen.states.len() - 1
+                seen.parents.len() - 1
             });
             next.push((there, step));
         }
@@ -104,6 +111,11 @@ pub(super) fn explore<M: Model>(model: &M) -> Explored<M> {
         seen.finding = Some(Finding { what: "it goes round for ever", trace: seen.trace(at), again });
     }
     seen
+}
+
+fn digest(state: &impl Hash) -> (u64, u64) {
+    let half = |seed| FixedState::with_seed(seed).hash_one(state);
+    (half(1), half(2))
 }
 
 /// A way round for ever that patience does not end: from the first state, in the order of their distance from the start, that

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::world::Handle;
+use super::super::Resolution;
 
 /// What happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,20 +13,23 @@ pub(super) enum Act {
     ReceiveBoth,
     LoseReceive,
     Duplicate,
-    Admit(Handle),
+    Admit { newest: bool },
+    AdmitBatch,
     Judge,
+    JudgeBatch,
     Send,
     Behind,
     Late,
     Lapse,
     Withdraw,
     Arrive,
-    ArriveLate(usize),
+    ArriveLate,
     NotTaken,
     Refuse,
     Damage,
     LoseAnswer,
     Settle,
+    SettleBatch,
     Decide,
     Delete,
     RefuseHandle,
@@ -34,6 +37,8 @@ pub(super) enum Act {
     NoteDelete,
     Stop,
     Kill,
+    Turn,
+    Resolve(usize, Resolution),
     End { released: bool },
     Expire,
     Reappear,
@@ -43,10 +48,11 @@ pub(super) enum Act {
     PassWindow,
 }
 
-/// A step; the message where it is about one.
+/// A step; the message if it is about one, and whether it is the one that was there, what was parked of it, or what came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) message: usize,
+    pub(super) form: &'static str,
     pub(super) act: Act,
 }
 
@@ -60,12 +66,22 @@ impl fmt::Display for Step {
             Act::End { released: false } => return f.write_str("the session ends, and cannot give back what stays"),
             Act::Sleep => return f.write_str("the process sleeps for longer than the visibility timeout"),
             Act::ReceiveBoth => return f.write_str("both messages are received, in their order"),
+            Act::Turn => {
+                return f.write_str("the source has been gone through, and what is parked is to be brought back");
+            }
+            Act::AdmitBatch => return f.write_str("all that was received is admitted by the journal"),
+            Act::JudgeBatch => return f.write_str("all are judged"),
+            Act::SettleBatch => return f.write_str("the ends of all sends go on disk"),
+            Act::Resolve(run, resolution) => {
+                let run = ["A", "B"][run];
+                return write!(f, "somebody decides about what run {run} has in doubt: {}", resolution.code());
+            }
             Act::GiveBack => "what an earlier session had received is given back",
             Act::Receive => "received",
             Act::LoseReceive => "received, and the answer is lost",
             Act::Duplicate => "delivered once more while it is in flight",
-            Act::Admit(Handle::Newest) => "admitted by the journal",
-            Act::Admit(Handle::Older) => "admitted by the journal, with a handle that is not the newest",
+            Act::Admit { newest: true } => "admitted by the journal",
+            Act::Admit { newest: false } => "admitted by the journal, with a handle that is not the newest",
             Act::Judge => "judged",
             Act::Send => "a request to send it goes out",
             Act::Behind => "stays, because the one before it stays",
@@ -73,7 +89,7 @@ impl fmt::Display for Step {
             Act::Lapse => "not sent, because it may be somebody else's by now",
             Act::Withdraw => "withdrawn before it was sent",
             Act::Arrive => "arrives, and is acknowledged",
-            Act::ArriveLate(_) => "arrives by the request that nobody waits for any more",
+            Act::ArriveLate => "arrives by the request that nobody waits for any more",
             Act::NotTaken => "its entry fails, and it does not arrive",
             Act::Refuse => "the destination refuses it",
             Act::Damage => "arrives with another digest",
@@ -91,6 +107,6 @@ impl fmt::Display for Step {
             Act::Go => "goes from the source by itself",
             Act::PassWindow => "the deduplication window passes",
         };
-        write!(f, "message {}: {text}", self.message + 1)
+        write!(f, "message {}{}: {text}", self.message + 1, self.form)
     }
 }
