@@ -17,7 +17,6 @@ mod filter;
 mod front;
 mod lock;
 mod mark;
-mod migrations;
 mod place;
 mod prefix;
 mod prune;

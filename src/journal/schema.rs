@@ -1,6 +1,6 @@
-//! Opening the journal's file: its tables brought up to date, its settings, its state of health.
+//! Opening the journal's file: its tables, its settings, its state of health.
 //!
-//! A journal of a newer version, one that is not ours, and a damaged one are refused: the program never starts afresh over
+//! A journal of another format, a file that is not ours, and a damaged one are refused: the program never starts afresh over
 //! what it cannot read. The file, like `-wal` and `-shm` beside it, is readable by its owner only. It must be on a local disk:
 //! the database's locks and its write-ahead log do not work over a network file system.
 
@@ -12,9 +12,15 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::migrations::MIGRATIONS;
 use super::place;
 use crate::error::{Error, Kind, Result};
+use redrive_protocol::protocol::State;
+use redrive_protocol::target::Reason;
+
+const TABLES: &str = include_str!("tables.sql");
+
+/// The format of the tables, kept as `user_version`; another number for each change of them that is released.
+const FORMAT: i64 = 13;
 
 /// Marks the file as redrive's: "rdrv".
 const APPLICATION_ID: i64 = 0x7264_7276;
@@ -83,7 +89,7 @@ fn check(connection: &Connection, path: &Path) -> Result<()> {
 fn check_format(connection: &Connection, path: &Path) -> Result<()> {
     let sql = |error: rusqlite::Error| broken(path, &error);
     let mut new = Connection::open_in_memory().map_err(sql)?;
-    migrate(&mut new, 0).map_err(sql)?;
+    make(&mut new).map_err(sql)?;
     let (found, expected) = (objects(connection).map_err(sql)?, objects(&new).map_err(sql)?);
     if let Some(foreign) = found.iter().find(|one| !expected.contains(one)) {
         return Err(damaged(path, &format!("it has the {foreign}, which is not redrive's")));
@@ -126,14 +132,12 @@ pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>> {
         return Ok(None);
     }
     // Reading a write-ahead log needs to write its shared-memory file, so the connection is not opened read-only.
-    let mut connection =
+    let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| broken(path, &e))?;
     let sql = |error: rusqlite::Error| broken(path, &error);
     connection.busy_timeout(BUSY).map_err(sql)?;
-    match version(&connection, path)? {
-        0 => return Ok(None),
-        // One that an older redrive wrote reads like a new one once it has been opened.
-        version => migrate(&mut connection, version).map_err(sql)?,
+    if is_empty(&connection, path)? {
+        return Ok(None);
     }
     check_format(&connection, path)?;
     connection.pragma_update(None, "query_only", true).map_err(sql)?;
@@ -143,9 +147,9 @@ pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>> {
 fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
     let sql = |error: rusqlite::Error| broken(path, &error);
     connection.busy_timeout(BUSY).map_err(sql)?;
-    let version = version(connection, path)?;
-    if version == 0 {
-        // So that free pages can be given back one by one. An older journal gets it when it is pruned.
+    let is_empty = is_empty(connection, path)?;
+    if is_empty {
+        // So that free pages can be given back one by one.
         connection.pragma_update(None, "auto_vacuum", "incremental").map_err(sql)?;
     }
     connection.pragma_update(None, "journal_mode", "wal").map_err(sql)?;
@@ -156,26 +160,29 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
     connection.set_prepared_statement_cache_capacity(64);
     // A plan is made once for each statement: without this, a new value for a parameter has it parsed and planned anew.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(sql)?;
-    migrate(connection, version).map_err(sql)
+    if is_empty { make(connection).map_err(sql) } else { Ok(()) }
 }
 
-fn migrate(connection: &mut Connection, version: usize) -> rusqlite::Result<()> {
-    if version == MIGRATIONS.len() {
+/// Makes the tables, unless another process was faster.
+fn make(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if transaction.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? != 0 {
         return Ok(());
     }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Another process may have been faster.
-    let version = transaction.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))?;
-    for migration in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or_default()) {
-        transaction.execute_batch(migration)?;
+    transaction.execute_batch(TABLES)?;
+    for state in State::ALL {
+        transaction.execute("INSERT INTO state VALUES (?1, ?2)", (state as u8, state.code()))?;
+    }
+    for reason in Reason::ALL {
+        transaction.execute("INSERT INTO reason VALUES (?1, ?2, ?3)", (*reason as u8, reason.code(), reason.text()))?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", MIGRATIONS.len())?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
 }
 
-/// The schema version of the file: 0 where it is empty. Refuses what is not ours or newer.
-fn version(connection: &Connection, path: &Path) -> Result<usize> {
+/// Whether nothing is in the file yet. Refuses what is not ours or has another format.
+fn is_empty(connection: &Connection, path: &Path) -> Result<bool> {
     let sql = |error: rusqlite::Error| broken(path, &error);
     // All as of one moment: another process may be making the tables right now.
     let moment = connection.unchecked_transaction().map_err(sql)?;
@@ -186,21 +193,24 @@ fn version(connection: &Connection, path: &Path) -> Result<usize> {
     if application == 0 && version == 0 && tables == 0 {
         // SQLite takes the first bytes of a database for an empty one, which has none.
         let length = fs::metadata(path).map_or(0, |file| file.len());
-        return if (1..SMALLEST_PAGE).contains(&length) { Err(damaged(path, "it was cut")) } else { Ok(0) };
+        return if (1..SMALLEST_PAGE).contains(&length) { Err(damaged(path, "it was cut")) } else { Ok(true) };
     }
     if application != APPLICATION_ID {
         return Err(Error::failed(format!("{} is a database, but not a redrive journal", path.display()))
             .hint("nothing was changed; name another file with --journal"));
     }
-    match usize::try_from(version) {
-        Ok(version) if (1..=MIGRATIONS.len()).contains(&version) => Ok(version),
-        _ => Err(Error::failed(format!(
-            "the journal {} has format {version}; this redrive knows up to {}",
-            path.display(),
-            MIGRATIONS.len()
-        ))
-        .hint("nothing was changed; use the redrive that wrote it, or a newer one")),
+    if version == FORMAT {
+        return Ok(false);
     }
+    let age = if version < FORMAT { "an older" } else { "a newer" };
+    Err(Error::failed(format!(
+        "the journal {} has format {version}: {age} redrive wrote it, and this one reads format {FORMAT} only",
+        path.display()
+    ))
+    .hint(format!(
+        "nothing was changed. Finish its runs and look at their reports with {age} redrive; or start a new journal with \
+         --journal, which knows nothing of what these runs have sent"
+    )))
 }
 
 pub(super) fn unusable(path: &Path, why: &str) -> Error {
@@ -240,7 +250,6 @@ pub(super) fn damaged(path: &Path, why: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entries::{Candidates, Index};
     use super::*;
     use redrive_protocol::message::MessageId;
     use redrive_protocol::protocol::Key;
@@ -275,7 +284,7 @@ mod tests {
         let path = directory.path().join("journal.db");
         for (foreign, undone) in [
             ("TRIGGER t AFTER UPDATE ON run BEGIN DELETE FROM rested; END", "TRIGGER t"),
-            ("VIEW message AS SELECT * FROM rested", "VIEW message"),
+            ("VIEW more AS SELECT * FROM rested", "VIEW more"),
             ("TABLE more (a)", "TABLE more"),
             ("INDEX i ON run (started)", "INDEX i"),
         ] {
@@ -293,51 +302,47 @@ mod tests {
         assert!(open(&path).expect_err("refused").message().contains("not those of its format"));
     }
 
-    /// As a redrive of each earlier version left it, with a finished and an unfinished message.
     #[test]
-    fn an_older_journal_is_brought_up_to_date_and_loses_nothing() {
-        for version in 1..MIGRATIONS.len() {
-            let table = if version < 7 { "message" } else { "rested" };
-            let directory = tempfile::tempdir().expect("directory");
+    fn a_journal_of_another_format_and_a_file_of_another_program_are_refused_as_they_are() {
+        let directory = tempfile::tempdir().expect("directory");
+        for (statement, words) in [
+            ("PRAGMA user_version = 12", "an older redrive wrote it"),
+            ("PRAGMA user_version = 14", "a newer redrive wrote it"),
+            ("PRAGMA application_id = 1", "is a database, but not a redrive journal"),
+        ] {
             let path = directory.path().join("journal.db");
-            let old = Connection::open(&path).expect("open");
-            old.execute_batch(&MIGRATIONS[..version].concat()).expect("an older schema");
-            old.execute_batch(&format!(
-                "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version};
-                 INSERT INTO queue (arn) VALUES ('arn:aws:sqs:eu-west-1:000000000000:dlq');
-                 INSERT INTO run (name, source, job_sha256, plan, started) VALUES ('run', 1, '', '{{}}', 5);
-                 INSERT INTO {table} (source, id, run, state, rule, exhausted, doubts, at) VALUES
-                 (1, CAST('done' AS BLOB), 1, 3, 0, 0, 0, 7), (1, CAST('lost' AS BLOB), 1, 4, 0, 0, 1, 7);"
-            ))
-            .expect("rows");
-            if version >= 4 {
-                old.execute_batch(&format!(
-                    "INSERT INTO tally SELECT 1, state, 0, -1, 0, 0, 1 FROM {table}; UPDATE run SET doubted = 1",
-                ))
-                .expect("figures");
+            drop(open(&path).expect("open"));
+            Connection::open(&path).and_then(|connection| connection.execute_batch(statement)).expect("changed");
+            let before = fs::read(&path).expect("readable");
+            for error in [open(&path).expect_err(words), open_to_read(&path).expect_err(words)] {
+                assert!(error.message().contains(words), "{error}");
             }
-            if version >= 8 {
-                let segment = if version == 9 { "0, " } else { "" };
-                let index = format!("INSERT INTO by_id SELECT {segment}substr(id, 1, 8), seq FROM rested");
-                old.execute_batch(&index).expect("an index");
-            }
-            drop(old);
-            // By whichever command comes first.
-            let connection = open_to_read(&path).expect("open").expect("there");
-            assert_eq!(self::version(&connection, &path).expect("version"), MIGRATIONS.len());
-            let tally = super::super::query::tally(&connection, 1).expect("figures");
-            assert_eq!((tally.received(), tally.doubted), (2, 1), "from version {version}");
-            for id in ["done", "lost"] {
-                let everywhere = Candidates::all(&connection).expect("segments");
-                let rows = everywhere.rows(&connection, Index::Ids, &Key::of(&MessageId::new(id))).expect("indexed");
-                assert_eq!(rows.len(), 1, "{id} from version {version}");
-            }
-            drop(connection);
-            // Later runs can give back the room that they do not need.
-            super::super::prune(&path, &[]).expect("nothing to forget");
-            let connection = open(&path).expect("open");
-            let vacuum = connection.pragma_query_value(None, "auto_vacuum", |row| row.get::<_, i64>(0));
-            assert_eq!(vacuum.expect("a setting"), 2, "incremental, from version {version}");
+            assert!(fs::read(&path).expect("readable") == before, "nothing was changed");
+            fs::remove_file(&path).expect("removed");
         }
+    }
+
+    #[test]
+    fn what_is_at_rest_can_be_read_in_words() {
+        let directory = tempfile::tempdir().expect("directory");
+        let connection = open(&directory.path().join("journal.db")).expect("open");
+        let uuid = "4f6d1b1e-0000-4c0e-9a3b-0123456789ab";
+        let insert = "INSERT INTO rested (source, id, run, state, rule, exhausted, reason, doubts, at) VALUES (1, ?1, 1, ?2, 0, 0, ?3, 0, 0)";
+        connection
+            .execute_batch(
+                "INSERT INTO queue VALUES (1, 'dlq'); INSERT INTO run (name, source, job_sha256, plan, started) VALUES ('r', 1, '', '', 0)",
+            )
+            .expect("a run");
+        let id = |text: &str| Key::of(&MessageId::new(text)).bytes().to_vec();
+        for state in State::ALL {
+            connection.execute(insert, (id(uuid), state as u8, None::<u8>)).expect("a row");
+        }
+        connection.execute(insert, (id("short"), State::Failed as u8, Reason::Gone as u8)).expect("a row");
+        let mut rows = connection.prepare("SELECT id, state, reason FROM messages").expect("a view");
+        let words = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).expect("rows");
+        let words: Vec<(String, String, Option<String>)> = words.collect::<Result<_, _>>().expect("text");
+        let states = State::ALL.map(|state| (uuid.to_owned(), state.code().to_owned(), None));
+        assert_eq!(words[..10], states);
+        assert_eq!(words[10], ("short".to_owned(), "failed".to_owned(), Some("gone".to_owned())));
     }
 }
