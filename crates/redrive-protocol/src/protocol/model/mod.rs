@@ -10,6 +10,7 @@ mod driver;
 mod explore;
 mod page;
 mod sabotage;
+mod session;
 mod setup;
 mod steps;
 mod world;
