@@ -126,7 +126,8 @@ async fn finishes_with_all(stopping: Vec<Rule>, resuming: Vec<Rule>) {
     const TOTAL: usize = 60;
     let stage = Stage::with_queues().await;
     stage.sandbox.seed("orders-dlq", (0..TOTAL).map(message)).expect("seeded");
-    stage.file("job.toml", JOB);
+    // So long that a busy machine has looked at the queue before they come back.
+    stage.file("job.toml", &JOB.replace("10s", "40s"));
     stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
     for rule in stopping {
         stage.sandbox.faults().add(rule);
