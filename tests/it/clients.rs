@@ -74,7 +74,7 @@ async fn works(program: &Path, script: &str, first: &[OsString], more: &[&str], 
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(Duration::from_mins(5), script).await.expect("it ends").expect("it runs");
+    let output = tokio::time::timeout(Duration::from_mins(20), script).await.expect("it ends").expect("it runs");
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
     let said: Vec<&str> = stdout.lines().filter_map(|line| line.strip_prefix("ok ")).collect();

@@ -12,7 +12,8 @@ fn page() -> String {
          What the sandbox and three servers that others wrote do where AWS's documentation says what SQS does. Each check\n\
          runs through the official SDK, unchanged on every server, in each test run. A deviation that is not in this table\n\
          fails the run, and so does one that has gone. The versions are pinned in `tests/judges/`; of local-aws-sqs only\n\
-         message move tasks are checked.\n\n",
+         message move tasks are checked. What was recorded at AWS, and what of it does not hold here, is in\n\
+         [the sandbox](sandbox.md#against-answers-recorded-at-aws).\n\n",
     );
     let names: Vec<&str> = Server::ALL.iter().map(|server| server.name()).collect();
     let _ = writeln!(page, "| check | expected | {} |", names.join(" | "));
