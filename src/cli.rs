@@ -161,6 +161,18 @@ pub struct SampleArgs {
     pub sample_despite_redrive_policy: bool,
 }
 
+/// How much of a plan is shown.
+#[derive(Debug, Args)]
+pub struct DetailArgs {
+    /// Show everything: the notes as well, and the bodies of examples whole.
+    #[arg(long)]
+    pub full: bool,
+    /// How many examples of each rule and outcome, at the most; of messages with different errors first. Without it 3, or 2 if
+    /// nothing changes.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=100))]
+    pub examples: Option<u16>,
+}
+
 /// How many messages to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SampleSize {
@@ -213,6 +225,9 @@ pub struct PlanArgs {
     /// What to sample.
     #[command(flatten)]
     pub sample: SampleArgs,
+    /// How much is shown.
+    #[command(flatten)]
+    pub detail: DetailArgs,
     /// Which AWS it is.
     #[command(flatten)]
     pub reach: ReachArgs,
@@ -232,6 +247,9 @@ pub struct ShowArgs {
     /// How to print.
     #[arg(long, value_enum, default_value = "text")]
     pub format: PlanFormat,
+    /// How much is shown.
+    #[command(flatten)]
+    pub detail: DetailArgs,
 }
 
 /// `redrive approve`.
@@ -285,6 +303,9 @@ pub struct ApplyArgs {
     /// What to sample, where a job is planned.
     #[command(flatten)]
     pub sample: SampleArgs,
+    /// How much is shown.
+    #[command(flatten)]
+    pub detail: DetailArgs,
     /// Which AWS it is.
     #[command(flatten)]
     pub reach: ReachArgs,

@@ -141,9 +141,18 @@ impl Aws {
         clocks.get(queue_url)?.now(Instant::now())
     }
 
-    async fn queue_at(&self, url: QueueUrl, access: &Access) -> Result<Arc<dyn Queue>> {
+    /// How this queue is reached: what its URL or ARN says wins over `access`.
+    pub(super) async fn access_of(&self, reference: &str, access: &Access) -> Result<Access> {
+        match Reference::parse(reference)? {
+            Reference::Name(_) => Ok(access.clone()),
+            Reference::Url(url) => self.access_at(url.server, access).await,
+            Reference::Arn(arn) => Ok(Access { region: Some(arn.region), ..access.clone() }),
+        }
+    }
+
+    async fn access_at(&self, server: Server, access: &Access) -> Result<Access> {
         let mut access = access.clone();
-        match url.server {
+        match server {
             Server::Aws { region } => access.region = Some(region),
             Server::Vpc { region, origin } => {
                 access.region = Some(region);
@@ -151,6 +160,11 @@ impl Aws {
             }
             Server::Other { origin } => self.default_endpoint(&mut access, origin).await?,
         }
+        Ok(access)
+    }
+
+    async fn queue_at(&self, url: QueueUrl, access: &Access) -> Result<Arc<dyn Queue>> {
+        let access = self.access_at(url.server, access).await?;
         let client = self.sqs_client(&access).await?;
         Ok(self.at(url.url, client))
     }
@@ -227,7 +241,7 @@ impl Aws {
     }
 
     /// The endpoint that counts for a service (`SQS` or `S3`), where it is not the region's own.
-    fn endpoint(&self, settings: &SdkConfig, access: &Access, service: &str) -> Result<Option<String>> {
+    pub(super) fn endpoint(&self, settings: &SdkConfig, access: &Access, service: &str) -> Result<Option<String>> {
         let endpoint = match (&self.local, &access.endpoint_url) {
             (Some(local), _) => Some(local.endpoint.clone()),
             (None, Some(endpoint)) => Some(endpoint.clone()),
@@ -239,11 +253,11 @@ impl Aws {
         Ok(endpoint)
     }
 
-    fn whose(&self, access: &Access) -> String {
+    pub(super) fn whose(&self, access: &Access) -> String {
         if self.local.is_some() { "the sandbox's credentials".to_owned() } else { whose(access) }
     }
 
-    async fn settings(&self, access: &Access, home: Home) -> Result<SdkConfig> {
+    pub(super) async fn settings(&self, access: &Access, home: Home) -> Result<SdkConfig> {
         if let Some(local) = &self.local {
             let region = access.region.clone().unwrap_or_else(|| ANY_REGION.to_owned());
             return Ok(local.settings.to_builder().region(Region::new(region)).build());

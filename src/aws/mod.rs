@@ -3,7 +3,7 @@
 //! `access` understands how a job names a queue; `connect` turns that into clients, by `settings`; `profile` looks
 //! a named profile up; `queue` and `bucket` make the calls,
 //! `entries` and `attributes` translate them; `fault` says what is known when one fails; `meter` counts requests and reads
-//! the servers' clocks; `bounded` bounds how much of an answer is read; `wire` and `lean` make a call cheaper than the SDK alone does. Calls that only
+//! the servers' clocks; `caller` asks who we are; `bounded` bounds how much of an answer is read; `wire` and `lean` make a call cheaper than the SDK alone does. Calls that only
 //! look are repeated here, by [`crate::retry`]. No other call is: a blind retry of a send whose answer was lost would send
 //! twice, so the SDK's own retries are off and callers decide.
 
@@ -11,6 +11,7 @@ mod access;
 mod attributes;
 mod bounded;
 mod bucket;
+mod caller;
 mod connect;
 mod entries;
 mod fault;
@@ -25,5 +26,6 @@ mod wire;
 mod canned;
 
 pub use access::Access;
+pub use caller::Caller;
 pub use connect::Aws;
 pub use meter::Requests;

@@ -19,6 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::journal::{Journal, Marks, Reader, system_clock};
 use crate::plan::{self, Approver, Plan};
+use crate::view::plan::headline;
 use crate::view::{output, progress, report};
 use redrive_protocol::protocol::{Begun, RunSpec, SessionEnd, Totals};
 
@@ -83,14 +84,14 @@ async fn plan_job(args: &ApplyArgs, text: &str, aws: &Arc<Aws>, journal: &Path, 
             "nothing was touched; save a plan with `redrive plan JOB --out FILE` and apply that, or use --auto-approve",
         ));
     }
-    let plan = planning::make(aws, &compiled, &file, text, None, &args.sample, journal, stop).await?;
+    let plan = planning::make(aws, &compiled, &file, text, None, (&args.sample, &args.detail), journal, stop).await?;
     if args.format == Format::Text {
-        show::show_plan(&plan, PlanFormat::Text, None, &[])?;
+        show::show_plan(&plan, PlanFormat::Text, None, &[], show::detail(&args.detail))?;
     }
     if plan.refusals.is_empty() {
         plan::require_bounds(&plan, compiled.job.limits.max_messages, args.allow_drift, &file)?;
     }
-    if args.auto_approve || !plan.refusals.is_empty() || ask(stop).await? {
+    if args.auto_approve || !plan.refusals.is_empty() || ask(&plan, stop).await? {
         return Ok(Some(plan));
     }
     output::note("not applied: nothing was moved");
@@ -104,8 +105,8 @@ fn unfinished(journal: &Path, text: &str) -> Result<Option<Plan>> {
     run.map(|run| plan::parse_kept(run.plan.as_bytes(), &format!("the plan of run {}", run.name))).transpose()
 }
 
-async fn ask(stop: &Stop) -> Result<bool> {
-    output::prompt("\nApply this plan? Only 'yes' is taken as approval: ");
+async fn ask(plan: &Plan, stop: &Stop) -> Result<bool> {
+    output::prompt(&format!("\n{}\nApply this plan? Only 'yes' is taken as approval: ", headline(plan)));
     let (tell, told) = oneshot::channel();
     // A thread of its own, which nobody waits for: a read from a terminal cannot be broken off.
     std::thread::spawn(move || {
@@ -383,7 +384,7 @@ pub(super) fn listen_for_signals(stop: &Stop) -> Result<()> {
                         std::process::exit(Exit::Stopped as i32);
                     }
                     Signal::Finish | Signal::None => output::note(
-                        "stopping: finishing what is under way and giving back the rest; once more stops at once",
+                        "stopping: finishing what is in progress and giving back the rest; press Ctrl-C again to stop at once",
                     ),
                 }
             }

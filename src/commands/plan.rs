@@ -11,11 +11,12 @@ use super::own::Own;
 use super::{apply, read_job, read_plan, show, wiring};
 use crate::apply::Stop;
 use crate::aws::Aws;
-use crate::cli::{PlanArgs, SampleArgs, SampleSize};
+use crate::cli::{DetailArgs, PlanArgs, SampleArgs, SampleSize};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::journal::Reader;
 use crate::plan::{self, Extent, Outcome, Plan, Request, SampleOptions};
+use crate::view::progress::Looking;
 
 pub(super) async fn plan(args: PlanArgs, journal: &Path) -> Result<Exit> {
     let file = args.job.display().to_string();
@@ -32,14 +33,16 @@ pub(super) async fn plan(args: PlanArgs, journal: &Path) -> Result<Exit> {
     let reach = wiring::Reach::new(&args.reach).await?;
     let stop = Stop::default();
     apply::listen_for_signals(&stop)?;
-    let plan = make(&reach.aws, &compiled, &file, &text, args.author.as_deref(), &args.sample, journal, &stop).await?;
+    let plan =
+        make(&reach.aws, &compiled, &file, &text, args.author.as_deref(), (&args.sample, &args.detail), journal, &stop)
+            .await?;
     if let Some(out) = &args.out {
         plan::write(&plan, out)?;
     }
     let saved = args.out.as_ref().map(|out| out.display().to_string());
     match older {
         Some(older) => show::show_changes(&older, &plan, args.format)?,
-        None => show::show_plan(&plan, args.format, saved.as_deref(), &[])?,
+        None => show::show_plan(&plan, args.format, saved.as_deref(), &[], show::detail(&args.detail))?,
     }
     Ok(if args.detailed_exitcode && would_move(&plan) { Exit::WouldMove } else { Exit::Done })
 }
@@ -52,7 +55,7 @@ pub(super) async fn make(
     file: &str,
     text: &str,
     author: Option<&str>,
-    sample: &SampleArgs,
+    (sample, detail): (&SampleArgs, &DetailArgs),
     journal: &Path,
     stop: &Stop,
 ) -> Result<Plan> {
@@ -76,6 +79,7 @@ pub(super) async fn make(
         let journal = journal.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         journal.came_from(id).ok().flatten()
     };
+    let looking = Looking::on_stderr();
     let made = plan::make(Request {
         job,
         rules,
@@ -94,12 +98,16 @@ pub(super) async fn make(
             None => Extent::Auto,
         },
         sample: SampleOptions::default(),
+        examples: detail.examples.map(usize::from),
+        progress: &|looked, of| looking.show(looked, of),
+        callers: wiring::callers(aws, job).await?,
         sample_anyway: sample.sample_despite_redrive_policy,
         payloads: wiring::payloads(aws, job, rules),
         cancel: cancelled,
     })
     .await;
     watching.abort();
+    drop(looking);
     made
 }
 

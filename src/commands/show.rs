@@ -1,7 +1,7 @@
 //! `redrive show`: a saved plan, as text, JSON, Markdown or HTML.
 
 use super::{approve, read_plan};
-use crate::cli::{PlanFormat, ShowArgs};
+use crate::cli::{DetailArgs, PlanFormat, ShowArgs};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::plan::{self, Approver, Plan};
@@ -18,8 +18,13 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit> {
     for why in &found.others {
         output::note(&format!("an approval that does not count: {why}"));
     }
-    show_plan(&plan, args.format, Some(&name), &found.approvers)?;
+    show_plan(&plan, args.format, Some(&name), &found.approvers, detail(&args.detail))?;
     Ok(Exit::Done)
+}
+
+/// What the command line asks to see of a plan.
+pub(super) fn detail(args: &DetailArgs) -> view::Detail {
+    view::Detail { full: args.full, examples: args.examples.map(usize::from) }
 }
 
 /// Shows what changed between two plans.
@@ -34,8 +39,14 @@ pub(super) fn show_changes(older: &Plan, plan: &Plan, format: PlanFormat) -> Res
 }
 
 /// Shows a plan; `file` is where it is saved, for the words on how to apply it. The JSON is the plan alone, as it was saved.
-pub(super) fn show_plan(plan: &Plan, format: PlanFormat, file: Option<&str>, approvers: &[Approver]) -> Result<()> {
-    let document = || view::document(plan, file, approvers);
+pub(super) fn show_plan(
+    plan: &Plan,
+    format: PlanFormat,
+    file: Option<&str>,
+    approvers: &[Approver],
+    detail: view::Detail,
+) -> Result<()> {
+    let document = || view::document(plan, file, approvers, detail);
     output::out(&match format {
         PlanFormat::Text => document().text(output::screen()),
         PlanFormat::Json => view::json(plan)?,

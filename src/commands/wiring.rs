@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use redrive_protocol::target::{DROP, ORIGIN, PARKING, Target, TargetId, TargetKind};
@@ -9,12 +10,12 @@ use redrive_rules::job::{self, Destination, Job};
 use redrive_rules::rule::Rules;
 
 use crate::apply::{Examined, Outlet, open_archive};
-use crate::aws::{Access, Aws};
+use crate::aws::{self, Access, Aws};
 use crate::cli::ReachArgs;
 use crate::error::{Error, Result};
 use crate::journal::Journal;
 use crate::payload::Payloads;
-use crate::plan::{self, Opener, Place, Plan};
+use crate::plan::{self, Caller, Identity, Opener, Place, Plan};
 use crate::sqs::{Queue, QueueAttributes};
 use crate::store::{Bucket, Buckets};
 use redrive_protocol::protocol::Begun;
@@ -85,6 +86,29 @@ pub(super) async fn places(aws: &Aws, job: &Job) -> Result<Vec<(String, Place)>>
         places.push((PARKING.to_owned(), Place::Queue(queue)));
     }
     Ok(places)
+}
+
+/// How long the question who we are may take, for all places together.
+const WHO: Duration = Duration::from_secs(5);
+
+/// Who calls to the places of a job are made as.
+pub(super) async fn callers(aws: &Aws, job: &Job) -> Result<Vec<Caller>> {
+    let destinations = job.destination.iter().filter_map(|(name, destination)| match destination {
+        Destination::Sqs(sqs) => Some((name.as_str(), Some(sqs.queue.as_str()), access(sqs.access()))),
+        Destination::S3(s3) => Some((name.as_str(), None, access(s3.access()))),
+        Destination::File(_) => None,
+    });
+    let source = ("source", Some(job.source.queue.as_str()), access(job.source.access()));
+    let parking = job.unmatched.park.as_ref();
+    let parking = parking.map(|park| (PARKING, Some(park.queue.as_str()), access(park.access())));
+    let deadline = tokio::time::Instant::now() + WHO;
+    let mut callers = Vec::new();
+    for (place, queue, access) in std::iter::once(source).chain(destinations).chain(parking) {
+        let aws::Caller { region, endpoint, credentials, identity } = aws.caller(queue, &access, deadline).await?;
+        let identity = identity.map(|(account, arn)| Identity { account, arn });
+        callers.push(Caller { place: place.to_owned(), region, endpoint, credentials, identity });
+    }
+    Ok(callers)
 }
 
 /// Opens origin queues as the source is opened: a queue and its dead-letter queue are of one account and region.

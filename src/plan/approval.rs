@@ -220,7 +220,7 @@ mod tests {
     use super::super::fake::{at, plan};
     use super::*;
     use crate::exit::Exit;
-    use crate::plan::Hazard;
+    use crate::plan::{Hazard, HazardCode};
 
     const NOW: &str = "2026-11-22T07:00:00Z";
 
@@ -258,7 +258,7 @@ mod tests {
             assert_eq!(Approval::new(&plan, by, None, at(NOW)).expect_err(by).exit(), Exit::Usage);
         }
         assert!(Approval::new(&plan, "a", Some(&"x".repeat(2001)), at(NOW)).is_err());
-        plan.refusals.push(Hazard { code: "x".to_owned(), text: "y".to_owned() });
+        plan.refusals.push(Hazard::new(HazardCode::NotCounted, "y"));
         assert_eq!(Approval::new(&plan, "alice", None, at(NOW)).expect_err("refused").exit(), Exit::Refused);
     }
 

@@ -10,7 +10,7 @@ use redrive_rules::job::Job;
 use redrive_rules::rule::Setting;
 
 use super::cost::cost;
-use super::document::{FORMAT, JobText, OutcomeFigures, Plan, RuleFigures, TYPE};
+use super::document::{Caller, FORMAT, JobText, OutcomeFigures, Plan, RuleFigures, TYPE};
 use super::evenness::{Basis, Unevenness};
 use super::exact::Pins;
 use super::file::sha256;
@@ -36,15 +36,22 @@ pub(super) struct Input<'a> {
     pub(super) origins: Origins,
     pub(super) look: Look<'a>,
     pub(super) scanned: Scanned,
+    pub(super) callers: Vec<Caller>,
 }
 
 /// Makes the plan. It is not sealed yet.
 pub(super) fn build(input: Input<'_>) -> Plan {
-    let Input { job, source, origins, look, scanned, .. } = input;
+    let Input { job, source, origins, look, scanned, callers, .. } = input;
     let Look { setting, messages, seen, tallies, groups, trace, examples, pins, .. } = look;
     let Setting { now, sent_before, sent_after, .. } = setting;
     let (sample, extent) = survey::sample(&source, messages, &seen, &scanned, trace, pins.is_some());
-    let figures = figures(job, &tallies, extent, sample.basis);
+    let mut figures = figures(job, &tallies, extent, sample.basis);
+    if pins.is_some() {
+        // Apply moves what the plan is pinned to and nothing else.
+        for rule in &mut figures {
+            rule.bound = Some(rule.moving());
+        }
+    }
     let facts = Facts {
         job,
         now,
@@ -82,6 +89,7 @@ pub(super) fn build(input: Input<'_>) -> Plan {
         sent_after,
         source,
         targets: setting.targets,
+        callers,
         sample,
         pins: pins.map(Pins::new),
         rules: figures,

@@ -178,6 +178,7 @@ fn hazards(one: &Plan, other: &Plan) -> Vec<Hazard> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::code::HazardCode;
     use super::super::fake::{at, plan};
     use super::super::stats::{Size, estimate};
     use super::*;
@@ -205,7 +206,7 @@ mod tests {
         let size = Size::new(1000, 40_000);
         after.rules[1].estimate = estimate(700, size);
         after.rules[0].outcomes.pop();
-        after.hazards = vec![Hazard { code: "dropped".to_owned(), text: "About 5 are dropped.".to_owned() }];
+        after.hazards = vec![Hazard::new(HazardCode::Dropped, "About 5 are dropped.")];
         let found = compare(&before, &after.seal());
         assert_eq!(found.job, ["- name = \"orders-dlq\"", "+ name = \"orders\""]);
         assert_eq!(found.places.len(), 2, "{:?}", found.places);
@@ -217,10 +218,10 @@ mod tests {
             (found.limits.len(), found.limits[0].of.as_str()),
             (1, "messages that may leave by gateway timeouts")
         );
-        let codes = |hazards: &[Hazard]| hazards.iter().map(|hazard| hazard.code.clone()).collect::<Vec<_>>();
+        let codes = |hazards: &[Hazard]| hazards.iter().map(|hazard| hazard.code.as_str()).collect::<Vec<_>>();
         assert_eq!(
             (codes(&found.hazards_gone), codes(&found.hazards_new)),
-            (vec!["counts_approximate".into()], vec!["dropped".into()])
+            (vec!["counts_approximate"], vec!["dropped"])
         );
     }
 }

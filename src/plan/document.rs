@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use redrive_protocol::target::{Reason, RuleId, Target, TargetId, TargetKind};
 use serde::{Deserialize, Serialize};
 
+use super::code::{HazardCode, Severity};
 use super::evenness::Basis;
 use super::exact::Pins;
 use crate::sqs::QueueAttributes;
@@ -44,6 +45,8 @@ pub struct Plan {
     pub source: QueueAttributes,
     /// Where messages can go; a [`TargetId`] is a position in it.
     pub targets: Vec<Target>,
+    /// Who calls are made as, by place.
+    pub callers: Vec<Caller>,
     /// What the sampling looked at, and what it did.
     pub sample: Sample,
     /// The messages that the plan is pinned to, where it is exact: apply moves these and no others.
@@ -77,6 +80,32 @@ pub struct JobText {
     pub sha256: String,
     /// The text; apply runs this, not the file on disk.
     pub text: String,
+}
+
+/// Who calls to a place of the job are made as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Caller {
+    /// `source`, or the destination's name.
+    pub place: String,
+    /// The region that calls are signed for.
+    pub region: String,
+    /// The endpoint, if it is not the region's own.
+    pub endpoint: Option<String>,
+    /// Which credentials are used, in words: a profile, a role, the environment.
+    pub credentials: String,
+    /// The account and ARN that STS knows these credentials as; `None` if it did not say in time.
+    pub identity: Option<Identity>,
+}
+
+/// Whose credentials these are, by STS's `GetCallerIdentity`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// The account.
+    pub account: String,
+    /// The ARN of the user or the session of a role.
+    pub arn: String,
 }
 
 /// What the sampling looked at, and what it did.
@@ -203,12 +232,14 @@ pub struct Cost {
     pub seconds_at_rate: Option<u64>,
 }
 
-/// Something a reviewer should know, in words.
+/// Something a reviewer should know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hazard {
-    /// A stable code.
-    pub code: String,
+    /// What it is about.
+    pub code: HazardCode,
+    /// How much attention it needs.
+    pub severity: Severity,
     /// In words.
     pub text: String,
 }
@@ -225,12 +256,26 @@ pub struct Example {
     pub message_id: String,
     /// When it was sent.
     pub sent: Option<Timestamp>,
+    /// What the rules' conditions found in it.
+    pub asked: Vec<Point>,
+    /// What looks like an error in it.
+    pub errors: Vec<Point>,
     /// Body and attributes before.
     pub before: Shown,
     /// Body and attributes after; `None` where nothing changes.
     pub after: Option<Shown>,
     /// Which path, size or name a block is about.
     pub detail: Option<String>,
+}
+
+/// Something that was found in a message, redacted and shortened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Point {
+    /// The place, or the condition that asked.
+    pub of: String,
+    /// What is there.
+    pub found: String,
 }
 
 /// A body and attributes as they may be shown: redacted and shortened, not yet neutralised for a terminal.
@@ -241,6 +286,13 @@ pub struct Shown {
     pub body: String,
     /// `name (type) = value`, sorted by name.
     pub attributes: Vec<String>,
+}
+
+impl Hazard {
+    /// One with the severity of its code.
+    pub fn new(code: HazardCode, text: impl Into<String>) -> Self {
+        Self { code, severity: code.severity(), text: text.into() }
+    }
 }
 
 /// The first twelve digits of a digest.

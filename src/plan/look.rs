@@ -29,6 +29,7 @@ const SIZE_LIMIT: u64 = 1024 * 1024;
 
 /// What was seen and counted so far.
 pub(super) struct Look<'a> {
+    job: &'a Job,
     rules: &'a Rules,
     pub(super) setting: Setting,
     expiring: Timestamp,
@@ -53,12 +54,13 @@ pub(super) struct Tally {
 impl<'a> Look<'a> {
     /// Nothing looked at yet.
     pub(super) fn new(
-        job: &Job,
+        job: &'a Job,
         rules: &'a Rules,
         source: &QueueAttributes,
         targets: Vec<Target>,
         now: Timestamp,
         exact: bool,
+        examples: Option<usize>,
     ) -> Self {
         let setting = Setting {
             now,
@@ -71,6 +73,7 @@ impl<'a> Look<'a> {
         // What was sent before this expires soon.
         let keeps = Duration::from_secs(source.message_retention_seconds.saturating_sub(EXPIRES_SOON));
         Self {
+            job,
             rules,
             setting,
             expiring: now.checked_sub(keeps).unwrap_or(Timestamp::MIN),
@@ -79,7 +82,7 @@ impl<'a> Look<'a> {
             tallies: BTreeMap::new(),
             groups: source.fifo.then(Groups::default),
             trace: Trace::default(),
-            examples: Examples::new(rules),
+            examples: Examples::new(job, rules, examples),
             pins: exact.then(Vec::new),
         }
     }
@@ -90,6 +93,7 @@ impl<'a> Look<'a> {
         for Fresh { message, receive } in messages {
             self.messages += 1;
             self.seen.take(message, limit, self.expiring, self.setting.now);
+            self.rules.note_types(self.job, message, &self.setting, &mut self.seen.types);
             if let Some(pins) = &mut self.pins {
                 pins.push((message.id.clone(), digest(message)));
             }
@@ -122,7 +126,7 @@ impl<'a> Look<'a> {
         let (count, sum) = tally.outcomes.entry(outcome).or_default();
         *count += 1;
         *sum += bytes as u64;
-        self.examples.offer(verdict.rule, outcome, message, outgoing, detail);
+        self.examples.offer((verdict.rule, outcome), message, outgoing, detail, &self.setting);
     }
 }
 

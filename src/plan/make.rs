@@ -12,7 +12,7 @@ use redrive_rules::rule::Rules;
 use tokio::sync::watch;
 
 use super::build::{Input, build};
-use super::document::Plan;
+use super::document::{Caller, Plan};
 use super::exact::saw_enough;
 use super::look::Look;
 use super::origins::{Opener, Origins, resolve};
@@ -60,6 +60,12 @@ pub struct Request<'a> {
     pub extent: Extent,
     /// How it is received. How many messages is the extent's to say, and the visibility timeout the job's.
     pub sample: SampleOptions,
+    /// Examples of each rule and outcome, if somebody said how many.
+    pub examples: Option<usize>,
+    /// Told how many messages were looked at, and how many that is to be, if that is known.
+    pub progress: &'a (dyn Fn(u64, Option<u64>) + Sync),
+    /// Who calls are made as, by place.
+    pub callers: Vec<Caller>,
     /// Sample even where that could move messages.
     pub sample_anyway: bool,
     /// Where bodies are read from that the Extended Client keeps in S3, for a job that follows its pointers.
@@ -96,12 +102,25 @@ pub async fn make(request: Request<'_>) -> Result<Plan> {
     // Before sampling: what is sent from here on is not part of what was planned.
     let now = clock();
     options.visibility = visibility_of(job);
-    let (payloads, came_from) = (request.payloads.as_ref(), request.came_from);
-    let view = View { job, rules, source: &source, attributes: &attributes, opener, now, payloads, came_from };
+    let (payloads, came_from, callers) = (request.payloads.as_ref(), request.came_from, request.callers);
+    let (examples, progress) = (request.examples, request.progress);
+    let view = View {
+        job,
+        rules,
+        source: &source,
+        attributes: &attributes,
+        opener,
+        now,
+        payloads,
+        came_from,
+        examples,
+        progress,
+    };
     let looked = look_at_messages(&view, targets, request.extent, options, request.cancel).await?;
     let Looked { look, origins, scanned } = looked;
     let tool_version = env!("CARGO_PKG_VERSION");
-    let input = Input { job, file, text, author, tool_version, source: attributes.clone(), origins, look, scanned };
+    let input =
+        Input { job, file, text, author, tool_version, source: attributes.clone(), origins, look, scanned, callers };
     Ok(build(input).seal())
 }
 
@@ -115,6 +134,8 @@ struct View<'a> {
     now: Timestamp,
     payloads: Option<&'a Arc<Payloads>>,
     came_from: &'a (dyn Fn(&MessageId) -> Option<String> + Sync),
+    examples: Option<usize>,
+    progress: &'a (dyn Fn(u64, Option<u64>) + Sync),
 }
 
 /// What was looked at.
@@ -133,6 +154,8 @@ async fn look_at_messages<'a>(
     cancel: watch::Receiver<bool>,
 ) -> Result<Looked<'a>> {
     let options = reach(extent, view.attributes, &options)?;
+    let most = u64::try_from(options.messages).unwrap_or(u64::MAX);
+    let visible = view.attributes.counts.visible;
     let mut origins = Origins::default();
     if view.rules.uses_origin() {
         origins = resolve(view.source, view.opener).await.map_err(untouched)?;
@@ -140,7 +163,7 @@ async fn look_at_messages<'a>(
     }
     targets.extend(drop_target(view.job));
     let is_exact = extent == Extent::Exact;
-    let mut look = Look::new(view.job, view.rules, view.attributes, targets, view.now, is_exact);
+    let mut look = Look::new(view.job, view.rules, view.attributes, targets, view.now, is_exact, view.examples);
     let looking = async |mut messages: Vec<Fresh>| {
         for Fresh { message: Message { id, system, .. }, .. } in &mut messages {
             // Of those that a run parked once, as far as the journal knows.
@@ -159,6 +182,7 @@ async fn look_at_messages<'a>(
             for fresh in ten {
                 fresh.message.payload = None;
             }
+            (view.progress)(look.messages, visible.map(|visible| visible.min(most)));
         }
         Ok(())
     };

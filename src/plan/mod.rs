@@ -12,6 +12,7 @@
 mod approval;
 mod bounds;
 mod build;
+mod code;
 mod compare;
 mod cost;
 mod document;
@@ -27,6 +28,7 @@ mod hazards;
 mod look;
 mod make;
 mod origins;
+mod points;
 mod sample;
 mod seen;
 mod stats;
@@ -38,6 +40,7 @@ pub use approval::{
     require as require_approvals, write_approval,
 };
 pub use bounds::require_bounds;
+pub use code::{HazardCode, Severity};
 pub use compare::{Comparison, Figure, Limit, compare};
 pub use document::*;
 pub use evenness::{Basis, Unevenness};

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use redrive_protocol::message::Message;
+use redrive_rules::rule::Types;
 use serde_json::Value;
 
 use super::document::AgeCount;
@@ -44,6 +45,8 @@ pub(super) struct Seen {
     pub(super) near_limit: u64,
     /// Sent before the time that was given as the edge of retention.
     pub(super) expiring: u64,
+    /// What the paths of conditions led to.
+    pub(super) types: Types,
 }
 
 /// How many of these, sent at so many milliseconds, are of which age; without the empty ends.

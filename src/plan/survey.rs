@@ -128,7 +128,7 @@ impl Sample {
 pub fn check_sampling(source: &QueueAttributes, sample_anyway: bool) -> Result<()> {
     match sampling_refusal(source) {
         Some(refusal) if !sample_anyway => Err(Error::guarded(refusal.text).hint(
-            "nothing was received; --sample-despite-redrive-policy samples nevertheless, and a queue without a redrive policy needs no flag",
+            "nothing was received; --sample-despite-redrive-policy samples anyway; a queue without a redrive policy needs no flag",
         )),
         _ => Ok(()),
     }

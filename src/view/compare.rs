@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::document::{Block, Column, DiffLine, Document, Line, Mark, Row, Severity};
-use super::document::{heading, ours, plain, prose, row, theirs};
+use super::document::{heading, ours, plain, prose, row};
 use super::units::grouped;
 use super::wire;
 use crate::plan::{Comparison, Estimate, Hazard, short_digest};
@@ -33,7 +33,9 @@ pub fn document(comparison: &Comparison) -> Document {
             ours("No changes beyond what chance explains: same job, queues, figures and risks."),
         ));
     }
-    let hazard = |hazard: &Hazard| theirs(&hazard.code).ours(": ").prose(&hazard.text);
+    let hazard = |hazard: &Hazard| {
+        ours(hazard.severity.as_str()).ours(", ").ours(hazard.code.as_str()).ours(": ").prose(&hazard.text)
+    };
     section("New risks and refusals", hazards_new.iter().map(hazard), &mut blocks);
     section("Risks and refusals that are gone", hazards_gone.iter().map(hazard), &mut blocks);
     if !job.is_empty() {
@@ -77,14 +79,14 @@ mod tests {
     use super::super::text::Screen;
     use super::*;
     use crate::plan::fake::plan;
-    use crate::plan::{RuleFigures, compare};
+    use crate::plan::{HazardCode, RuleFigures, compare};
 
     fn found() -> Comparison {
         let before = plan().seal();
         let mut after = plan();
         after.job.text = "version = 1\nname = \"\u{1b}[2J```|<b>\"\n".to_owned();
         after.rules[1] = RuleFigures { estimate: after.rules[0].estimate, bound: Some(7), ..after.rules[1].clone() };
-        after.hazards[0].code = "dr`o|p\u{202e}".to_owned();
+        after.hazards = vec![Hazard::new(HazardCode::Dropped, "About `5`|\u{202e}.")];
         after.targets[0].location = None;
         compare(&before, &after.seal())
     }
@@ -92,13 +94,13 @@ mod tests {
     #[test]
     fn it_reads_as_text_and_as_markdown() {
         insta::assert_snapshot!(document(&found()).text(Screen::PLAIN), @r#"
-        Plan 7abbc5c97101, compared with plan 5e643fe7f29e
+        Plan b0d70652a40d, compared with plan c8b1a6cacf1d
 
         New risks and refusals
-          - dr`o|p\u{202e}: The counts are approximate.
+          - danger, dropped: About `5`|\u{202e}.
 
         Risks and refusals that are gone
-          - counts_approximate: The counts are approximate.
+          - note, counts_approximate: The counts are approximate.
 
         Changes to the job
           - name = "orders-dlq"
@@ -116,15 +118,15 @@ mod tests {
           messages that may leave by unmatched       0      7
         "#);
         insta::assert_snapshot!(document(&found()).markdown(), @r#"
-        ## Plan `7abbc5c97101`, compared with plan `5e643fe7f29e`
+        ## Plan `b0d70652a40d`, compared with plan `c8b1a6cacf1d`
 
         ### New risks and refusals
 
-        - <code>dr&#96;o&#124;p&#92;u&#123;202e&#125;</code>: The counts are approximate.
+        - danger, dropped: About &#96;5&#96;&#124;&#92;u&#123;202e&#125;.
 
         ### Risks and refusals that are gone
 
-        - `counts_approximate`: The counts are approximate.
+        - note, counts_approximate: The counts are approximate.
 
         ### Changes to the job
 
@@ -168,7 +170,7 @@ mod tests {
         let page = document(&found).markdown();
         assert!(page.len() < MAX_COMMENT, "{}", page.len());
         assert_eq!(page.matches("more do not fit in a comment.").count(), 4, "{page}");
-        assert!(page.contains("- `counts_approximate`: ") && page.contains("+ # line 500 "), "{page}");
+        assert!(page.contains("- note, counts_approximate: ") && page.contains("+ # line 500 "), "{page}");
     }
 
     #[test]

@@ -15,6 +15,9 @@ const CONTEXT: usize = 2;
 const CHANGED_LINES: usize = 24;
 const UNCHANGED_LINES: usize = 10;
 
+/// Lines at most of what is shown in full.
+const MOST_LINES: usize = 1000;
+
 /// Characters of a line at most.
 const WIDTH: usize = 160;
 
@@ -44,11 +47,15 @@ fn shortened(line: Line) -> Line {
     Line { pieces, ..line }
 }
 
-/// What changes between before and after, or the message that stays as it is: as many lines of it as are shown.
-pub(super) fn lines(before: &Shown, after: Option<&Shown>) -> Vec<Line> {
+/// What changes between before and after, or the message that stays as it is: as many lines of it as are shown, or all.
+pub(super) fn lines(before: &Shown, after: Option<&Shown>, full: bool) -> Vec<Line> {
     let (lines, most) = match after {
+        Some(after) if full => (changes(before, after), MOST_LINES),
         Some(after) => (changes(before, after), CHANGED_LINES),
-        None => (laid_out(before).0.into_iter().map(|text| Line::new(Mark::Same, text)).collect(), UNCHANGED_LINES),
+        None => {
+            let lines = laid_out(before).0.into_iter().map(|text| Line::new(Mark::Same, text));
+            (lines.collect(), if full { MOST_LINES } else { UNCHANGED_LINES })
+        }
     };
     cut(lines, most).into_iter().map(shortened).collect()
 }
@@ -234,7 +241,7 @@ mod tests {
     }
 
     fn text(before: &Shown, after: &Shown) -> String {
-        Document::new(vec![Block::Diff(lines(before, Some(after)))])
+        Document::new(vec![Block::Diff(lines(before, Some(after), false))])
             .text(Screen::PLAIN)
             .lines()
             .map(|line| line[2..].to_owned() + "\n")
@@ -287,7 +294,7 @@ mod tests {
         assert_eq!(marked(r#""total": 1.10,"#, r#""total": 1.20,"#), r#""total": 1.<10>, "total": 1.<20>,"#);
         assert_eq!(marked(r#""debug": true"#, r#""by": "INC-1""#), r#""debug": true "by": "INC-1""#);
         assert_eq!(marked("état_1 a", "état_2 a"), "<état_1> a <état_2> a");
-        let line = &lines(&shown(r#"{"a":1}"#, &[]), Some(&shown(r#"{"a":2}"#, &[])))[1];
+        let line = &lines(&shown(r#"{"a":1}"#, &[]), Some(&shown(r#"{"a":2}"#, &[])), false)[1];
         let painted = Document::new(vec![Block::Diff(vec![line.clone()])])
             .text(Screen { style: Style { colour: true }, ..Screen::PLAIN });
         assert_eq!(painted, "  \u{1b}[31m- \u{1b}[0m\u{1b}[31m  \"a\": \u{1b}[0m\u{1b}[1;7;31m1\u{1b}[0m\n");
@@ -340,7 +347,7 @@ mod tests {
 
         #[test]
         fn any_two_texts_can_be_compared(before: String, after: String) {
-            prop_assert!(!lines(&shown(&before, &[]), Some(&shown(&after, &[]))).is_empty());
+            prop_assert!(!lines(&shown(&before, &[]), Some(&shown(&after, &[])), false).is_empty());
         }
     }
 }

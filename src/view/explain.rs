@@ -91,14 +91,14 @@ pub fn document(explained: &Explained) -> Document {
     }
     blocks.extend([heading("Rules, in the order they were tried"), Block::Outline(lines)]);
     if explained.transforms.is_empty() {
-        blocks.extend([heading("The message"), Block::Diff(diff::lines(&explained.before, None))]);
+        blocks.extend([heading("The message"), Block::Diff(diff::lines(&explained.before, None, false))]);
     } else {
         blocks.push(heading("Transforms"));
     }
     let mut before = &explained.before;
     for step in &explained.transforms {
         let title = ours(if step.done { "done    " } else { "BLOCKS  " }).prose(&step.transform);
-        let diff = step.after.iter().map(|after| Block::Diff(diff::lines(before, Some(after))));
+        let diff = step.after.iter().map(|after| Block::Diff(diff::lines(before, Some(after), false)));
         blocks.push(Block::Fold(title, diff.collect()));
         before = step.after.as_ref().unwrap_or(before);
     }
@@ -118,4 +118,64 @@ fn conditions(conditions: &[Condition], depth: usize, lines: &mut Vec<(usize, Li
 /// In words, so that it reads without colour; of one width.
 fn mark(holds: bool) -> &'static str {
     if holds { "holds " } else { "no    " }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::text::Screen;
+    use super::*;
+
+    fn explained() -> Explained {
+        let condition = |condition: &str, holds, found: &str| Condition {
+            condition: condition.to_owned(),
+            holds,
+            found: found.to_owned(),
+            parts: Vec::new(),
+        };
+        let shown = |body: &str| Shown { body: body.to_owned(), attributes: vec!["tenant (String) = eu-1".to_owned()] };
+        let rule = |name: &str, holds, conditions| Rule { name: name.to_owned(), holds, conditions };
+        Explained {
+            kind: "explanation",
+            version: 1,
+            message_id: "0b6ad0a4-2a5d-4c5b-9c7e-6a8c4f1d2e3f".to_owned(),
+            rules: vec![
+                rule(
+                    "declined",
+                    false,
+                    vec![condition("{ attribute = \"tenant\", prefix = \"us-\" }", false, "found eu-1 (String)")],
+                ),
+                rule(
+                    "gateway timeouts",
+                    true,
+                    vec![condition(
+                        "{ body = \"$.error.type\", any_of = [\"Timeout\", \"ConnectionReset\", \"ServiceUnavailable\"] }",
+                        true,
+                        "found \"Timeout\"",
+                    )],
+                ),
+            ],
+            rule: "gateway timeouts".to_owned(),
+            outcome: "send",
+            to: Some("origin orders".to_owned()),
+            exhausted: false,
+            reason: None,
+            words: "goes to origin orders".to_owned(),
+            before: shown("{\"error\":{\"type\":\"Timeout\"},\"debug\":1}"),
+            after: None,
+            transforms: vec![Step {
+                transform: "{ remove = \"$.debug\" }".to_owned(),
+                done: true,
+                after: Some(shown("{\"error\":{\"type\":\"Timeout\"}}")),
+            }],
+        }
+    }
+
+    #[test]
+    fn terminals_of_60_80_and_120_columns_show_all_of_it() {
+        for width in [60, 80, 120] {
+            let text = document(&explained()).text(Screen { width, ..Screen::PLAIN });
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
+            insta::assert_snapshot!(format!("an_explanation_on_{width}_columns"), text);
+        }
+    }
 }

@@ -5,12 +5,14 @@
 
 mod bars;
 mod lines;
+mod looking;
 mod pace;
 
 use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+pub use self::looking::Looking;
 use super::output;
 use crate::apply::Event;
 use crate::plan::Plan;

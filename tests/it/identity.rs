@@ -1,6 +1,6 @@
 //! Who a call is made as: a profile that the job names is it, whatever the environment says; and errors say who it was.
 
-use sqs_sandbox::{Fault, Rule};
+use sqs_sandbox::{Fault, Rule, When};
 
 use crate::support::stage::{Ran, Stage, failed};
 
@@ -83,4 +83,46 @@ async fn a_misspelt_queue_is_told_the_name_that_is_most_like_it() {
     stage.sandbox.faults().clear();
     let said = redrive(&stage, &["plan", "job.toml"]).await.expect(1).stderr;
     assert!(!said.contains("did you mean"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_says_where_and_as_whom_each_place_is_called() {
+    let stage = ready().await;
+    // The question has a time limit, and this machine may be slow.
+    let mut shown = String::new();
+    for _ in 0..20 {
+        if shown.matches("user/sandbox").count() >= 3 {
+            break;
+        }
+        stage.sandbox.clear_log();
+        shown = redrive(&stage, &["plan", "job.toml", "--out", "plan.json"]).await.expect(0).stdout;
+    }
+    let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    let endpoint = stage.sandbox.endpoint_url();
+    let endpoint = endpoint.trim_end_matches('/');
+    let who = "account 000000000000, arn:aws:iam::000000000000:user/sandbox";
+    for (places, credentials) in [("source", "profile ops"), ("audit", "profile dev")] {
+        let said = format!("{places} eu-west-1, at {endpoint}, {who}, with {credentials}");
+        assert!(shown.contains(&said), "{said}: {shown}");
+    }
+    let asked: Vec<_> = stage.sandbox.log().into_iter().filter(|call| call.action == "GetCallerIdentity").collect();
+    let keys: Vec<_> = asked.iter().filter_map(|call| call.access_key.as_deref()).collect();
+    assert_eq!(keys, ["OPSKEY", "DEVKEY", "ENVKEY"]);
+    for format in ["markdown", "html"] {
+        let page = redrive(&stage, &["show", "plan.json", "--format", format]).await.expect(0).stdout;
+        assert!(page.contains("user/sandbox") && page.contains("Called as"), "{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_made_although_nobody_says_who_is_asking() {
+    for fault in [Fault::AccessDenied, Fault::Silence { when: When::Before }] {
+        let stage = ready().await;
+        stage.sandbox.faults().add(Rule::new(fault).action("GetCallerIdentity"));
+        redrive(&stage, &["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+        let plan: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(stage.path("plan.json")).expect("there")).expect("JSON");
+        let caller = &plan["callers"][0];
+        assert_eq!((caller["credentials"].as_str(), caller["identity"].is_null()), (Some("profile ops"), true));
+    }
 }

@@ -167,6 +167,27 @@ async fn ctrl_c_stops_the_run_and_leaves_the_terminal_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plan_says_how_far_it_is_and_ctrl_c_takes_that_off_the_terminal() {
+    let stage = planned(TOTAL, JOB).await;
+    let slow = Fault::Latency { ms: 400, jitter_ms: 0, when: When::Before };
+    stage.sandbox.faults().add(Rule::new(slow).action("ReceiveMessage"));
+    let mut terminal = Terminal::new();
+    let before = terminal.settings();
+    let child = terminal.spawn(&stage, &["plan", "job.toml"]);
+    terminal.until("of about 36 messages");
+    terminal.types("\u{3}");
+    let code = terminal.ended(child).await;
+    let after = terminal.settings();
+    assert_eq!((before.local_modes, before.output_modes), (after.local_modes, after.output_modes));
+    // It may have seen all by then; in either case the line is gone, and the last words stand alone.
+    let (_, last) = terminal.shown.rsplit_once("of about 36 messages").expect("it was shown");
+    assert!(last.contains("\u{1b}[2K"), "the line is cleared: {last:?}");
+    assert!(matches!(code, Some(0 | 3)), "{code:?}: {}", terminal.shown);
+    let (all, visible) = stage.counts("orders-dlq");
+    assert_eq!((all, visible), (TOTAL, TOTAL), "all is given back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_yes_is_taken_as_approval() {
     for (keys, code) in [("yes\n", 0), ("no\n", 1), ("y\n", 1), ("\u{4}", 1), ("\u{3}", 1)] {
         let stage = planned(12, JOB).await;

@@ -1,9 +1,11 @@
 //! Hazards that lie in the messages and in what the job does with them.
 
+use std::fmt::Write as _;
+
 use redrive_protocol::target::{ORIGIN, RuleId, TargetKind};
 use redrive_rules::job::InDoubt;
 
-use super::{Facts, Hazard, are, hazard, list};
+use super::{Facts, Hazard, HazardCode, RuleFigures, are, hazard, list};
 use crate::words::{duration, moment};
 
 /// What expires within this many seconds is said.
@@ -11,7 +13,7 @@ pub(in crate::plan) const EXPIRES_SOON: u64 = 24 * 60 * 60;
 
 pub(super) fn dropped(facts: &Facts) -> Option<Hazard> {
     let (_, estimate) = facts.used_targets().find(|(target, _)| target.kind == TargetKind::Drop)?;
-    hazard("dropped", format!("About {} deleted for good; no copy is made.", are(estimate.total, "message")))
+    hazard(HazardCode::Dropped, format!("About {} deleted for good; no copy is made.", are(estimate.total, "message")))
 }
 
 /// A message keeps its `SentTimestamp` in a standard dead-letter queue, so the clock of its retention runs since then.
@@ -24,7 +26,7 @@ pub(super) fn expiring(facts: &Facts) -> Option<Hazard> {
     let retention = facts.source.message_retention_seconds;
     let left = retention.saturating_sub(age);
     hazard(
-        "expiring",
+        HazardCode::Expiring,
         format!(
             "{} expire within {}, the oldest in {}: {} keeps messages for {}, counted from when they were first sent.",
             facts.of_sample(facts.seen.expiring),
@@ -47,7 +49,7 @@ pub(super) fn origin_missing(facts: &Facts) -> Option<Hazard> {
         None => "where they would go to origin, they are blocked; [origin] fallback names another place".to_owned(),
     };
     hazard(
-        "origin_missing",
+        HazardCode::OriginMissing,
         format!("{} have no DeadLetterQueueSourceArn (sent by hand, or by Lambda): {fate}.", facts.of_sample(missing)),
     )
 }
@@ -59,7 +61,7 @@ pub(super) fn in_doubt_resend(facts: &Facts) -> Option<Hazard> {
         return None;
     }
     hazard(
-        "in_doubt_resend",
+        HazardCode::InDoubtResend,
         "A send to a standard queue whose answer is lost is sent again and may arrive more than once; it is counted and listed. \
          [retry] in_doubt = \"hold\" keeps it back instead."
             .to_owned(),
@@ -95,7 +97,7 @@ pub(super) fn extended_client(facts: &Facts) -> Option<Hazard> {
     };
     let seen = facts.of_sample(seen);
     hazard(
-        "extended_client",
+        HazardCode::ExtendedClient,
         format!("{seen} point to a body in S3 (Extended Client): the pointer is moved, and {effect}."),
     )
 }
@@ -103,7 +105,7 @@ pub(super) fn extended_client(facts: &Facts) -> Option<Hazard> {
 pub(super) fn lambda_envelope(facts: &Facts) -> Option<Hazard> {
     let seen = some(facts.seen.lambda_envelopes)?;
     hazard(
-        "lambda_envelope",
+        HazardCode::LambdaEnvelope,
         format!(
             "{} are records of a Lambda destination: the event that failed is in $.requestPayload. A consumer of the \
              event does not understand the record.",
@@ -115,7 +117,7 @@ pub(super) fn lambda_envelope(facts: &Facts) -> Option<Hazard> {
 pub(super) fn lambda_error(facts: &Facts) -> Option<Hazard> {
     let seen = some(facts.seen.lambda_errors)?;
     hazard(
-        "lambda_error",
+        HazardCode::LambdaError,
         format!(
             "{} were put here by Lambda itself (attributes RequestID, ErrorCode, ErrorMessage): they come from an \
              asynchronous invocation, not from a queue.",
@@ -126,13 +128,16 @@ pub(super) fn lambda_error(facts: &Facts) -> Option<Hazard> {
 
 pub(super) fn sns_envelope(facts: &Facts) -> Option<Hazard> {
     let seen = some(facts.seen.sns_envelopes)?;
-    hazard("sns_envelope", format!("{} are wrapped by SNS: the published text is in $.Message.", facts.of_sample(seen)))
+    hazard(
+        HazardCode::SnsEnvelope,
+        format!("{} are wrapped by SNS: the published text is in $.Message.", facts.of_sample(seen)),
+    )
 }
 
 pub(super) fn trace_header(facts: &Facts) -> Option<Hazard> {
     let seen = some(facts.seen.trace_headers)?;
     hazard(
-        "trace_header",
+        HazardCode::TraceHeader,
         format!(
             "{} carry AWSTraceHeader, which is passed on where no rule removes it (`remove_trace_header`): Lambda counts \
              rounds by it and stops a loop at about 16.",
@@ -144,7 +149,7 @@ pub(super) fn trace_header(facts: &Facts) -> Option<Hazard> {
 pub(super) fn near_size_limit(facts: &Facts) -> Option<Hazard> {
     let seen = some(facts.seen.near_limit)?;
     hazard(
-        "near_size_limit",
+        HazardCode::NearSizeLimit,
         format!(
             "{} are above nine tenths of the size that a destination takes; what passes it is blocked.",
             facts.of_sample(seen)
@@ -154,7 +159,10 @@ pub(super) fn near_size_limit(facts: &Facts) -> Option<Hazard> {
 
 pub(super) fn not_json(facts: &Facts) -> Option<Hazard> {
     let seen = some(facts.seen.not_json)?;
-    hazard("not_json", format!("{} are not JSON: they fail every condition on the body.", facts.of_sample(seen)))
+    hazard(
+        HazardCode::NotJson,
+        format!("{} are not JSON: they fail every condition on the body.", facts.of_sample(seen)),
+    )
 }
 
 pub(super) fn newer_excluded(facts: &Facts) -> Option<Hazard> {
@@ -162,7 +170,7 @@ pub(super) fn newer_excluded(facts: &Facts) -> Option<Hazard> {
         return None;
     }
     hazard(
-        "newer_excluded",
+        HazardCode::NewerExcluded,
         format!(
             "Messages sent after {} stay: sent_before is the time of the plan unless the job says otherwise.",
             moment(facts.now)
@@ -175,19 +183,22 @@ pub(super) fn idle_rules(facts: &Facts) -> Option<Hazard> {
     if facts.sample.messages == 0 {
         return None;
     }
-    let idle: Vec<String> = facts
-        .rules
-        .iter()
-        .filter(|rule| rule.rule < RuleId::OUT_OF_SCOPE && rule.estimate.sampled == 0)
-        .map(|rule| format!("\"{}\"", rule.name))
-        .collect();
+    let is_idle = |rule: &&RuleFigures| rule.rule < RuleId::OUT_OF_SCOPE && rule.estimate.sampled == 0;
+    let idle: Vec<&RuleFigures> = facts.rules.iter().filter(is_idle).collect();
     if idle.is_empty() {
         return None;
     }
-    hazard(
-        "idle_rule",
-        format!("Nothing of the sample was taken by rule {}. Is a path or a value misspelt?", list(idle)),
-    )
+    let mut text = format!(
+        "{} {} matched no sampled message. Check for misspelt paths and values.",
+        if idle.len() == 1 { "Rule" } else { "Rules" },
+        list(idle.iter().map(|rule| format!("\"{}\"", rule.name)))
+    );
+    for ((rule, path), met) in &facts.seen.types {
+        if let (true, Some(words)) = (idle.iter().any(|idle| idle.rule == *rule), met.words()) {
+            let _ = write!(text, " The path {path} {words}.");
+        }
+    }
+    hazard(HazardCode::IdleRule, text)
 }
 
 pub(super) fn sent_anew(facts: &Facts) -> Option<Hazard> {
@@ -199,7 +210,7 @@ pub(super) fn sent_anew(facts: &Facts) -> Option<Hazard> {
         return None;
     }
     hazard(
-        "sent_anew",
+        HazardCode::SentAnew,
         format!(
             "What is sent is a new message: a new ID and SentTimestamp, receive count from zero, retention from then on \
              ({}). DeadLetterQueueSourceArn is gone; the journal keeps it.",

@@ -1,8 +1,8 @@
 //! What a reviewer must know before saying yes: one pure function per hazard, over facts that are already there. Each has a
-//! stable code and a sentence with the numbers. Refusals are hazards that apply may not pass.
+//! stable code with a severity, and a sentence with the numbers. Refusals are hazards that apply may not pass.
 //!
-//! A hazard is said only where it applies, so that a plan without hazards is a short one; a new one is a function here, a line
-//! in one of the two lists, and a row in its table test.
+//! A hazard is said only if it applies, so that a plan without hazards is a short one; a new one is a code, a function here, a
+//! line in one of the two lists, and a row in its table test.
 
 mod messages;
 mod parking;
@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use redrive_protocol::target::{Reason, Target, TargetId, TargetKind};
 use redrive_rules::job::Job;
 
+use super::code::HazardCode;
 use super::document::{Estimate, Hazard, Outcome, RuleFigures, Sample};
 use super::groups::Groups;
 use super::sample::End;
@@ -63,7 +64,7 @@ pub(super) fn refusals(facts: &Facts) -> Vec<Hazard> {
     checks.iter().filter_map(|check| check(facts)).collect()
 }
 
-/// What a reviewer should know, what can lose or double messages first.
+/// What a reviewer should know, the dangers first.
 pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
     let checks: [fn(&Facts) -> Option<Hazard>; 35] = [
         reach::reached_by_job,
@@ -102,12 +103,14 @@ pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
         queues::sample_cut,
         queues::sampling_effect,
     ];
-    checks.iter().filter_map(|check| check(facts)).collect()
+    let mut found: Vec<_> = checks.iter().filter_map(|check| check(facts)).collect();
+    found.sort_by_key(|hazard| hazard.severity);
+    found
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the last expression of every check, which may find nothing")]
-fn hazard(code: &str, text: String) -> Option<Hazard> {
-    Some(Hazard { code: code.to_owned(), text })
+fn hazard(code: HazardCode, text: String) -> Option<Hazard> {
+    Some(Hazard::new(code, text))
 }
 
 impl Facts<'_> {

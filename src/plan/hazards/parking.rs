@@ -3,7 +3,7 @@
 use redrive_protocol::target::{Reason, TargetKind};
 
 use super::refusals::{name_of, room_in_flight, stays_in_flight};
-use super::{Facts, Hazard, Outcome, hazard, list};
+use super::{Facts, Hazard, HazardCode, Outcome, hazard, list};
 use crate::sqs::QueueAttributes;
 use crate::words::{count, duration, thousands};
 
@@ -18,7 +18,7 @@ pub fn parking_in_use(parking: &QueueAttributes) -> Option<Hazard> {
         None => "SQS does not say how many messages are in it".to_owned(),
     };
     hazard(
-        "parking_not_empty",
+        HazardCode::ParkingNotEmpty,
         format!(
             "The parking queue {} must be empty, and {counted}. They may \
              be another run's: `redrive runs` lists those that are not finished, and going on with one brings its messages \
@@ -45,7 +45,7 @@ pub(super) fn is_destination(facts: &Facts) -> Option<Hazard> {
         return None;
     }
     hazard(
-        "parking_is_destination",
+        HazardCode::ParkingIsDestination,
         format!(
             "The parking queue {} is also the destination {}: what is sent there could not be told from what is parked.",
             parking.name(),
@@ -59,7 +59,7 @@ pub(super) fn redrives(facts: &Facts) -> Option<Hazard> {
     let parking = facts.parking()?;
     let policy = parking.redrive_policy.as_ref()?;
     hazard(
-        "parking_redrives",
+        HazardCode::ParkingRedrives,
         format!(
             "The parking queue {} has a redrive policy: a run that is interrupted could lose parked messages to {}. Name a \
              queue without one.",
@@ -76,7 +76,7 @@ pub(super) fn keeps_too_short(facts: &Facts) -> Option<Hazard> {
         return None;
     }
     hazard(
-        "parking_expires",
+        HazardCode::ParkingExpires,
         format!(
             "The parking queue {} keeps messages for {}, the source {} for {}: a run that is interrupted could lose parked \
              messages. Set the parking queue's MessageRetentionPeriod to at least that.",
@@ -100,7 +100,7 @@ pub(super) fn parked(facts: &Facts) -> Option<Hazard> {
         String::new()
     };
     hazard(
-        "parked",
+        HazardCode::Parked,
         format!(
             "About {} that no rule takes are moved to {} and, at the end, back to {}, for some 5 requests a batch of ten \
              (part of the requests above). They come back as new messages: with new message IDs, sent at that time, their \

@@ -5,7 +5,7 @@ use redrive_protocol::target::{ORIGIN, RuleId};
 use redrive_rules::job::Destination;
 
 use super::refusals::{name_of, room_in_flight, stays_in_flight};
-use super::{Facts, Hazard, are, hazard, list};
+use super::{Facts, Hazard, HazardCode, are, hazard, list};
 use crate::plan::{Basis, End, Unevenness};
 use crate::sqs::MAX_IN_FLIGHT;
 use crate::words::{count, duration, thousands};
@@ -13,7 +13,7 @@ use crate::words::{count, duration, thousands};
 pub(super) fn consumer_active(facts: &Facts) -> Option<Hazard> {
     let in_flight = facts.source.counts.in_flight.filter(|in_flight| *in_flight > 0)?;
     hazard(
-        "consumer_active",
+        HazardCode::ConsumerActive,
         format!(
             "{} in flight with somebody else: they could not be looked at. If a consumer works on {}, this plan is a \
              guess; stop it first.",
@@ -47,7 +47,7 @@ pub(super) fn loop_back(facts: &Facts) -> Option<Hazard> {
         }
     };
     hazard(
-        if facts.job.retry.is_some() { "loop_capped" } else { "loop_uncapped" },
+        if facts.job.retry.is_some() { HazardCode::LoopCapped } else { HazardCode::LoopUncapped },
         format!(
             "{} is the dead-letter queue of {}: if the consumer is not fixed, messages come back; {guard}.",
             facts.source.name(),
@@ -60,7 +60,7 @@ pub(super) fn loop_back(facts: &Facts) -> Option<Hazard> {
 pub(super) fn source_redrives(facts: &Facts) -> Option<Hazard> {
     let policy = facts.source.redrive_policy.as_ref()?;
     hazard(
-        "source_redrives",
+        HazardCode::SourceRedrives,
         format!(
             "{} has a redrive policy: messages that were received {} move to {} at the next receive. Sampling may have \
              moved some, and apply may move more.",
@@ -87,7 +87,7 @@ pub(super) fn several_origins(facts: &Facts) -> Option<Hazard> {
         return None;
     }
     hazard(
-        "several_origins",
+        HazardCode::SeveralOrigins,
         format!(
             "The sampled messages come from several queues: {names}. {} takes them from all of these unless a rule tells \
              them apart; `to = \"origin\"` sends each to its own.",
@@ -99,13 +99,16 @@ pub(super) fn several_origins(facts: &Facts) -> Option<Hazard> {
 pub(super) fn origins_unreachable(facts: &Facts) -> Option<Hazard> {
     let (_, why) = facts.unreachable_origins.first()?;
     let names = list(facts.unreachable_origins.iter().map(|(queue, _)| queue.clone()));
-    hazard("origin_unreachable", format!("Messages whose origin is {names} are blocked: it cannot be opened ({why})."))
+    hazard(
+        HazardCode::OriginUnreachable,
+        format!("Messages whose origin is {names} are blocked: it cannot be opened ({why})."),
+    )
 }
 
 pub(super) fn origins_not_listed(facts: &Facts) -> Option<Hazard> {
     let why = facts.origins_not_listed?;
     hazard(
-        "origins_not_listed",
+        HazardCode::OriginsNotListed,
         format!(
             "The queues that redrive to {} could not be listed ({why}). Only origins seen in the sample are in this plan; \
              messages from others are blocked.",
@@ -131,7 +134,7 @@ pub(super) fn deduplication_reused(facts: &Facts) -> Option<Hazard> {
         return None;
     }
     hazard(
-        "deduplication_reused",
+        HazardCode::DeduplicationReused,
         format!(
             "The deduplication ID for {} does not hold {{message_id}}: a FIFO queue drops a message, and reports success, \
              when it saw the same ID within five minutes.",
@@ -148,10 +151,10 @@ pub(super) fn mixed_types(facts: &Facts) -> Option<Hazard> {
         return None;
     }
     let (code, meaning) = if source {
-        ("fifo_to_standard", "a FIFO queue; order and deduplication end there")
+        (HazardCode::FifoToStandard, "a FIFO queue; order and deduplication end there")
     } else {
         (
-            "standard_to_fifo",
+            HazardCode::StandardToFifo,
             "a standard queue; the order in which messages arrive in their groups is the one in which SQS hands them out",
         )
     };
@@ -172,7 +175,7 @@ pub(super) fn groups_stop(facts: &Facts) -> Option<Hazard> {
         format!("{} at a message of \"{}\" ({})", thousands(*number), name(*rule), reason.text())
     });
     hazard(
-        "groups_stop",
+        HazardCode::GroupsStop,
         format!(
             "{} of {} of the sample stop: {}. Of each, what is behind that message stays too, to keep the order: {} of the \
              sample.",
@@ -195,7 +198,7 @@ pub(super) fn encryption_differs(facts: &Facts) -> Option<Hazard> {
         return None;
     }
     hazard(
-        "encryption_differs",
+        HazardCode::EncryptionDiffers,
         format!(
             "The encryption differs: {} is encrypted with {}, {}. Apply needs kms:Decrypt on the source's key and \
              kms:GenerateDataKey on the destination's, and who may read the messages may change.",
@@ -215,7 +218,7 @@ pub(super) fn many_may_stay(facts: &Facts) -> Option<Hazard> {
         return None;
     }
     hazard(
-        "many_may_stay",
+        HazardCode::ManyMayStay,
         format!(
             "Up to {} may stay in {} and be held in flight until apply ends; there is room for {}. Apply halts before it \
              is full.",
@@ -229,9 +232,9 @@ pub(super) fn many_may_stay(facts: &Facts) -> Option<Hazard> {
 pub(super) fn delayed(facts: &Facts) -> Option<Hazard> {
     let delayed = facts.source.counts.delayed.filter(|delayed| *delayed > 0)?;
     hazard(
-        "delayed",
+        HazardCode::Delayed,
         format!(
-            "{} delayed and could not be looked at; what becomes visible while apply runs is moved like the others.",
+            "{} delayed and could not be examined; those that become visible while apply runs are moved like the others.",
             are(delayed, "message")
         ),
     )
@@ -242,7 +245,7 @@ pub(super) fn counts_approximate(facts: &Facts) -> Option<Hazard> {
         return None;
     }
     hazard(
-        "counts_approximate",
+        HazardCode::CountsApproximate,
         format!(
             "The totals rest on SQS's approximate count of {}, which lags by up to a minute.",
             thousands(facts.sample.population)
@@ -255,7 +258,7 @@ pub(super) fn fifo_sample(facts: &Facts) -> Option<Hazard> {
         return None;
     }
     hazard(
-        "fifo_sample",
+        HazardCode::FifoSample,
         format!(
             "{} is a FIFO queue: messages behind one in flight of their group cannot be seen, so only the first messages of \
              the groups were looked at. They say nothing about those behind them.",
@@ -291,7 +294,7 @@ pub(super) fn sample_uneven(facts: &Facts) -> Option<Hazard> {
         "[limits] max_messages caps a run"
     };
     hazard(
-        "sample_uneven",
+        HazardCode::SampleUneven,
         format!(
             "{why}. What the other {} are, nobody knows: figures are of what was seen, and no interval and no bound is given. \
              {remedy}.",
@@ -310,7 +313,7 @@ pub(super) fn ages_seen(facts: &Facts) -> Option<Hazard> {
     let (span, possible) = (seconds(oldest, newest), seconds(oldest, facts.now));
     let share = (span.saturating_mul(100) / possible.max(1)).min(100);
     hazard(
-        "ages_seen",
+        HazardCode::AgesSeen,
         format!(
             "The sample was sent within {}, which is {share} % of the {} from its oldest message to this plan. SQS does not say \
              when the others were sent, so nobody knows which share of their ages that is.",
@@ -327,7 +330,7 @@ pub(super) fn sample_cut(facts: &Facts) -> Option<Hazard> {
         End::NothingMore if facts.source.fifo => return None,
         End::NothingMore => "nothing more came, although SQS counts more",
     };
-    hazard("sample_cut", format!("Sampling ended after {}: {why}.", count(facts.sample.messages, "message")))
+    hazard(HazardCode::SampleCut, format!("Sampling ended after {}: {why}.", count(facts.sample.messages, "message")))
 }
 
 pub(super) fn sampling_effect(facts: &Facts) -> Option<Hazard> {
@@ -349,7 +352,7 @@ pub(super) fn sampling_effect(facts: &Facts) -> Option<Hazard> {
         ),
     };
     hazard(
-        "sampling_effect",
+        HazardCode::SamplingEffect,
         format!(
             "Sampling raised the receive count of {} ({}). {back}{lost}",
             count(sample.messages, "message"),

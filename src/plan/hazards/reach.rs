@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 
 use redrive_rules::job::{Destination, Job};
 
-use super::{Facts, Hazard, hazard, list};
+use super::{Facts, Hazard, HazardCode, hazard, list};
 
 /// All of it, from the job alone: apply compares it with what the plan says.
 pub fn reach(job: &Job) -> Vec<Hazard> {
@@ -50,7 +50,7 @@ fn by_settings(job: &Job) -> Option<Hazard> {
         "The job says itself how to reach {}: whatever your own AWS settings are, messages are read and sent there.",
         said.join("; ")
     );
-    hazard("reached_by_job", text)
+    hazard(HazardCode::ReachedByJob, text)
 }
 
 /// Whether a queue is named by the URL of a server that is not AWS's.
@@ -71,5 +71,8 @@ fn outside(job: &Job) -> Option<Hazard> {
     if files.is_empty() {
         return None;
     }
-    hazard("file_outside", format!("Outside the directory that apply is run in, messages are written by {files}."))
+    hazard(
+        HazardCode::FileOutside,
+        format!("Outside the directory that apply is run in, messages are written by {files}."),
+    )
 }

@@ -3,7 +3,7 @@
 use redrive_protocol::target::{ORIGIN, Reason, RuleId};
 use redrive_rules::job::Destination;
 
-use super::{Facts, Hazard, hazard, list, sum};
+use super::{Facts, Hazard, HazardCode, hazard, list, sum};
 use crate::plan::Outcome;
 use crate::sqs::{MAX_IN_FLIGHT, QueueAttributes};
 use crate::words::{count, number_or_unknown, thousands};
@@ -12,7 +12,7 @@ use crate::words::{count, number_or_unknown, thousands};
 pub(in crate::plan) fn sampling_refusal(source: &QueueAttributes) -> Option<Hazard> {
     let policy = source.redrive_policy.as_ref()?;
     hazard(
-        "sampling_moves_messages",
+        HazardCode::SamplingMovesMessages,
         format!(
             "queue {} has a redrive policy of its own: a message that was received {} moves to {} when it is received \
              again, by sampling as well.",
@@ -34,7 +34,7 @@ pub(super) fn nothing_sampled(facts: &Facts) -> Option<Hazard> {
         return None;
     }
     hazard(
-        "nothing_sampled",
+        HazardCode::NothingSampled,
         format!(
             "No message could be received, although SQS counts about {}: they are in flight with others, or the count \
              lags. There is nothing to plan with; plan again later.",
@@ -49,7 +49,7 @@ pub(super) fn not_counted(facts: &Facts) -> Option<Hazard> {
         return None;
     }
     hazard(
-        "not_counted",
+        HazardCode::NotCounted,
         format!(
             "The server does not say how many messages {} holds, so a sample says nothing about the whole. Plan again with \
              --exact, which looks at every message.",
@@ -72,7 +72,7 @@ pub(super) fn destination_is_source(facts: &Facts) -> Option<Hazard> {
         return None;
     }
     hazard(
-        "destination_is_source",
+        HazardCode::DestinationIsSource,
         format!(
             "The source queue {} is also the destination {}: what is sent there would be received again.",
             facts.source.name(),
@@ -89,7 +89,7 @@ pub(super) fn too_many_stay(facts: &Facts) -> Option<Hazard> {
         return None;
     }
     hazard(
-        "too_many_stay",
+        HazardCode::TooManyStay,
         format!(
             "About {} would stay in {} and be held in flight until apply ends; there is room for {} ({} may be in flight, \
              {} are, with others). {}Send some of them to another queue with a rule, or set [limits] max_messages and apply \
@@ -150,7 +150,7 @@ pub(super) fn group_missing(facts: &Facts) -> Option<Hazard> {
     let others =
         if more.is_empty() { String::new() } else { format!(" (and of {})", count(more.len() as u64, "more rule")) };
     hazard(
-        "group_missing",
+        HazardCode::GroupMissing,
         format!(
             "The destination {destination} is a FIFO queue, and not one message of rule \"{}\"{others} has a message group \
              ID. {remedy}.",

@@ -2,6 +2,8 @@
 
 use redrive_protocol::target::{ORIGIN, Reason, RuleId, TargetKind};
 
+use redrive_rules::rule::Met;
+
 use super::*;
 use crate::plan::fake::{at, attributes, message, redrives_to};
 use crate::plan::{Basis, Estimate, OriginCount, OutcomeFigures};
@@ -113,8 +115,8 @@ impl World {
         }
     }
 
-    fn codes(&self) -> Vec<String> {
-        hazards(&self.facts()).into_iter().map(|hazard| hazard.code).collect()
+    fn codes(&self) -> Vec<&'static str> {
+        hazards(&self.facts()).into_iter().map(|hazard| hazard.code.as_str()).collect()
     }
 
     fn origins(&mut self, origins: &[(&str, u64)]) {
@@ -265,7 +267,16 @@ fn each_hazard_appears_where_it_applies() {
         (|w| w.seen.near_limit = 6, "near_size_limit", "6 of 100"),
         (|w| w.seen.not_json = 7, "not_json", "7 of 100 sampled messages are not JSON"),
         (|w| w.job.source.sent_before = None, "newer_excluded", "sent after 2026-11-22 06:00:00 UTC stay"),
-        (|w| w.rules.push(rule(RuleId(1), &[])), "idle_rule", "by rule \"all\""),
+        (|w| w.rules.push(rule(RuleId(1), &[])), "idle_rule", "Rule \"all\" matched no sampled message."),
+        (
+            |w| {
+                w.rules.push(rule(RuleId(1), &[]));
+                let met = Met { wanted: "text", numbers: 348, ..Met::default() };
+                w.seen.types.insert((RuleId(1), "$.total".to_owned()), met);
+            },
+            "idle_rule",
+            "The path $.total held 348 numbers and no text.",
+        ),
         (|w| w.sample.whole_queue = false, "counts_approximate", "approximate count of 100"),
         (
             |w| {
@@ -287,7 +298,7 @@ fn each_hazard_appears_where_it_applies() {
         let mut world = World::new();
         change(&mut world);
         let found = hazards(&world.facts());
-        let hazard = found.iter().find(|hazard| hazard.code == *code);
+        let hazard = found.iter().find(|hazard| hazard.code.as_str() == *code);
         let text = hazard.map(|hazard| hazard.text.as_str()).unwrap_or_default();
         assert!(text.contains(words), "{code}: {found:#?}");
         assert!(text.ends_with(['.', '?']), "{text}");
@@ -348,7 +359,7 @@ fn each_refusal_appears_where_it_applies() {
         change(&mut world);
         let found = refusals(&world.facts());
         assert_eq!(found.len(), 1, "{code}: {found:#?}");
-        assert_eq!(found[0].code, *code);
+        assert_eq!(found[0].code.as_str(), *code);
         assert!(found[0].text.contains(words), "{found:#?}");
     }
 }
@@ -367,15 +378,6 @@ fn a_limit_that_ends_apply_early_needs_less_room() {
     assert_eq!(refusals(&world.facts()).len(), 1);
     world.job.limits.max_messages = Some(10_000);
     assert_eq!(refusals(&world.facts()), [], "90,000 stay until 10,000 have left");
-}
-
-#[test]
-fn sampling_is_refused_where_it_could_move_messages() {
-    assert_eq!(sampling_refusal(&attributes("orders-dlq")), None);
-    let source = QueueAttributes { redrive_policy: redrives_to("orders-dlq"), ..attributes("orders") };
-    let refusal = sampling_refusal(&source).expect("it has a redrive policy");
-    assert_eq!(refusal.code, "sampling_moves_messages");
-    assert!(refusal.text.contains("received 3 times moves to orders-dlq"), "{}", refusal.text);
 }
 
 #[test]

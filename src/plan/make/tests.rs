@@ -9,7 +9,7 @@ use redrive_protocol::target::{Reason, RuleId, TargetId};
 use super::super::fake::{FakeQueue, at, attributes, call_error, message, redrives_to};
 use super::super::file::to_text;
 use super::super::origins::tests::Fakes;
-use super::super::{Outcome, RuleFigures};
+use super::super::{HazardCode, Outcome, RuleFigures};
 use std::time::Duration;
 
 use super::*;
@@ -135,6 +135,9 @@ impl World {
             ],
             opener: &Fakes::new(&["orders"]),
             came_from: &|_| None,
+            examples: None,
+            progress: &|_, _| {},
+            callers: Vec::new(),
             clock: &|| at("2026-11-02T00:00:00Z"),
             extent: self.extent,
             sample: SampleOptions { pause: Duration::ZERO, ..SampleOptions::default() },
@@ -278,7 +281,7 @@ async fn a_source_with_a_redrive_policy_is_sampled_only_on_demand() {
     world.untouched();
     world.sample_anyway = true;
     let plan = world.plan().await.expect("it was told to");
-    assert!(plan.hazards.iter().any(|hazard| hazard.code == "source_redrives"));
+    assert!(plan.hazards.iter().any(|hazard| hazard.code == HazardCode::SourceRedrives));
 }
 
 #[tokio::test]

@@ -206,6 +206,8 @@ pub(in crate::view) enum Block {
     Bars(Vec<(Line, u64)>),
     /// Details below a line of their own.
     Fold(Line, Vec<Block>),
+    /// Details that a page hides until they are asked for, and a text leaves out.
+    Closed(Line, Vec<Block>),
     /// A command to type, as it comes from the caller.
     Command(String),
     /// Lines of a job, to copy.

@@ -75,7 +75,7 @@ fn render_block(page: &mut String, block: &Block) {
             page.push_str("</pre>\n");
         }
         Block::Bars(bars) => plot(page, bars),
-        Block::Fold(title, blocks) => {
+        Block::Fold(title, blocks) | Block::Closed(title, blocks) => {
             add(page, &["<details><summary>", &words(title), "</summary>\n"]);
             for block in blocks {
                 render_block(page, block);
@@ -198,6 +198,20 @@ mod tests {
     use super::super::blocks::{Severity, row, theirs};
     use super::*;
 
+    /// Every element that is opened is closed, in order.
+    fn assert_well_formed(page: &str) {
+        let mut open: Vec<&str> = Vec::new();
+        for tag in page.split('<').skip(1).filter_map(|part| part.split_once('>')).map(|(tag, _)| tag) {
+            let name = tag.split_whitespace().next().unwrap_or_default();
+            match name.strip_prefix('/') {
+                Some(closed) => assert_eq!(open.pop(), Some(closed), "{page}"),
+                None if tag.ends_with('/') || matches!(name, "!doctype" | "meta" | "br") => {}
+                None => open.push(name),
+            }
+        }
+        assert_eq!(open, [""; 0]);
+    }
+
     #[test]
     fn markup_from_outside_is_text_in_every_block() {
         const EVIL: &str = "</title><script>x</script><img src=x onerror='a'> & \"q\"\u{202e}";
@@ -218,11 +232,13 @@ mod tests {
             Block::Bars(vec![(evil(), 1)]),
             Block::Fold(evil(), vec![Block::Command(EVIL.to_owned())]),
             Block::Card(evil(), vec![Block::Toml(EVIL.to_owned())]),
+            Block::Closed(evil(), vec![Block::Paragraph(evil())]),
         ]);
         let shown = "&lt;/title&gt;&lt;script&gt;x&lt;/script&gt;&lt;img src=x onerror=&#39;a&#39;&gt; &amp; \
                      &quot;q&quot;\\u{202e}";
+        assert_well_formed(&page);
         // The title stands in the page and in its head.
-        assert_eq!(page.matches(shown).count(), 21, "{page}");
+        assert_eq!(page.matches(shown).count(), 23, "{page}");
         assert!(!page.contains("<script") && !page.contains("<img") && !page.contains('\u{202e}'));
     }
 }

@@ -76,7 +76,8 @@ fn parts(blocks: &[Block]) -> Vec<Part> {
     let mut last = None;
     for block in blocks {
         let kind = std::mem::discriminant(block);
-        let joins = matches!(block, Block::Notice(..) | Block::Fold(..) | Block::Card(..)) && last == Some(kind);
+        let joins = matches!(block, Block::Notice(..) | Block::Fold(..) | Block::Closed(..) | Block::Card(..))
+            && last == Some(kind);
         let part = part(block);
         match parts.last_mut() {
             Some(before) if joins => before.items.extend(part.items),
@@ -123,7 +124,7 @@ fn part(block: &Block) -> Part {
             Part { before: format!("{fence}diff\n"), items, after: format!("{fence}\n") }
         }
         Block::Bars(_) => Part::whole(fenced("text", &text::render(std::slice::from_ref(block), NARROW))),
-        Block::Fold(title, blocks) => {
+        Block::Fold(title, blocks) | Block::Closed(title, blocks) => {
             let mut folded = format!("<details><summary>{}</summary>\n", summary(title));
             push_all(&mut folded, blocks);
             folded.push_str("\n</details>\n\n");

@@ -77,6 +77,9 @@ impl Page {
                 self.blocks(blocks);
                 self.indent -= 2;
             }
+            Block::Closed(title, _) => {
+                self.wrap(&format!("{} (shown with --full)", words(title)), &space, &space, unpainted);
+            }
             Block::Toml(text) => {
                 for line in text.lines() {
                     self.line(&format!("{space}  {}", neutral(line)));
@@ -267,7 +270,7 @@ fn stands_apart(last: &Block, block: &Block) -> bool {
     match block {
         Block::Title(_) | Block::Facts(_) | Block::Table(..) | Block::Bars(_) => !matches!(last, Block::Heading(_)),
         Block::Heading(_) | Block::Card(..) => true,
-        Block::Headline(..) | Block::Paragraph(_) | Block::Fold(..) => {
+        Block::Headline(..) | Block::Paragraph(_) | Block::Fold(..) | Block::Closed(..) => {
             !matches!(last, Block::Title(_) | Block::Heading(_))
         }
         Block::Notice(..)

@@ -1,14 +1,19 @@
 //! A plan as people read it. Pure: a plan goes in, a document comes out.
 
+mod risks;
+
+pub use risks::headline;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::document::{Block, Column, Document, Line, Row, Severity};
+use super::document::{Block, Column, Document, Line, Row};
 use super::document::{heading, ours, plain, prose, row, theirs};
 use super::units::{grouped, time};
 use super::wire::escape;
 use super::{approvals, diff};
 use crate::error::Result;
-use crate::plan::{AgeCount, Approver, Basis, Cost, Estimate, Example, Hazard, Plan, RuleFigures};
+use crate::plan::{AgeCount, Approver, Basis, Caller, Cost, Estimate, Example, Identity, Plan, Point, RuleFigures};
 use crate::sqs::QueueAttributes;
 use crate::words::{bytes, count, dollars, duration, moment, number_or_unknown, quoted, thousands};
 use redrive_protocol::target::RuleId;
@@ -18,63 +23,37 @@ pub fn json(plan: &Plan) -> Result<String> {
     crate::plan::to_text(plan).map(|text| escape(&text))
 }
 
+/// How much of a plan is shown.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Detail {
+    /// The notes as well, and examples whole.
+    pub full: bool,
+    /// Examples of each rule and outcome; `None`: as many as the plan holds.
+    pub examples: Option<usize>,
+}
+
 /// The plan for a person. `file` is where it was saved, `approvers` who approved it.
-pub fn document(plan: &Plan, file: Option<&str>, approvers: &[Approver]) -> Document {
+pub fn document(plan: &Plan, file: Option<&str>, approvers: &[Approver], detail: Detail) -> Document {
     let mut blocks = vec![Block::Title(ours("Plan ").theirs(plan.id()).ours(" for job ").theirs(&plan.job.name))];
-    blocks.push(headline(plan));
+    blocks.push(risks::headline_block(plan));
     blocks.extend(plan.job.description.as_ref().map(|text| Block::Paragraph(prose(text))));
-    if !plan.refusals.is_empty() {
-        blocks.push(heading("REFUSED: apply will not carry out this plan"));
-        blocks.extend(plan.refusals.iter().map(|hazard| notice(Severity::Danger, hazard)));
-    }
-    if !plan.hazards.is_empty() {
-        blocks.push(Block::Heading(ours("Risks to review (").number(plan.hazards.len() as u64).ours(")")));
-        blocks.extend(plan.hazards.iter().map(|hazard| notice(Severity::Caution, hazard)));
-    }
+    blocks.extend(risks::blocks(plan, detail));
     blocks.extend(figures(plan));
     blocks.extend([heading("Cost of applying it"), Block::Paragraph(prose(cost_words(&plan.cost)))]);
     blocks.extend(places(plan));
     if !plan.examples.is_empty() {
         blocks.push(heading("Examples"));
-        blocks.extend(plan.examples.iter().map(|example| shown(plan, example)));
+        let mut of_one = BTreeMap::new();
+        blocks.extend(plan.examples.iter().filter_map(|example| {
+            let number = of_one.entry((example.rule, example.outcome)).or_insert(0);
+            *number += 1;
+            (*number <= detail.examples.unwrap_or(usize::MAX)).then(|| shown(plan, example, detail))
+        }));
     }
     blocks.extend(approvals::blocks(approvers));
     blocks.extend([heading("About this plan"), Block::Facts(facts(plan)), heading("Next step")]);
     blocks.extend(next_step(plan, file));
     Document::new(blocks)
-}
-
-/// The one line for a person in a hurry.
-fn headline(plan: &Plan) -> Block {
-    let totals = plan.totals();
-    let mut line = String::new();
-    let exact = plan.sample.whole_queue || plan.pins.is_some();
-    let known = !matches!(plan.sample.basis, Basis::Uneven(_));
-    line.push_str(match (exact, known) {
-        (true, _) => "",
-        (false, true) => "Estimate: ",
-        (false, false) => "Of the examined messages only: ",
-    });
-    let number = |estimate: Estimate| if known { estimate.total } else { estimate.sampled };
-    let stays = number(totals.kept) + number(totals.blocked);
-    for (verb, estimate) in [("moves", totals.moved), ("archives", totals.archived), ("drops", totals.dropped)] {
-        if number(estimate) > 0 || verb == "moves" {
-            let _ = write!(line, "{verb} {}, ", thousands(number(estimate)));
-        }
-    }
-    let _ = write!(line, "leaves {}", thousands(stays));
-    let (severity, said) = match (plan.refusals.len(), plan.hazards.len()) {
-        (0, 0) => (Severity::Good, "no risks found".to_owned()),
-        (0, risks) => (Severity::Caution, format!("{} to review", count(risks as u64, "risk"))),
-        (refusals, _) => (Severity::Danger, format!("REFUSED for {}", count(refusals as u64, "reason"))),
-    };
-    let _ = write!(line, "; {said}.");
-    let first = line.get(..1).map(str::to_uppercase).unwrap_or_default();
-    Block::Headline(severity, prose(format!("{first}{}", line.get(1..).unwrap_or_default())))
-}
-
-fn notice(severity: Severity, hazard: &Hazard) -> Block {
-    Block::Notice(severity, prose(&hazard.code), prose(&hazard.text))
 }
 
 /// What would happen, in numbers.
@@ -127,20 +106,55 @@ fn places(plan: &Plan) -> Vec<Block> {
         blocks.push(Block::Paragraph(ours("Ages of the sampled messages:")));
         blocks.push(Block::Bars(plan.sample.ages.iter().map(|age| (label(age), age.messages)).collect()));
     }
-    blocks.extend([heading("To"), Block::Facts(to.collect())]);
+    blocks.push(heading("To"));
+    blocks.push(if plan.targets.is_empty() {
+        Block::Paragraph(ours("Nowhere: every message stays."))
+    } else {
+        Block::Facts(to.collect())
+    });
+    if !plan.callers.is_empty() {
+        blocks.extend([heading("Called as"), Block::Facts(callers(plan))]);
+    }
     blocks
 }
 
-fn shown(plan: &Plan, example: &Example) -> Block {
+/// Region, endpoint and identity by place, those that are the same in one line.
+fn callers(plan: &Plan) -> Vec<(Line, Line)> {
+    let mut lines: Vec<(String, String)> = Vec::new();
+    for Caller { place, region, endpoint, credentials, identity } in &plan.callers {
+        let at = endpoint.as_ref().map(|endpoint| format!(", at {endpoint}")).unwrap_or_default();
+        let who = match identity {
+            Some(Identity { account, arn }) => format!("account {account}, {arn}, with {credentials}"),
+            None => format!("with {credentials}; STS did not say whose they are"),
+        };
+        let line = format!("{region}{at}, {who}");
+        match lines.iter_mut().find(|(_, known)| *known == line) {
+            Some((places, _)) => places.extend([", ", place.as_str()]),
+            None => lines.push((place.clone(), line)),
+        }
+    }
+    lines.into_iter().map(|(places, line)| (prose(places), prose(line))).collect()
+}
+
+fn shown(plan: &Plan, example: &Example, detail: Detail) -> Block {
     let rule = plan.rules.iter().find(|rule| rule.rule == example.rule).map_or("", |rule| &rule.name);
     let title = format!("{rule}, {}: {}", plan.words_of(example.outcome), example.message_id);
     let title = match example.sent {
         Some(sent) => prose(title).ours(", sent ").plain(time(sent)),
         None => prose(title),
     };
-    let detail = example.detail.as_ref().map(|detail| Block::Paragraph(prose(detail)));
-    let diff = Block::Diff(diff::lines(&example.before, example.after.as_ref()));
-    Block::Fold(title, detail.into_iter().chain([diff]).collect())
+    let mut blocks: Vec<Block> = example.detail.iter().map(|detail| Block::Paragraph(prose(detail))).collect();
+    let point = |name, point: &Point| (ours(name), prose(format!("{}: {}", point.of, point.found)));
+    let asked = example.asked.iter().map(|asked| point("asked", asked));
+    let points: Vec<_> = asked.chain(example.errors.iter().map(|error| point("error", error))).collect();
+    // What a message looks like is said by its points; without any, by how it begins.
+    let is_closed = !points.is_empty() && example.after.is_none() && !detail.full;
+    if !points.is_empty() {
+        blocks.push(Block::Facts(points));
+    }
+    let diff = Block::Diff(diff::lines(&example.before, example.after.as_ref(), detail.full || is_closed));
+    blocks.push(if is_closed { Block::Closed(ours("the whole message"), vec![diff]) } else { diff });
+    Block::Fold(title, blocks)
 }
 
 fn facts(plan: &Plan) -> Vec<(Line, Line)> {

@@ -4,18 +4,20 @@ use super::super::document::MAX_COMMENT;
 use super::super::text::{Screen, Style};
 use super::*;
 use crate::plan::fake::{at, plan};
-use crate::plan::{Approver, Hazard, Shown};
+use crate::plan::{Approver, Hazard, HazardCode, Shown};
+
+mod risks;
 
 fn plain(plan: &Plan) -> String {
-    document(plan, Some("plan.json"), &approvers()).text(Screen::PLAIN)
+    document(plan, Some("plan.json"), &approvers(), Detail::default()).text(Screen::PLAIN)
 }
 
 fn at_width(width: usize) -> String {
-    document(&plan().seal(), Some("plan.json"), &approvers()).text(Screen { width, ..Screen::PLAIN })
+    document(&plan().seal(), Some("plan.json"), &approvers(), Detail::default()).text(Screen { width, ..Screen::PLAIN })
 }
 
 fn markdown(plan: &Plan, file: Option<&str>, approvers: &[Approver]) -> String {
-    document(plan, file, approvers).markdown()
+    document(plan, file, approvers, Detail::default()).markdown()
 }
 
 fn approvers() -> Vec<Approver> {
@@ -41,14 +43,12 @@ fn hostile_approvers() -> Vec<Approver> {
 #[test]
 fn a_terminal_of_80_columns_shows_it_at_a_glance() {
     insta::assert_snapshot!(at_width(80), @r#"
-    Plan 5e643fe7f29e for job orders-dlq
-      Estimate: moves 21,600, archives 2,000, leaves 16,400; 1 risk to review.
+    Plan c8b1a6cacf1d for job orders-dlq
+      Estimate: moves 21,600, archives 2,000, leaves 16,400; no risks found.
 
       INC-4711: gateway timeouts
 
-    Risks to review (1)
-      caution: counts_approximate
-        The counts are approximate.
+      1 note (shown with --full)
 
     What would happen
       Estimated from 1,000 of about 40,000 messages; totals with their 95 %
@@ -94,9 +94,15 @@ fn a_terminal_of_80_columns_shows_it_at_a_glance() {
                      redrives to orders-dlq after 3 receives, no KMS key, keeps
                      messages 14d
 
+    Called as
+      source  eu-west-1, account 000000000000,
+              arn:aws:sts::000000000000:assumed-role/ops/carol, with profile ops
+
     Examples
       gateway timeouts, to origin orders: 0b6ad0a4-2a5d-4c5b-9c7e-6a8c4f1d2e3f, sent
         2026-11-19 06:11:02 UTC
+        asked  { body = "$.error.type", equals = "Timeout" }: found "Timeout"
+        error  $.error.type: Timeout
         @ 3 lines the same
               "total": 1.10
             },
@@ -135,15 +141,18 @@ fn a_terminal_of_120_columns_shows_it_at_a_glance() {
 #[test]
 fn a_pull_request_shows_hazards_first_and_examples_folded() {
     insta::assert_snapshot!(markdown(&plan().seal(), Some("plan.json"), &approvers()), @r#"
-    ## Plan `5e643fe7f29e` for job `orders-dlq`
+    ## Plan `c8b1a6cacf1d` for job `orders-dlq`
 
-    **Estimate: moves 21,600, archives 2,000, leaves 16,400; 1 risk to review.**
+    **Estimate: moves 21,600, archives 2,000, leaves 16,400; no risks found.**
 
     INC-4711: gateway timeouts
 
-    ### Risks to review (1)
+    <details><summary>1 note</summary>
 
-    - **caution: counts_approximate**: The counts are approximate.
+    - **note: counts_approximate**: The counts are approximate.
+
+    </details>
+
 
     ### What would happen
 
@@ -190,9 +199,16 @@ fn a_pull_request_shows_hazards_first_and_examples_folded() {
     - graveyard: `s3://redrive-archive`
     - origin orders: `arn:aws:sqs:eu-west-1:000000000000:orders`: standard queue, redrives to orders-dlq after 3 receives, no KMS key, keeps messages 14d
 
+    ### Called as
+
+    - source: eu-west-1, account 000000000000, arn:aws:sts::000000000000:assumed-role/ops/carol, with profile ops
+
     ### Examples
 
     <details><summary>gateway timeouts, to origin orders: 0b6ad0a4-2a5d-4c5b-9c7e-6a8c4f1d2e3f, sent 2026-11-19 06:11:02 UTC</summary>
+
+    - asked: &#123; body = &#34;&#36;.error.type&#34;, equals = &#34;Timeout&#34; &#125;: found &#34;Timeout&#34;
+    - error: &#36;.error.type: Timeout
 
     ```diff
     @ 3 lines the same
@@ -234,12 +250,12 @@ fn a_pull_request_shows_hazards_first_and_examples_folded() {
 #[test]
 fn nothing_in_a_plan_is_markup_in_a_page() {
     let tags = |plan: &Plan, approvers: &[Approver]| -> std::collections::BTreeSet<String> {
-        let page = document(plan, Some("plan.json"), approvers).html();
+        let page = document(plan, Some("plan.json"), approvers, Detail::default()).html();
         assert!(!page.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{page}");
         page.split('<').skip(1).filter_map(|part| part.split('>').next()).map(str::to_owned).collect()
     };
     let mut refused = plan();
-    refused.refusals.clone_from(&refused.hazards);
+    refused.refusals = vec![Hazard::new(HazardCode::TooManyStay, "Too many stay.")];
     let plain = tags(&refused, &approvers());
     let hostile = tags(&hostile(), &hostile_approvers());
     assert!(plain.contains("div class=\"notice danger\"") && plain.contains("svg viewBox=\"0 0 720 96\" role=\"img\""));
@@ -257,28 +273,9 @@ fn lines_fit_the_terminal() {
 }
 
 #[test]
-fn a_refused_plan_says_so_first_and_gives_no_command() {
-    let mut plan = plan();
-    plan.refusals = vec![Hazard { code: "too_many_stay".to_owned(), text: "Too many stay.".to_owned() }];
-    let plan = plan.seal();
-    let text = plain(&plan);
-    let (refused, from) = (text.find("REFUSED").expect("said"), text.find("\nFrom\n").expect("said"));
-    assert!(refused < from && !text.contains("redrive apply"));
-    let markdown = markdown(&plan, Some("plan.json"), &[]);
-    assert!(markdown.find("### REFUSED").expect("said") < markdown.find("### Risks to review").expect("said"));
-    assert!(!markdown.contains("redrive apply"));
-}
-
-#[test]
-fn a_plan_that_is_not_saved_says_how_to_save_it() {
-    let text = document(&plan().seal(), None, &[]).text(Screen::PLAIN);
-    assert!(text.ends_with("`redrive plan --out FILE` saves one to review and apply.\n"), "{text}");
-}
-
-#[test]
 fn colour_changes_nothing_but_colour() {
     let plan = plan().seal();
-    let coloured = document(&plan, Some("plan.json"), &approvers())
+    let coloured = document(&plan, Some("plan.json"), &approvers(), Detail::default())
         .text(Screen { style: Style { colour: true }, ..Screen::PLAIN });
     let mut stripped = String::new();
     let mut rest = coloured.as_str();
@@ -311,15 +308,20 @@ fn hostile() -> Plan {
             queue.redrive_policy.as_mut().expect("it has one").dead_letter_target_arn = evil.to_owned();
         }
     }
+    for caller in &mut plan.callers {
+        caller.endpoint = Some(evil.to_owned());
+        caller.credentials = evil.to_owned();
+    }
     for rule in &mut plan.rules {
         rule.name = evil.to_owned();
     }
-    plan.hazards = vec![Hazard { code: evil.to_owned(), text: evil.to_owned() }];
+    plan.hazards = [HazardCode::Dropped, HazardCode::SentAnew].map(|code| Hazard::new(code, evil)).into();
     plan.refusals.clone_from(&plan.hazards);
     for example in &mut plan.examples {
         let shown = Shown { body: evil.to_owned(), attributes: vec![evil.to_owned()] };
         example.message_id = evil.to_owned();
         example.detail = Some(evil.to_owned());
+        example.errors = vec![Point { of: evil.to_owned(), found: evil.to_owned() }];
         example.before = shown.clone();
         example.after = Some(Shown { body: format!("{evil}{evil}"), ..shown });
     }
@@ -328,7 +330,8 @@ fn hostile() -> Plan {
 
 #[test]
 fn nothing_in_a_plan_drives_a_terminal() {
-    let text = document(&hostile(), Some("\u{1b}]0;x\u{7}"), &hostile_approvers()).text(Screen::PLAIN);
+    let text =
+        document(&hostile(), Some("\u{1b}]0;x\u{7}"), &hostile_approvers(), Detail::default()).text(Screen::PLAIN);
     assert!(!text.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{text}");
     // A line end in a name makes no line of its own; in a body it does, and the line is marked as the example's.
     assert!(!text.lines().any(|line| line.starts_with('#')));
@@ -354,7 +357,8 @@ fn nothing_in_a_plan_drives_a_page() {
             }
         }
     }
-    assert_eq!((fence, summaries), (None, 1));
+    // The notes, and the example.
+    assert_eq!((fence, summaries), (None, 2));
 }
 
 #[test]
@@ -362,6 +366,8 @@ fn long_examples_are_cut() {
     let mut plan = plan();
     let body: Vec<String> = (0..200).map(|number| format!("\"{number}{}\"", "x".repeat(300))).collect();
     plan.examples[0].after = None;
+    plan.examples[0].asked.clear();
+    plan.examples[0].errors.clear();
     plan.examples[0].before.body = format!("[{}]", body.join(","));
     let text = plain(&plan);
     assert!(text.contains("lines more") && text.contains("characters more]"));

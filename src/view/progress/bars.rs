@@ -37,13 +37,7 @@ impl Bars {
     /// Bars on stderr.
     pub(super) fn on_stderr(plan: &Plan) -> Self {
         let bars = Self::new(plan, ProgressDrawTarget::stderr_with_hz(5));
-        let all = bars.all.clone();
-        // Not `suspend`: it panics on a terminal that is gone, which is when a stop has most to say. What is cleared here is
-        // drawn again with the next figures.
-        output::divert(Some(Box::new(move |print| {
-            let _ = all.clear();
-            print();
-        })));
+        make_room(&bars.all);
         bars
     }
 
@@ -116,6 +110,50 @@ impl Bars {
         let _ = self.all.clear();
         output::divert(None);
     }
+}
+
+/// One line that changes.
+#[derive(Debug)]
+pub(super) struct Status {
+    all: MultiProgress,
+    line: ProgressBar,
+}
+
+impl Status {
+    /// On stderr; `None` if that is no terminal.
+    pub(super) fn on_stderr() -> Option<Self> {
+        let target = ProgressDrawTarget::stderr_with_hz(5);
+        if target.is_hidden() {
+            return None;
+        }
+        let all = MultiProgress::with_draw_target(target);
+        let line = all.add(ProgressBar::no_length().with_style(style("  {msg}")));
+        make_room(&all);
+        Some(Self { all, line })
+    }
+
+    pub(super) fn show(&self, words: String) {
+        self.line.set_message(words);
+    }
+}
+
+impl Drop for Status {
+    fn drop(&mut self) {
+        self.line.finish_and_clear();
+        // Nobody sees what cannot be cleared on a terminal that is gone.
+        let _ = self.all.clear();
+        output::divert(None);
+    }
+}
+
+/// Lets what is printed take the place of these bars, which are drawn again with the next figures.
+fn make_room(all: &MultiProgress) {
+    let all = all.clone();
+    // Not `suspend`: it panics on a terminal that is gone, which is when a stop has most to say.
+    output::divert(Some(Box::new(move |print| {
+        let _ = all.clear();
+        print();
+    })));
 }
 
 fn bar(total: u64, name: String) -> ProgressBar {

@@ -97,6 +97,7 @@ pub(in crate::view) fn plan() -> Plan {
             not_json: 0,
             origins: Vec::new(),
         },
+        callers: Vec::new(),
         pins: None,
         rules: vec![
             rule(RuleId(0), "gateway timeouts", &[(Outcome::To(ORDERS), 7000), (Outcome::Exhausted(GRAVEYARD), 2000)]),

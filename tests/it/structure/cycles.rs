@@ -11,7 +11,7 @@ use super::{SOURCES, Source, sources};
 const CYCLES: &[(&str, &[&str])] = &[
     ("src/commands", &["apply", "plan"]),
     ("src/journal", &["changes", "front", "rested", "schema", "table"]),
-    ("src/plan", &["cost", "document", "exact", "examples", "file", "groups", "hazards", "look", "seen", "stats"]),
+    ("src/plan", &["document", "exact", "examples", "groups", "hazards", "look", "points", "seen"]),
     ("src/plan", &["give_back", "sample"]),
 ];
 

@@ -104,6 +104,10 @@ fn in_words(text: &str, span: &Range<usize>, message: &str) -> (String, Option<S
     if message == "invalid basic string, expected `\"`" || message == "invalid literal string, expected `'`" {
         return ("the closing quote is missing".to_owned(), None);
     }
+    if message == "missing escaped value" {
+        let help = "put regular expressions in 'single quotes': a backslash means itself there";
+        return ("TOML knows no such escape".to_owned(), Some(help.to_owned()));
+    }
     if message == DUPLICATE {
         let help = "a key or table stands in a file once; several rules are several `[[rule]]`";
         return (format!("`{written}` is here a second time"), Some(help.to_owned()));
@@ -129,6 +133,14 @@ mod tests {
         assert_eq!(messages("a = = 3\n").len(), 1);
         assert_eq!(messages("[a]\nx = 1\n[a]\nx = 1\n"), ["`a` is here a second time"]);
         assert_eq!(messages("a = \"x\n"), ["the closing quote is missing"]);
+    }
+
+    #[test]
+    fn a_pattern_in_double_quotes_is_told_of_single_ones() {
+        let (root, errors) = DeTable::parse_recoverable("a = \"^\\d+$\"\n");
+        let problem = Syntax::new("a = \"^\\d+$\"\n", &errors, root.get_ref()).problems.remove(0).problem;
+        assert_eq!(problem.message, "TOML knows no such escape");
+        assert!(problem.help.is_some_and(|help| help.contains("'single quotes'")));
     }
 
     #[test]

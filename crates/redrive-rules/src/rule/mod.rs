@@ -7,7 +7,8 @@
 //! `compile` makes the rules; `filter` asks conditions, with `path` and `query` for `JSONPath` and `number` for exact numbers;
 //! `jq` runs programs; `transform` and `edit` change a message, with `wrapping` for AWS's envelopes and `pointer`
 //! for bodies in S3; `cap` counts how often it went round; `check` knows what SQS would refuse;
-//! `envelope` is the archived form; `explain` says why; `select` asks conditions without a job; `redact` hides what reports must not show.
+//! `envelope` is the archived form; `explain` says why; `types` finds tests that can never hold; `select` asks conditions without a job;
+//! `redact` hides what reports must not show.
 
 mod cap;
 mod check;
@@ -29,6 +30,7 @@ mod select;
 #[cfg(test)]
 mod tests;
 mod transform;
+mod types;
 mod wrapping;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +51,7 @@ use self::redact::Redaction;
 pub use self::redact::Veil;
 pub use self::select::{Finder, Selection, condition_toml};
 use self::transform::Transform;
+pub use self::types::{Met, Types};
 use crate::job::{Job, Placeholder, Problem, Template};
 
 /// A job's rules, cap and templates, compiled.

@@ -5,7 +5,11 @@ use crate::plan::Unevenness;
 
 /// The texts of the hazards with this code.
 fn said(world: &World, code: &str) -> Vec<String> {
-    hazards(&world.facts()).into_iter().filter(|hazard| hazard.code == code).map(|hazard| hazard.text).collect()
+    hazards(&world.facts())
+        .into_iter()
+        .filter(|hazard| hazard.code.as_str() == code)
+        .map(|hazard| hazard.text)
+        .collect()
 }
 
 #[test]
@@ -40,4 +44,13 @@ fn which_ages_were_seen_is_said_of_a_sample_only() {
     let text = said(&world, "ages_seen").concat();
     assert!(text.contains("within 6h, which is 25 % of the 1d from its oldest message to this plan"), "{text}");
     assert!(text.contains("nobody knows which share"), "{text}");
+}
+
+#[test]
+fn sampling_is_refused_where_it_could_move_messages() {
+    assert_eq!(sampling_refusal(&attributes("orders-dlq")), None);
+    let source = QueueAttributes { redrive_policy: redrives_to("orders-dlq"), ..attributes("orders") };
+    let refusal = sampling_refusal(&source).expect("it has a redrive policy");
+    assert_eq!(refusal.code.as_str(), "sampling_moves_messages");
+    assert!(refusal.text.contains("received 3 times moves to orders-dlq"), "{}", refusal.text);
 }

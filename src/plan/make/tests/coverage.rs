@@ -128,7 +128,7 @@ async fn a_plan_without_an_interval_has_no_bound_and_says_why() {
     let bounds: Vec<_> = plan.rules.iter().map(|rule| (rule.bound, rule.bound_staying)).collect();
     // Where a rule keeps, nothing can leave, whatever is there.
     assert_eq!(bounds, [(None, None), (None, None), (Some(0), None), (Some(0), None)]);
-    assert!(plan.hazards.iter().any(|hazard| hazard.code == "sample_uneven"));
+    assert!(plan.hazards.iter().any(|hazard| hazard.code == HazardCode::SampleUneven));
 
     world.extent = Extent::All;
     let plan = world.plan().await.expect("all is well");
