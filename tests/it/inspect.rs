@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use sqs_sandbox::{MessageAttribute, Seed};
 
+use crate::support::admin::Admin;
 use crate::support::stage::{Ran, Stage};
 
 /// Messages of four kinds, 60 in all: timeouts, validations that SNS wrapped, what Lambda gave up, and lines of text.
@@ -49,6 +50,30 @@ async fn stage() -> Stage {
 
 fn objects(ran: &Ran) -> Vec<Value> {
     ran.stdout.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_in_s3_are_looked_at_only_when_that_is_asked_for() {
+    let stage = Stage::with_queues().await;
+    let admin = Admin::at(&stage.sandbox.endpoint_url());
+    for n in 0..6 {
+        let class = if n % 2 == 0 { "Timeout" } else { "Conflict" };
+        let body = json!({"error": {"type": class}}).to_string().into_bytes();
+        let put = admin.s3.put_object().bucket("archive").key(format!("{n}")).body(body.into());
+        put.send().await.expect("an object");
+    }
+    let pointers = (0..6).map(|n| {
+        let class = "software.amazon.payloadoffloading.PayloadS3Pointer";
+        Seed::new(json!([class, {"s3BucketName": "archive", "s3Key": format!("{n}")}]).to_string())
+            .attribute("ExtendedPayloadSize", MessageAttribute::number("40"))
+    });
+    stage.sandbox.seed("orders-dlq", pointers).expect("seeded");
+    let pointers = stage.redrive(&["inspect", "orders-dlq", "--format", "json"]).await.expect(0);
+    assert_eq!(sizes(&objects(&pointers)), [6]);
+    assert_eq!(stage.requests("GetObject"), 0);
+    let bodies = stage.redrive(&["inspect", "orders-dlq", "--extended-client", "--format", "json"]).await.expect(0);
+    assert_eq!(sizes(&objects(&bodies)), [3, 3], "{}", bodies.stdout);
+    assert!(bodies.stdout.contains("$.error.type"));
 }
 
 /// Messages of each group.
@@ -228,6 +253,7 @@ async fn hostile_bodies_are_shown_neutralised_and_take_no_more_than_others() {
         "{\"a\":".repeat(10_000) + "1" + &"}".repeat(10_000),
         Value::Object(keys).to_string(),
         "x".repeat(1_000_000),
+        format!("{{\"error\":{{\"type\":\"Long\",\"message\":\"{}\"}}}}", "é ".repeat(300_000)),
         json!({"error": {"type": evil, "message": evil.repeat(200)}}).to_string(),
         "'".repeat(10_000),
         "{\"error\":\"".repeat(5000),
@@ -237,7 +263,7 @@ async fn hostile_bodies_are_shown_neutralised_and_take_no_more_than_others() {
             .push(json!({"error": {"type": "Evil", "message": format!("{evil} {n}")}, evil: {evil: evil}}).to_string());
     }
     stage.sandbox.seed("orders-dlq", bodies.iter().map(Seed::new)).expect("seeded");
-    for format in ["text", "json", "markdown", "html"] {
+    for format in ["text", "html"] {
         let ran = stage.redrive(&["inspect", "orders-dlq", "--format", format]).await.expect(0);
         assert!(!ran.stdout.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{format} can drive a terminal");
         if format == "html" {
@@ -249,5 +275,46 @@ async fn hostile_bodies_are_shown_neutralised_and_take_no_more_than_others() {
     let job = std::fs::read_to_string(stage.path("job.toml")).expect("the job");
     assert!(!job.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{job}");
     stage.redrive(&["check", "job.toml"]).await.expect(0);
-    assert_eq!(stage.counts("orders-dlq"), (27, 27));
+    assert_eq!(stage.counts("orders-dlq"), (28, 28));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sample_of_a_queue_has_totals_only_if_it_is_of_one_piece() {
+    let stage = Stage::with_queues().await;
+    let seeds = (0..600).map(|n| {
+        let class = if n < 300 { "Early" } else { "Late" };
+        Seed { age_ms: (7200 - n * 10) * 1000, ..Seed::new(json!({"error": {"type": class}}).to_string()) }
+    });
+    stage.sandbox.seed("orders-dlq", seeds).expect("seeded");
+    let ran = stage.redrive(&["inspect", "orders-dlq", "--sample", "450", "--format", "json"]).await.expect(0);
+    let objects = objects(&ran);
+    // Whichever order is looked at first shows it.
+    assert!(objects[0]["basis"]["uneven"].is_string(), "{}", ran.stdout);
+    assert_eq!(objects[1]["estimate"]["is_interval"], false);
+    let text = stage.redrive(&["inspect", "orders-dlq", "--sample", "450"]).await.expect(0).stdout;
+    assert!(text.contains("which say nothing about the others: no totals"), "{text}");
+    assert_eq!(stage.counts("orders-dlq"), (600, 600));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_knows_the_queues_on_both_sides_and_names_the_source_as_it_was_named() {
+    let stage = Stage::with_queues().await;
+    let from = Some("arn:aws:sqs:eu-west-1:000000000000:orders".to_owned());
+    let seeds = kinds().into_iter().map(|seed| Seed { source_arn: from.clone(), ..seed });
+    stage.sandbox.seed("orders-dlq", seeds).expect("seeded");
+    let arn = "arn:aws:sqs:eu-west-1:000000000000:orders-dlq";
+    let job = stage.redrive(&["init", arn, "--region", "eu-west-1"]).await.expect(0).stdout;
+    assert!(job.contains(&format!("queue = \"{arn}\"\nregion = \"eu-west-1\"")), "{job}");
+    assert!(job.contains("come here from orders"), "{job}");
+    stage.sandbox.seed("orders", kinds()).expect("seeded");
+    let job = stage.redrive(&["init", "orders", "--sample-despite-redrive-policy"]).await.expect(0).stdout;
+    assert!(
+        job.contains("[destination.orders-dlq]\nsqs = { queue = \"arn:aws:sqs:eu-west-1:000000000000:orders-dlq\" }"),
+        "{job}"
+    );
+    // An empty queue, and a FIFO queue.
+    stage.queue("empty.fifo", &[("FifoQueue", "true")]);
+    let job = stage.redrive(&["init", "empty.fifo", "--out", "job.toml"]).await.expect(0);
+    assert!(job.stderr.contains("0 rules"), "{}", job.stderr);
+    stage.redrive(&["plan", "job.toml"]).await.expect(0);
 }

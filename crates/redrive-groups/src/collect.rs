@@ -19,10 +19,10 @@ use crate::suggest::{Suggestion, suggest};
 pub const MOST_RECORDS: usize = 131_072;
 
 /// Bytes of messages that are kept whole, for examples and to try rules on.
-pub const ROOM_FOR_BODIES: usize = 48 << 20;
+pub const ROOM_FOR_BODIES: usize = 40 << 20;
 
 /// What a message weighs in memory beside its body and attributes.
-const OVERHEAD: usize = 512;
+const OVERHEAD: usize = 1024;
 
 /// Queues that messages came from.
 const MOST_SOURCES: usize = 64;

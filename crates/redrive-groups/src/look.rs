@@ -84,7 +84,7 @@ pub(crate) fn look(message: &Message, sink: &mut impl Sink) {
             None => {
                 if !look.in_base64(&body, text, Around::default()) {
                     look.sink.envelope(Envelope::NotJson);
-                    if looks_like_json(text) {
+                    if was_json(text) {
                         // Words of what was cut off say nothing.
                         look.sink.word(&body.then(Step::Part("form")), Role::Type, BROKEN_JSON);
                     } else {
@@ -289,6 +289,16 @@ fn tells_of_an_error(members: &[redrive_rules::rule::Member<'_>]) -> bool {
         }
     }
     has_level && has_message
+}
+
+/// Whether a text begins like JSON, and not like a line of a log such as `[worker] …`.
+fn was_json(text: &str) -> bool {
+    let mut start = text.bytes().filter(|byte| !byte.is_ascii_whitespace());
+    match (start.next(), start.next()) {
+        (Some(b'{'), next) => matches!(next, Some(b'"') | None),
+        (Some(b'['), next) => matches!(next, Some(b'{' | b'[' | b'"')),
+        _ => false,
+    }
 }
 
 fn looks_like_json(text: &str) -> bool {

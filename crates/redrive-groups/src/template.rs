@@ -44,22 +44,28 @@ pub(crate) fn templates(sentences: &[&[u32]], floor: usize) -> Vec<Option<u32>> 
     forms.iter().map(template).collect()
 }
 
-/// Masks words that are rare at their place among the sentences of the same length.
+/// Masks words that are rare at their place among the sentences of the same length. One place after the other, since of words
+/// that are ever new there are millions over all places.
 fn mask_rare(forms: &mut [Vec<u32>], floor: usize) {
-    let mut support: HashMap<(usize, usize, u32), usize> = HashMap::new();
-    for form in forms.iter() {
-        for (place, word) in form.iter().enumerate() {
-            *support.entry((form.len(), place, *word)).or_default() += 1;
-        }
-    }
+    let mut by_length: BTreeMap<usize, Vec<&mut Vec<u32>>> = BTreeMap::new();
     for form in forms {
-        let length = form.len();
-        for (place, word) in form.iter_mut().enumerate() {
-            if support[&(length, place, *word)] < floor {
-                *word = WILD;
+        by_length.entry(form.len()).or_default().push(form);
+    }
+    for (length, forms) in &mut by_length {
+        for place in 0..*length {
+            let mut support: HashMap<u32, usize> = HashMap::new();
+            for form in forms.iter() {
+                *support.entry(form[place]).or_default() += 1;
+            }
+            for form in forms.iter_mut() {
+                if support[&form[place]] < floor {
+                    form[place] = WILD;
+                }
             }
         }
-        collapse(form);
+        for form in forms {
+            collapse(form);
+        }
     }
 }
 
@@ -87,7 +93,9 @@ fn mask_varying<'f>(forms: impl Iterator<Item = &'f [u32]>) -> BTreeMap<&'f [u32
         }
         for form in varied.values_mut().filter(|form| form.len() > place && form.len() > 1) {
             let others = without(form);
-            if seen.get(&others).is_some_and(|words| words.len() >= MANY) {
+            // Of a sentence of which nothing else is known, the word is all there is.
+            let has_others = others.iter().any(|word| *word != WILD);
+            if has_others && seen.get(&others).is_some_and(|words| words.len() >= MANY) {
                 *form = others;
             }
         }

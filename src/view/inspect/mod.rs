@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use redrive_groups::{Finding, Group, Suggestion, hide, opened, rule_toml};
-use redrive_protocol::message::{AttributeValue, Message, MessageId};
+use redrive_protocol::message::{Attribute, AttributeValue, Attributes, Message, MessageId, SystemAttributes};
 use redrive_protocol::target::KEEP;
 use redrive_rules::rule::Veil;
 
@@ -23,7 +23,10 @@ use crate::words::{bytes, count, thousands};
 pub use self::json::{groups, looked};
 
 /// Bytes of an example's body that are shown.
-const MOST_OF_A_BODY: usize = 256 * 1024;
+const MOST_OF_A_BODY: usize = 64 * 1024;
+
+/// Bytes beyond them in which a secret may end that begins before.
+const MARGIN: usize = 4 * 1024;
 
 /// Lines of an example: where it unfolds, and where it does not.
 const FOLDED_LINES: usize = 400;
@@ -67,8 +70,8 @@ pub fn check_redaction(redact: &[String]) -> Result<()> {
     let nothing = Message {
         id: MessageId::new(""),
         body: String::new(),
-        attributes: std::collections::BTreeMap::new(),
-        system: redrive_protocol::message::SystemAttributes::default(),
+        attributes: Attributes::new(),
+        system: SystemAttributes::default(),
         payload: None,
     };
     Veil::with(redact, &nothing, |_| ()).map_err(|why| Error::usage(format!("--redact {why}")))
@@ -76,21 +79,23 @@ pub fn check_redaction(redact: &[String]) -> Result<()> {
 
 /// A message as it may be shown.
 fn shown(message: &Message, redact: &[String]) -> Shown {
-    let cut = |text: &str| {
-        let shown = &text[..text.floor_char_boundary(MOST_OF_A_BODY)];
-        let more = text.len() - shown.len();
-        if more == 0 { shown.to_owned() } else { format!("{shown} [{} more]", bytes(more as u64)) }
+    let hidden = |text: &str| {
+        let long = &text[..text.floor_char_boundary(MOST_OF_A_BODY + MARGIN)];
+        let hidden = hide(long);
+        let shown = &hidden[..hidden.floor_char_boundary(MOST_OF_A_BODY)];
+        let more = text.len().saturating_sub(MOST_OF_A_BODY);
+        if more == 0 { shown.to_owned() } else { format!("{shown} [about {} more]", bytes(more as u64)) }
     };
     let made = Veil::with(redact, message, |veil| {
         let body = veil.body(message.shown());
         let body = opened(&body).unwrap_or(body);
-        let attribute = |(name, attribute): (&String, &redrive_protocol::message::Attribute)| {
+        let attribute = |(name, attribute): (&String, &Attribute)| {
             let value = veil.attribute(name, &attribute.value);
-            let value =
-                if matches!(attribute.value, AttributeValue::Binary(_)) { value } else { hide(&value).into_owned() };
-            format!("{name} ({}) = {}", attribute.data_type, cut(&value))
+            // What is binary is shown in Base64, which looks like a key.
+            let value = if matches!(attribute.value, AttributeValue::Binary(_)) { value } else { hidden(&value) };
+            format!("{name} ({}) = {value}", attribute.data_type)
         };
-        Shown { body: cut(&hide(&body)), attributes: message.attributes.iter().map(attribute).collect() }
+        Shown { body: hidden(&body), attributes: message.attributes.iter().map(attribute).collect() }
     });
     // The paths were checked before; what cannot be hidden is not shown.
     made.unwrap_or_else(|why| Shown { body: format!("[withheld: {why}]"), attributes: Vec::new() })
@@ -309,3 +314,6 @@ fn total(estimate: Estimate) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

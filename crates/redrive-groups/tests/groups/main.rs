@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::cast_precision_loss, clippy::format_push_string, reason = "tests")]
 
+mod forms;
 mod held_out;
 mod measure;
 mod sets;

@@ -1,0 +1,158 @@
+//! Each known envelope, alone and within others: what is inside is found, and the rule takes it.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use redrive_groups::{Envelope, Finding};
+use redrive_protocol::message::{Message, MessageId, SystemAttributes};
+use redrive_rules::rule::condition_toml;
+use serde_json::{Value, json};
+
+use super::measure::found;
+use super::sets::Draft;
+
+fn message(id: &str, draft: Draft) -> Message {
+    let system = SystemAttributes(BTreeMap::from([("SentTimestamp".to_owned(), "1795000000000".to_owned())]));
+    Message { id: MessageId::new(id), body: draft.body, attributes: draft.attributes, system, payload: None }
+}
+
+/// Eight messages in this form about one error, and eight about another.
+fn wrapped(wrap: impl Fn(Value) -> Draft) -> Finding {
+    let mut messages = Vec::new();
+    for n in 0..16 {
+        let class = if n % 2 == 0 { "PaymentError" } else { "AddressError" };
+        let inner = json!({"n": n, "errorType": class, "errorMessage": format!("it failed for order {n}")});
+        messages.push(message(&format!("{n}"), wrap(inner)));
+    }
+    found(&messages)
+}
+
+fn sns(inner: &str) -> Value {
+    json!({"Type": "Notification", "MessageId": "m", "TopicArn": "arn:aws:sns:eu-west-1:1:t", "Message": inner})
+}
+
+fn eventbridge(inner: &Value) -> Value {
+    json!({"version": "0", "detail-type": "Order Placed", "source": "shop", "detail": inner})
+}
+
+#[track_caller]
+fn holds(finding: &Finding, envelopes: &[Envelope]) {
+    assert_eq!(finding.groups.len(), 2, "{:?}", finding.groups);
+    for group in &finding.groups {
+        assert_eq!(group.messages, 8);
+        assert_eq!(group.envelopes, envelopes, "{group:?}");
+        assert!(group.name.starts_with("PaymentError") || group.name.starts_with("AddressError"), "{}", group.name);
+        // No condition looks into a body that is not JSON itself.
+        let Some(rule) = &group.rule else {
+            assert_eq!(envelopes, [Envelope::Base64], "no rule for {}", group.name);
+            continue;
+        };
+        assert!((rule.right, rule.taken, rule.wanted) == (8, 8, 8), "{rule:?}");
+    }
+}
+
+#[test]
+fn what_is_in_an_envelope_is_found() {
+    use Envelope::{Base64, EventBridge, JsonInText, LambdaDestination, NotJson, Sns, StepFunctions};
+    holds(&wrapped(Draft::json), &[]);
+    holds(&wrapped(|inner| Draft::json(sns(&inner.to_string()))), &[Sns, JsonInText]);
+    holds(&wrapped(|inner| Draft::json(eventbridge(&inner))), &[EventBridge]);
+    holds(&wrapped(|inner| Draft::json(Value::from(inner.to_string()))), &[JsonInText]);
+    holds(&wrapped(|inner| Draft::text(BASE64_STANDARD.encode(inner.to_string()))), &[Base64]);
+    let record = |inner| json!({"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": {"n": 1}, "responsePayload": inner});
+    holds(&wrapped(|inner| Draft::json(record(inner))), &[LambdaDestination]);
+    let execution = |inner: Value| {
+        json!({"detail-type": "Step Functions Execution Status Change", "source": "aws.states",
+            "detail": {"status": "FAILED", "cause": inner.to_string()}})
+    };
+    holds(&wrapped(|inner| Draft::json(execution(inner))), &[StepFunctions, JsonInText]);
+    let text = |inner: Value| format!("{}: it failed", inner["errorType"].as_str().expect("a class"));
+    holds(&wrapped(|inner| Draft::text(text(inner))), &[NotJson]);
+}
+
+#[test]
+fn envelopes_within_envelopes_are_taken_off_up_to_a_depth() {
+    let nested = |inner: Value| {
+        let coded = BASE64_STANDARD.encode(inner.to_string());
+        let event = eventbridge(&json!({"data": coded}));
+        Draft::json(sns(&event.to_string()))
+    };
+    let finding = wrapped(nested);
+    holds(&finding, &[Envelope::Sns, Envelope::EventBridge, Envelope::JsonInText, Envelope::Base64]);
+    let rule = condition_toml(&finding.groups[0].rule.as_ref().expect("a rule").when[0]);
+    assert!(rule.contains("jq = '") && rule.contains("@base64d | fromjson"), "{rule}");
+    // So deep nobody looks.
+    let deep = |inner: Value| Draft::json((0..8).fold(inner, |inner, _| json!({"data": inner.to_string()})));
+    assert_eq!(wrapped(deep).groups.len(), 1);
+}
+
+#[test]
+fn lambda_s_own_attributes_and_pointers_of_the_extended_client_are_seen() {
+    let lambda = |inner: Value| {
+        let class = inner["errorType"].as_str().expect("a class");
+        Draft::json(json!({"n": inner["n"]}))
+            .with("RequestID", "r")
+            .with("ErrorCode", "200")
+            .with("ErrorMessage", &format!("{class}: no"))
+    };
+    holds(&wrapped(lambda), &[Envelope::LambdaDeadLetter]);
+    let pointer = |inner: Value| {
+        let class = "software.amazon.payloadoffloading.PayloadS3Pointer";
+        Draft::json(json!([class, {"s3BucketName": "bodies", "s3Key": inner["n"].to_string()}]))
+            .with("ExtendedPayloadSize", "9")
+    };
+    let finding = wrapped(pointer);
+    assert_eq!(finding.groups.len(), 1, "a pointer says nothing about what it leads to");
+    assert_eq!(finding.groups[0].envelopes, [Envelope::ExtendedClient]);
+}
+
+#[test]
+fn a_few_messages_are_listed_one_by_one_and_none_is_lost() {
+    for count in 0..6 {
+        let kinds = ["Timeout", "Conflict", "NotFound", "Denied", "Deadlock", "Overflow"];
+        let make =
+            |n: usize| message(&format!("{n}"), Draft::json(json!({"error": {"type": kinds[n], "message": kinds[n]}})));
+        let messages: Vec<Message> = (0..count).map(make).collect();
+        let finding = found(&messages);
+        assert_eq!(finding.groups.len(), count);
+        assert!(finding.others.is_none());
+    }
+}
+
+#[test]
+fn kinds_by_the_hundred_are_the_largest_and_the_rest() {
+    let mut messages = Vec::new();
+    for n in 0..2000 {
+        // The first kinds are frequent, and most are there once or twice.
+        let kind = (n * n) % 997 % (1 + n % 300);
+        messages.push(message(
+            &format!("{n}"),
+            Draft::json(json!({"error": {"type": format!("Kind{kind}x"), "message": "no"}})),
+        ));
+    }
+    let finding = found(&messages);
+    assert!(finding.groups.len() <= 29, "{}", finding.groups.len());
+    let listed: u64 = finding.groups.iter().map(|group| group.messages).sum();
+    assert_eq!(listed + finding.others.as_ref().map_or(0, |others| others.messages), 2000);
+    assert!(finding.groups.is_sorted_by(|one, next| one.messages >= next.messages));
+}
+
+#[test]
+fn no_rule_holds_what_looks_like_a_secret_or_turns_the_direction_of_writing() {
+    for hidden in ["ops@example.com", "AKIAIOSFODNN7EXAMPLE", "safe\u{202e}txt", "\u{1b}[2J"] {
+        let make = |n: usize| {
+            let body = match n % 2 {
+                0 => json!({"error": {"type": hidden, "message": format!("{hidden} cannot be reached")}}),
+                _ => json!({"error": {"type": "Other", "message": "something else went wrong"}}),
+            };
+            message(&format!("{n}"), Draft::json(body))
+        };
+        let finding = found(&(0..12).map(make).collect::<Vec<_>>());
+        for rule in finding.groups.iter().filter_map(|group| group.rule.as_ref()) {
+            let written: String = rule.when.iter().map(condition_toml).collect();
+            assert!(!written.contains(hidden) && !written.contains("\\u"), "{written}");
+        }
+        assert!(finding.groups.iter().all(|group| !group.name.contains(hidden)), "{:?}", finding.groups);
+    }
+}
