@@ -75,16 +75,10 @@ impl MemoryStore {
         self.runs.get_mut(usize::try_from(run.0).unwrap_or(usize::MAX))
     }
 
-    fn of<'a>(&'a self, queue: QueueNo, key: &'a Key) -> impl Iterator<Item = (RunNo, &'a Row, i64)> {
+    /// What the runs know of a message, and since when.
+    pub(super) fn of<'a>(&'a self, queue: QueueNo, key: &Key) -> impl Iterator<Item = (RunNo, &'a Row, i64)> + use<'a> {
         let (first, last) = ((queue, key.clone(), RunNo(i64::MIN)), (queue, key.clone(), RunNo(i64::MAX)));
         self.rows.range(first..=last).map(|((.., run), (row, at))| (*run, row, *at))
-    }
-
-    /// What the runs know of a message.
-    #[cfg(test)]
-    pub(super) fn rows_of(&self, queue: QueueNo, key: Key) -> impl Iterator<Item = (RunNo, &Row)> {
-        let (first, last) = ((queue, key.clone(), RunNo(i64::MIN)), (queue, key, RunNo(i64::MAX)));
-        self.rows.range(first..=last).map(|(place, (row, _))| (place.2, row))
     }
 
     /// The handles of a message, each with the time until which it lasts.

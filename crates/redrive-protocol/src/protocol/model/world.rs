@@ -301,7 +301,7 @@ impl World {
 
     /// What the runs know of a message in its queue.
     pub(super) fn rows(&self, item: &Item) -> impl Iterator<Item = (RunNo, &Row)> {
-        self.journal.store().memory.rows_of(item.queue.number(), item.key())
+        self.journal.store().memory.of(item.queue.number(), &item.key()).map(|(run, row, _)| (run, row))
     }
 
     /// What a run knows of a message in its queue.
