@@ -3,6 +3,7 @@
 
 mod explain;
 mod inspect;
+mod policy;
 mod resolve;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::explain::ExplainArgs;
 pub use self::inspect::{InitArgs, InspectArgs, LookArgs};
+pub use self::policy::{PolicyArgs, PolicyFormat, PolicyPhase};
 pub use self::resolve::{DecisionArgs, ResolveArgs};
 #[cfg(feature = "sandbox")]
 pub use self::sandbox::SandboxArgs;
@@ -66,6 +68,11 @@ pub enum Command {
     /// Approve a saved plan: writes an approval beside it, for `apply --require-approvals`.
     #[command(after_help = "Example:\n  redrive approve plan.json --by alice@example.com --sign ~/.ssh/id_ed25519")]
     Approve(ApproveArgs),
+    /// Print the least IAM policy that a job needs, for one identity each. Only looks at queues.
+    #[command(
+        after_help = "Examples:\n  redrive policy job.toml --for plan\n  redrive policy job.toml --offline --format terraform"
+    )]
+    Policy(PolicyArgs),
     /// Carry out a plan, or plan a job and carry it out. The same command again resumes an unfinished run.
     #[command(after_help = "Examples:\n  redrive apply plan.json --require-approvals 1\n  redrive apply job.toml")]
     Apply(ApplyArgs),

@@ -48,6 +48,7 @@ pub mod journal;
 pub mod md5;
 pub mod payload;
 pub mod plan;
+pub mod policy;
 mod retry;
 pub mod sqs;
 pub mod store;

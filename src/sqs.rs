@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use redrive_protocol::message::{MessageId, Outgoing, ReceiptHandle, Received};
 pub use redrive_protocol::queue::{Counts, QueueAttributes, RedrivePolicy};
 
+use crate::policy::action_of;
 use redrive_protocol::protocol::Sent;
 
 /// The most entries one batch call takes, and the most messages one receive gives.
@@ -145,6 +146,19 @@ impl fmt::Display for CallError {
 
 impl std::error::Error for CallError {}
 
+impl CallError {
+    /// What to allow so that a call that was denied succeeds.
+    fn permission(&self) -> String {
+        const ALL: &str = "`redrive policy JOB` prints all that a job needs";
+        let is_of_key = self.code.as_deref().is_some_and(|code| code.to_ascii_lowercase().starts_with("kms"));
+        match action_of(self.action) {
+            _ if is_of_key => format!("allow the use of the KMS key that the queue is encrypted with; {ALL}"),
+            Some(action) => format!("allow {action} on it; {ALL}"),
+            None => format!("allow it; {ALL}"),
+        }
+    }
+}
+
 impl From<CallError> for crate::error::Error {
     fn from(error: CallError) -> Self {
         let hint = match error.fault {
@@ -156,7 +170,7 @@ impl From<CallError> for crate::error::Error {
             Fault::NotFound => {
                 "check the name, the account and the region; a queue that was just created needs a few seconds"
             }
-            Fault::Denied => "the credentials in use lack this permission on the queue, bucket or KMS key",
+            Fault::Denied => return Self::failed(error.to_string()).hint(error.permission()),
             Fault::Credentials => "check the credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID, `aws sso login`)",
             Fault::Refused => "the service refused the request as it stands",
         };

@@ -73,6 +73,60 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
+/// What a reference alone says of a queue, for a policy that names it; the rest is `REPLACE-…`.
+#[derive(Debug, Clone)]
+pub struct Named {
+    partition: String,
+    region: String,
+    account: String,
+    name: String,
+    /// Whether it is a URL, so that nobody has to look for it.
+    pub is_url: bool,
+}
+
+impl Named {
+    /// Reads a reference. One that cannot be read is taken for a name: a job's are valid.
+    pub fn of(reference: &str, access: &Access) -> Self {
+        let region = access.region.clone().unwrap_or_else(|| "REPLACE-REGION".to_owned());
+        let (account, partition) = ("REPLACE-ACCOUNT".to_owned(), "aws".to_owned());
+        match Reference::parse(reference) {
+            Ok(Reference::Arn(QueueArn { region, account, name })) => {
+                let partition = reference.split(':').nth(1).unwrap_or("aws").to_owned();
+                Self { partition, region, account, name, is_url: false }
+            }
+            Ok(Reference::Url(QueueUrl { url, server })) => {
+                let region = match server {
+                    Server::Aws { region } | Server::Vpc { region, .. } => region,
+                    Server::Other { .. } => region,
+                };
+                let account = QueueUrl::account(&url).map_or(account, str::to_owned);
+                Self { partition, region, account, name: QueueUrl::name(&url).to_owned(), is_url: true }
+            }
+            Ok(Reference::Name(_)) | Err(_) => {
+                Self { partition, region, account, name: reference.to_owned(), is_url: false }
+            }
+        }
+    }
+
+    /// Another queue of the same region and account.
+    #[must_use]
+    pub fn sibling(self, name: &str) -> Self {
+        Self { name: name.to_owned(), is_url: false, ..self }
+    }
+
+    /// Its ARN.
+    pub fn arn(&self) -> String {
+        let Self { partition, region, account, name, .. } = self;
+        format!("arn:{partition}:sqs:{region}:{account}:{name}")
+    }
+
+    /// A placeholder for the ARN of its KMS key.
+    pub fn key_arn(&self) -> String {
+        let Self { partition, region, account, name, .. } = self;
+        format!("arn:{partition}:kms:{region}:{account}:key/REPLACE-WITH-THE-KEY-OF-{name}")
+    }
+}
+
 impl QueueArn {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let parts: Vec<&str> = text.split(':').collect();

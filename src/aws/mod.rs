@@ -25,7 +25,7 @@ mod wire;
 #[cfg(test)]
 mod canned;
 
-pub use access::Access;
+pub use access::{Access, Named};
 pub use caller::Caller;
 pub use connect::Aws;
 pub use meter::Requests;

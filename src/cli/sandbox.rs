@@ -41,6 +41,10 @@ pub struct SandboxArgs {
     /// Let rules in JSON send signals to processes of this machine.
     #[arg(long)]
     pub allow_signals: bool,
+    /// Hold every caller to the IAM policy in this file, with AWS's errors: what it does not allow is denied. Conditions are
+    /// not enforced, and refused. `redrive policy JOB` prints such a policy.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
     /// Verify signatures: only this access key is known. Better in the environment than on the command line.
     #[arg(long, value_name = "KEY", env = "REDRIVE_SANDBOX_ACCESS_KEY", requires = "secret_key")]
     pub access_key: Option<String>,

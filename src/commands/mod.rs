@@ -14,6 +14,7 @@ mod kind;
 mod messages;
 mod own;
 mod plan;
+mod policy;
 mod prune;
 mod resolve;
 mod runs;
@@ -62,6 +63,7 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Plan(args) => Box::pin(plan::plan(args, &journal)).await,
         Command::Show(args) => show::show(&args),
         Command::Approve(args) => approve::approve(&args),
+        Command::Policy(args) => Box::pin(policy::policy(args)).await,
         Command::Apply(args) => Box::pin(apply::apply(args, &journal)).await,
         Command::Resolve(args) => resolve::resolve(args, &journal).await,
         Command::Runs(RunsArgs { command: Some(RunsCommand::Prune(args)), .. }) => prune::prune(&args, &journal),

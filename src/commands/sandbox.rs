@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use sqs_sandbox::{Credentials, Fault, Options, Rule, Sandbox, Scenario};
+use sqs_sandbox::{Credentials, Fault, Options, Policy, Rule, Sandbox, Scenario};
 use tokio::process::Command;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -53,6 +53,9 @@ pub(super) async fn sandbox(args: SandboxArgs) -> Result<Exit> {
     for (queue, file) in copies {
         let count = sandbox.load(&queue, &file)?;
         lines.push(format!("queue {queue}: {count} messages from {}", file.display()));
+        if count == 0 {
+            output::note(&format!("{} holds no messages: the queue {queue} has none of it", file.display()));
+        }
     }
     lines.extend(sandbox.faults().list().iter().map(|(_, rule, _)| format!("fault {rule}")));
     for line in lines {
@@ -112,6 +115,7 @@ fn options(args: SandboxArgs) -> Result<Options> {
         ));
     }
     let credentials = args.access_key.zip(args.secret_key);
+    let policy = args.policy.as_deref().map(policy).transpose()?;
     Ok(Options {
         address: args.address,
         port: args.port,
@@ -124,9 +128,17 @@ fn options(args: SandboxArgs) -> Result<Options> {
             .map(|(access_key, secret_key)| Credentials { access_key, secret_key })
             .into_iter()
             .collect(),
+        policy,
         signals: args.allow_signals,
         ..Options::default()
     })
+}
+
+/// The IAM policy in a file.
+fn policy(path: &Path) -> Result<Policy> {
+    let about = |error: Error| error.about(&path.display().to_string());
+    let text = super::text_of(path, super::read_bytes(path)?)?;
+    Policy::parse(&text).map_err(|error| about(Error::from(error).and_hint("nothing was started")))
 }
 
 /// A sandbox with the orders scenario, on a free port, for one command.

@@ -9,6 +9,7 @@ pub mod explain;
 pub mod inspect;
 pub mod output;
 pub mod plan;
+pub mod policy;
 pub mod progress;
 pub mod report;
 pub mod resolve;

@@ -33,6 +33,7 @@ mod park;
 mod patience;
 mod pipeline;
 mod plan_files;
+mod policy;
 mod reading;
 mod refusals;
 mod resolve;

@@ -12,9 +12,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("words", &[]),
     ("error", &["exit"]),
     ("md5", &[]),
+    ("policy", &[]),
     ("journal", &["crash_point", "error"]),
     // The seams.
-    ("sqs", &["error"]),
+    ("sqs", &["error", "policy"]),
     ("store", &["error", "sqs"]),
     ("retry", &["sqs"]),
     ("payload", &["error", "sqs", "store"]),
@@ -23,11 +24,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // Behind the seams.
     ("aws", &["error", "md5", "retry", "sqs", "store"]),
     // The types that plan and apply publish, and what the journal says of a run.
-    ("view", &["apply", "error", "journal", "plan", "sqs", "words"]),
+    ("view", &["apply", "error", "journal", "plan", "policy", "sqs", "words"]),
     ("cli", &[]),
     (
         "commands",
-        &["apply", "aws", "cli", "error", "exit", "journal", "payload", "plan", "sqs", "store", "view", "words"],
+        &[
+            "apply", "aws", "cli", "error", "exit", "journal", "payload", "plan", "policy", "sqs", "store", "view",
+            "words",
+        ],
     ),
 ];
 

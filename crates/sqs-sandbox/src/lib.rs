@@ -16,6 +16,8 @@ mod fault_text;
 mod faults;
 mod keys;
 mod log;
+mod permit;
+mod policy;
 mod query;
 mod s3;
 mod scenario;
@@ -33,7 +35,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -43,6 +45,7 @@ pub use error::{Error, Result};
 pub use faults::{Fault, Faults, Rule, Signal, When};
 pub use keys::Credentials;
 pub use log::{LogEntry, LoggedMessage};
+pub use policy::Policy;
 pub use scenario::{Scenario, ScenarioSummary, Seed};
 pub use sqs::message::WireAttribute as MessageAttribute;
 pub use state::{MessageState, QueueState, Whereabouts};
@@ -83,6 +86,8 @@ pub struct Options {
     pub message_limit: usize,
     /// The keys it knows. Without any, every request is accepted, signed or not; with some, signatures are verified.
     pub credentials: Vec<Credentials>,
+    /// The IAM policy that every caller is held to. Without one, everything is allowed.
+    pub policy: Option<Policy>,
     /// Whether fault rules may send signals to processes of this machine.
     pub signals: bool,
     /// How long a connection may be idle or send its headers; a body may take half of it.
@@ -103,6 +108,7 @@ impl Default for Options {
             in_flight_limit: 120_000,
             message_limit: MESSAGE_LIMIT,
             credentials: Vec::new(),
+            policy: None,
             signals: false,
             // Longer than clients keep idle connections, so that it is they who close.
             patience: Duration::from_mins(2),
@@ -162,6 +168,7 @@ impl Sandbox {
             faults: Faults::new(options.seed),
             log: Log::default(),
             keys: Keys::new(options.credentials),
+            policy: RwLock::new(options.policy.map(Arc::new)),
             signals: options.signals,
             patience: options.patience,
         });
@@ -199,6 +206,11 @@ impl Sandbox {
     /// The fault rules.
     pub fn faults(&self) -> &Faults {
         &self.shared.faults
+    }
+
+    /// Holds every caller to this policy from the next request on; without one, everything is allowed.
+    pub fn set_policy(&self, policy: Option<Policy>) {
+        *self.shared.policy.write().unwrap_or_else(PoisonError::into_inner) = policy.map(Arc::new);
     }
 
     /// All queues with all their messages.

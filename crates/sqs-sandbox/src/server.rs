@@ -252,6 +252,10 @@ impl Shared {
             return ended(end, entry).map(Err);
         }
         let caller = entry.access_key.as_deref();
+        let role = parameters.get("RoleArn").map_or("", String::as_str);
+        if let Err(failure) = self.permit_sts(action, role, caller) {
+            return Ok(Err(failure));
+        }
         let (account, now) = (&self.account.setup.account, self.account.now());
         let result = sts::execute(&self.keys, action, parameters, caller, account, now, request_id);
         match course.run(When::After).await {
@@ -273,7 +277,9 @@ impl Shared {
         if let Some(end) = course.run(When::Before).await {
             return ended(end, entry).map(Err);
         }
-        let mut result = match call {
+        let permitted =
+            call.and_then(|call| self.permit_sqs(&entry.action, &call, entry.access_key.as_deref()).map(|()| call));
+        let mut result = match permitted {
             Ok(call) => self.account.execute(call, &course.tamper()).await,
             Err(failure) => Err(failure),
         };
@@ -309,7 +315,15 @@ impl Shared {
         if let Some(end) = course.run(When::Before).await {
             return ended_s3(end, entry);
         }
+        if let Err(refusal) = self.permit_s3(&parts, &target, entry.access_key.as_deref()) {
+            return Ok(refused(&refusal, entry));
+        }
         let response = self.store.handle(parts, body, &target).await;
+        if response.status() == StatusCode::NOT_FOUND
+            && let Err(refusal) = self.permit_absence(&target, entry.access_key.as_deref())
+        {
+            return Ok(refused(&refusal, entry));
+        }
         match course.run(When::After).await {
             Some(end) => ended_s3(end, entry),
             None => Ok(response),

@@ -1,11 +1,12 @@
 //! What all connections share. Data only: what is done with it, `server` does, and `control` shows it.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use super::faults::Faults;
 use super::keys::Keys;
 use super::log::Log;
+use super::policy::Policy;
 use super::s3::Store;
 use super::sqs::account::Account;
 
@@ -17,6 +18,8 @@ pub(super) struct Shared {
     pub(super) log: Log,
     /// The keys that signatures are verified with; without any they are not.
     pub(super) keys: Keys,
+    /// What callers may do; without one, everything.
+    pub(super) policy: RwLock<Option<Arc<Policy>>>,
     /// Whether rules may send signals to processes.
     pub(super) signals: bool,
     /// How long a connection may be idle or send its headers.

@@ -76,7 +76,7 @@ pub(super) fn target(parts: &Parts) -> Target {
 }
 
 /// A path with its `%xx` read. What is no UTF-8 afterwards is replaced, and then found nowhere.
-fn percent_decoded(path: &str) -> String {
+pub(super) fn percent_decoded(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let Some((&first, after)) = rest.split_first() {

@@ -180,6 +180,22 @@ impl Failure {
         }
     }
 
+    /// A policy does not allow it, in IAM's words.
+    pub(crate) fn denied(message: String) -> Self {
+        Self { message, ..Self::access_denied("", "") }
+    }
+
+    /// A policy does not allow the use of the queue's key.
+    pub(crate) fn kms_denied(message: String) -> Self {
+        Self {
+            shape: "com.amazonaws.sqs#KmsAccessDenied",
+            code: "KMS.AccessDeniedException",
+            message,
+            status: 400,
+            sender: true,
+        }
+    }
+
     pub(crate) fn expired_token() -> Self {
         Self {
             shape: "com.amazon.coral.service#ExpiredTokenException",

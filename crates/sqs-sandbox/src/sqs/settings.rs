@@ -35,7 +35,7 @@ pub(crate) struct Settings {
     pub(crate) deduplicates_by_group: bool,
     throughput_by_group: bool,
     pub(super) policy: Option<String>,
-    kms_key: Option<String>,
+    pub(crate) kms_key: Option<String>,
     kms_reuse: u32,
     managed_encryption: bool,
 }

@@ -4,6 +4,7 @@ mod faults;
 mod fifo;
 mod hostile;
 mod objects;
+mod policies;
 mod query;
 mod queues;
 mod raw;

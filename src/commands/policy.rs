@@ -1,0 +1,239 @@
+//! `redrive policy`: the IAM policies that a job needs. Only looks: what the queues are, and which redrive to the source.
+
+use std::time::Duration;
+
+use redrive_rules::job::{Destination, Job};
+use redrive_rules::rule::Rules;
+use tokio::time::Instant;
+
+use super::job::Compiled;
+use super::{job, read_job, wiring};
+use crate::aws::{Access, Aws};
+use crate::cli::{PolicyArgs, PolicyFormat, PolicyPhase};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::policy::{self, Archive, Bodies, Identity, Needs, Phase, Policy, Queue, UsedAs};
+use crate::sqs::QueueAttributes;
+use crate::view::{output, policy as view};
+
+/// For how long all looks together may take; what is not known by then stays a placeholder.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// AWS's own key for SQS, which needs no permission.
+const AWS_KEY: &str = "alias/aws/sqs";
+
+pub(super) async fn policy(args: PolicyArgs) -> Result<Exit> {
+    let file = args.job.display().to_string();
+    let Compiled { job, rules } = job::compile_or_show(&file, &read_job(&args.job)?)?;
+    let reach = if args.offline { None } else { Some(wiring::Reach::new(&args.reach).await?) };
+    let mut survey =
+        Survey { aws: reach.as_ref().map(|reach| &*reach.aws), until: Instant::now() + PATIENCE, notes: Vec::new() };
+    let needs = survey.needs(&job, &rules).await;
+    let phase = args.phase.map(|phase| match phase {
+        PolicyPhase::Plan => Phase::Plan,
+        PolicyPhase::Apply => Phase::Apply,
+    });
+    let policies = chosen(policy::policies(&needs, phase), args.identity.as_deref())?;
+    let notes = survey.notes;
+    match (args.format, &policies[..]) {
+        (PolicyFormat::Json, [policy]) => {
+            output::out(&view::json(policy))?;
+            let owner = |owner: &policy::Owner| {
+                format!("{} is in another account: its own policy has to allow {} the same", owner.arn, owner.principal)
+            };
+            for note in notes.into_iter().chain(policy.owners.iter().map(owner)) {
+                output::note(&format!("note: {note}"));
+            }
+        }
+        (PolicyFormat::Json, _) => return Err(several(&policies)),
+        (PolicyFormat::Terraform, _) => output::out(&view::terraform(&job.name, &policies, &notes))?,
+        (PolicyFormat::Markdown, _) => output::out(&view::document(&job.name, &policies, &notes).markdown())?,
+    }
+    Ok(Exit::Done)
+}
+
+/// The policies of the identity that was asked for.
+fn chosen(policies: Vec<Policy>, wanted: Option<&str>) -> Result<Vec<Policy>> {
+    let Some(wanted) = wanted else { return Ok(policies) };
+    let names: Vec<String> = policies.iter().map(|policy| policy.identity.name().to_owned()).collect();
+    let found: Vec<Policy> = policies.into_iter().filter(|policy| policy.identity.name() == wanted).collect();
+    if found.is_empty() {
+        return Err(
+            Error::usage(format!("the job has no identity {wanted:?}")).hint(format!("it has {}", names.join(", ")))
+        );
+    }
+    Ok(found)
+}
+
+/// A document is for one identity.
+fn several(policies: &[Policy]) -> Error {
+    let choices: Vec<String> = policies.iter().map(|policy| format!("--identity {}", policy.identity.name())).collect();
+    Error::usage(format!("the job works as {} identities, and each needs a policy of its own", policies.len()))
+        .hint(format!("say for which: {}; or all of them with --format terraform or markdown", choices.join(", ")))
+}
+
+/// Looking at what a job names.
+struct Survey<'a> {
+    aws: Option<&'a Aws>,
+    until: Instant,
+    notes: Vec<String>,
+}
+
+impl Survey<'_> {
+    async fn needs(&mut self, job: &Job, rules: &Rules) -> Needs {
+        let used = rules.destinations_used();
+        let mut needs = Needs { uses_origin: rules.uses_origin(), ..Needs::default() };
+        let source = wiring::access(job.source.access());
+        let parks = job.unmatched.park.is_some();
+        needs.queues.push(self.queue(&job.source.queue, &source, UsedAs::Source { parks }).await);
+        if needs.uses_origin {
+            self.origins(job, &source, &mut needs.queues).await;
+        }
+        for (name, destination) in &job.destination {
+            let is_sent_to = used.contains(name.as_str());
+            match destination {
+                Destination::Sqs(sqs) => {
+                    let used_as = UsedAs::Destination { is_sent_to };
+                    needs.queues.push(self.queue(&sqs.queue, &wiring::access(sqs.access()), used_as).await);
+                }
+                Destination::S3(s3) => {
+                    let identity = identity(&wiring::access(s3.access()));
+                    let (bucket, prefix) = (s3.bucket.clone(), literal(&s3.key).to_owned());
+                    needs.archives.push(Archive { identity, bucket, prefix, is_sent_to });
+                }
+                Destination::File(_) => {}
+            }
+        }
+        if let Some(park) = &job.unmatched.park {
+            needs.queues.push(self.queue(&park.queue, &wiring::access(park.access()), UsedAs::Parking).await);
+        }
+        if rules.reads_payloads() {
+            needs.bodies = Some(self.bodies(job, identity(&source)));
+        }
+        for archive in &needs.archives {
+            self.notes.push(format!(
+                "if the bucket {0} is encrypted with a KMS key of yours, allow kms:GenerateDataKey and kms:Decrypt on that key as \
+                 well; if it is in another account, its own policy has to allow the same",
+                archive.bucket
+            ));
+        }
+        needs
+    }
+
+    /// A queue as far as it is known.
+    async fn queue(&mut self, reference: &str, access: &Access, used_as: UsedAs) -> Queue {
+        let looked = self.look(async |aws: &Aws| Ok(aws.queue(reference, access).await?.attributes().await?)).await;
+        let named = crate::aws::Named::of(reference, access);
+        let (arn, key) = match looked {
+            Some(Ok(attributes)) => (attributes.arn.clone(), self.key_of(&attributes)),
+            unknown => {
+                let place = if used_as == (UsedAs::Destination { is_sent_to: false }) { "" } else { reference };
+                if let Some(Err(error)) = unknown {
+                    self.notes.push(format!(
+                        "{reference} could not be looked at ({error}): what is not known of it says REPLACE"
+                    ));
+                }
+                (named.arn(), self.unknown_key(&named, place))
+            }
+        };
+        Queue { used_as, identity: identity(access), arn, is_by_url: named.is_url, key }
+    }
+
+    /// The queues that redrive to the source.
+    async fn origins(&mut self, job: &Job, access: &Access, queues: &mut Vec<Queue>) {
+        let found = self
+            .look(async |aws: &Aws| {
+                let source = aws.queue(&job.source.queue, access).await?;
+                let mut found = Vec::new();
+                for url in source.dead_letter_sources().await? {
+                    found.push(aws.queue_by_url(&url, access).await?.attributes().await?);
+                }
+                Ok(found)
+            })
+            .await;
+        let found = match found {
+            Some(Ok(found)) => found,
+            Some(Err(error)) => {
+                self.notes.push(format!("the queues that redrive to the source could not be listed: {error}"));
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        let origin = |arn: String, key| Queue {
+            used_as: UsedAs::Origin,
+            identity: identity(access),
+            arn,
+            is_by_url: false,
+            key,
+        };
+        if found.is_empty() {
+            let named = crate::aws::Named::of(&job.source.queue, access).sibling("REPLACE-WITH-EACH-ORIGIN-QUEUE");
+            queues.push(origin(named.arn(), None));
+            self.notes.push("the origin queues are not known: name each queue that messages may go back to".to_owned());
+        }
+        for attributes in found {
+            let key = self.key_of(&attributes);
+            queues.push(origin(attributes.arn, key));
+        }
+    }
+
+    fn bodies(&mut self, job: &Job, identity: Identity) -> Bodies {
+        let buckets = job.source.extended_client_buckets.clone().unwrap_or_else(|| {
+            self.notes.push(
+                "the messages name the buckets of their bodies in S3: name those of your producers, here and in \
+                 extended_client_buckets"
+                    .to_owned(),
+            );
+            vec!["REPLACE-WITH-THE-BUCKET-OF-BODIES".to_owned()]
+        });
+        let are_changed = job.rule.iter().flat_map(|rule| &rule.transform).any(|transform| {
+            let body = [&transform.set, &transform.remove, &transform.rename, &transform.unwrap, &transform.jq];
+            body.iter().any(|part| part.is_some())
+        });
+        Bodies { identity, buckets, are_changed }
+    }
+
+    /// The key that a queue is encrypted with, as policies name it.
+    fn key_of(&mut self, queue: &QueueAttributes) -> Option<String> {
+        let key = queue.kms_key.as_deref().filter(|key| *key != AWS_KEY && !key.ends_with(&format!(":{AWS_KEY}")))?;
+        let mut parts = queue.arn.split(':').skip(1);
+        let (partition, region, account) = (parts.next()?, parts.nth(1)?, parts.next()?);
+        if let Some((_, alias)) = key.rsplit_once("alias/") {
+            self.notes
+                .push(format!("{} is encrypted with the key of alias/{alias}: policies name keys by ID", queue.arn));
+            return Some(format!("arn:{partition}:kms:{region}:{account}:key/REPLACE-WITH-THE-KEY-OF-{alias}"));
+        }
+        Some(if key.starts_with("arn:") {
+            key.to_owned()
+        } else {
+            format!("arn:{partition}:kms:{region}:{account}:key/{key}")
+        })
+    }
+
+    /// The placeholder for a key of a queue that nobody looked at.
+    fn unknown_key(&mut self, named: &crate::aws::Named, used: &str) -> Option<String> {
+        if used.is_empty() {
+            return None;
+        }
+        self.notes.push(format!(
+            "whether {used} is encrypted with a KMS key of yours is not known: name the key, or take it out of the policy if not"
+        ));
+        Some(named.key_arn())
+    }
+
+    /// What a look gives, within the time that is left. `None` without a network.
+    async fn look<T>(&self, look: impl AsyncFnOnce(&Aws) -> Result<T>) -> Option<Result<T>> {
+        let aws = self.aws?;
+        let timed_out = || Error::failed(format!("no answer within {} s", PATIENCE.as_secs()));
+        Some(tokio::time::timeout_at(self.until, look(aws)).await.unwrap_or_else(|_| Err(timed_out())))
+    }
+}
+
+fn identity(access: &Access) -> Identity {
+    Identity { profile: access.profile.clone(), role_arn: access.role_arn.clone() }
+}
+
+/// What a key begins with, whatever the message. IAM's own wildcards end it too.
+fn literal(template: &str) -> &str {
+    template.split(['{', '}', '*', '?', '$']).next().unwrap_or_default()
+}
