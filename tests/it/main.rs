@@ -36,6 +36,7 @@ mod plan_files;
 mod policy;
 mod reading;
 mod refusals;
+mod rehearse;
 mod resolve;
 mod sandbox;
 mod selective;

@@ -125,8 +125,14 @@ const WRONG: &[(&str, Wrong)] = &[
         "destination of another account by ARN",
         Wrong::Job("queue = \"audit\"", "queue = \"arn:aws:sqs:eu-west-1:123456789012:audit\""),
     ),
-    ("no region at all", Wrong::Environment(&[("AWS_REGION", "-"), ("AWS_ENDPOINT_URL", "-")])),
-    ("an empty region", Wrong::Environment(&[("AWS_REGION", ""), ("AWS_ENDPOINT_URL", "-")])),
+    (
+        "no region at all",
+        Wrong::Environment(&[("AWS_REGION", "-"), ("AWS_DEFAULT_REGION", "-"), ("AWS_ENDPOINT_URL", "-")]),
+    ),
+    (
+        "an empty region",
+        Wrong::Environment(&[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "-"), ("AWS_ENDPOINT_URL", "-")]),
+    ),
     ("a region with a blank", Wrong::Environment(&[("AWS_REGION", "eu west 1")])),
     (
         "no credentials",

@@ -265,6 +265,8 @@ impl Sandbox {
             known.map_or(("sandbox", "sandbox"), |known| (&known.access_key, &known.secret_key));
         BTreeMap::from([
             ("AWS_ACCESS_KEY_ID", access_key.to_owned()),
+            // By this one goes version 1 of the AWS CLI.
+            ("AWS_DEFAULT_REGION", self.shared.account.setup.region.clone()),
             ("AWS_ENDPOINT_URL", self.url.clone()),
             ("AWS_REGION", self.shared.account.setup.region.clone()),
             ("AWS_SECRET_ACCESS_KEY", secret_key.to_owned()),

@@ -91,7 +91,11 @@ impl Shared {
         let object = format!("{bucket}/{}", target.key.as_deref().unwrap_or("*"));
         let (action, resource) = match target.action {
             "GetObject" | "HeadObject" => ("s3:GetObject", object),
-            "PutObject" | "CopyObject" | "CreateMultipartUpload" | "UploadPart" | "UploadPartCopy"
+            "PutObject"
+            | "CopyObject"
+            | "CreateMultipartUpload"
+            | "UploadPart"
+            | "UploadPartCopy"
             | "CompleteMultipartUpload" => ("s3:PutObject", object),
             "AbortMultipartUpload" => ("s3:AbortMultipartUpload", object),
             "ListParts" => ("s3:ListMultipartUploadParts", object),
