@@ -304,6 +304,10 @@ pub struct ApplyArgs {
     /// run had sent and not yet deleted is sent again.
     #[arg(long)]
     pub despite_lost_journal: bool,
+    /// Write the run's figures for a monitoring system while it goes on and at its end: to this file in Prometheus' text format, or, if
+    /// it is `emf`, to stderr in CloudWatch's embedded metric format.
+    #[arg(long, value_name = "FILE|emf")]
+    pub metrics: Option<PathBuf>,
     /// How to print.
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,

@@ -46,6 +46,8 @@ pub mod error;
 pub mod exit;
 pub mod journal;
 pub mod md5;
+pub mod metrics;
+pub mod notify;
 pub mod payload;
 pub mod plan;
 pub mod policy;

@@ -1,4 +1,4 @@
-//! What a run tells while it goes on: the whole interface between apply and whoever shows it. Telling never holds up the
+//! What a run tells while it goes on: the whole interface between apply and whoever shows or records it. Telling never holds up the
 //! work: where nobody listens, or not fast enough, an event is dropped, and the next progress says it all again.
 
 use jiff::Timestamp;
@@ -45,19 +45,20 @@ pub struct Progress {
 /// Where events go.
 #[derive(Debug, Clone, Default)]
 pub struct Events {
-    listener: Option<mpsc::Sender<Event>>,
+    listeners: Vec<mpsc::Sender<Event>>,
 }
 
 impl Events {
-    /// Events for one listener.
-    pub fn channel() -> (Self, mpsc::Receiver<Event>) {
+    /// The events for one more listener. They end with the run.
+    pub fn listen(&mut self) -> mpsc::Receiver<Event> {
         let (listener, events) = mpsc::channel(64);
-        (Self { listener: Some(listener) }, events)
+        self.listeners.push(listener);
+        events
     }
 
     pub(super) fn send(&self, event: Event) {
-        if let Some(listener) = &self.listener {
-            let _ = listener.try_send(event);
+        for listener in &self.listeners {
+            let _ = listener.try_send(event.clone());
         }
     }
 }

@@ -78,7 +78,7 @@ pub struct Apply {
     /// Where messages go, by [`TargetId`].
     pub outlets: Vec<Outlet>,
     /// The journal.
-    pub journal: Journal,
+    pub journal: Arc<Journal>,
     /// What [`Journal::begin`] said.
     pub begun: Begun,
     /// How to go about it.

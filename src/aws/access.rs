@@ -207,7 +207,7 @@ pub(super) fn check_endpoint(endpoint: &str) -> Result<()> {
 }
 
 /// `scheme://host:port` and the rest, of an http or https URL.
-fn origin_and_path(url: &str) -> Option<(&str, &str)> {
+pub(super) fn origin_and_path(url: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = url.split_once("://")?;
     if !matches!(scheme, "http" | "https") {
         return None;

@@ -221,7 +221,7 @@ fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (d
 }
 
 /// The causes in words, without those that repeat what stands there already and without the SDK's own "dispatch failure".
-fn words(error: &(dyn StdError + 'static)) -> String {
+pub(super) fn words(error: &(dyn StdError + 'static)) -> String {
     const SAYS_NOTHING: [&str; 6] =
         ["dispatch failure", "io error", "other", "timeout", "service error", "client error (Connect)"];
     let mut words: Vec<String> = Vec::new();

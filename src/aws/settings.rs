@@ -7,9 +7,10 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_sqs::config::RuntimeComponents;
+use aws_sdk_sqs::config::{RuntimeComponents, SharedAsyncSleep};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
 use aws_types::service_config::ServiceConfigKey;
 
 use super::access::{self, Access};
@@ -77,17 +78,25 @@ pub(super) async fn load(access: &Access, home: Home) -> Result<SdkConfig> {
     Ok(settings.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build())
 }
 
-/// The HTTP client that the SDK makes by default, with bounded answers.
+/// The HTTP client for everything that goes out by the default chain, with bounded answers.
 fn https() -> Bounded {
     let client = aws_smithy_http_client::Builder::new().build_with_connector_fn(|settings, components| {
-        let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
-        let mut connector = aws_smithy_http_client::ConnectorBuilder::default().tls_provider(provider);
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        connector.set_proxy_config(Some(ProxyConfig::from_env()));
-        connector.build()
+        connector(settings.cloned(), components.and_then(RuntimeComponents::sleep_impl))
     });
     Bounded::new(client)
+}
+
+/// Connections as the SDK makes them by default: the roots of the machine or of `SSL_CERT_FILE`, and the proxies of the environment.
+pub(super) fn connector(
+    settings: Option<HttpConnectorSettings>,
+    sleep: Option<SharedAsyncSleep>,
+) -> aws_smithy_http_client::Connector {
+    let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
+    let mut connector = aws_smithy_http_client::ConnectorBuilder::default().tls_provider(provider);
+    connector.set_connector_settings(settings);
+    connector.set_sleep_impl(sleep);
+    connector.set_proxy_config(Some(ProxyConfig::from_env()));
+    connector.build()
 }
 
 /// A variable of the environment; set to nothing is not set.

@@ -5,15 +5,14 @@ use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
+use super::followers::{Followers, Named};
 use super::job::Compiled;
 use super::kind::{self, FileKind};
 use super::own::Own;
-use super::{approve, job, plan as planning, read_bytes, show, text_of, wiring};
-use crate::apply::{self, Apply, Events, Options, Signal, Stop, Summary};
-use crate::aws::Aws;
+use super::{approve, job, plan as planning, read_bytes, show, signals, text_of, wiring};
+use crate::apply::{self, Apply, Events, Options, Stop, Summary};
 use crate::cli::{ApplyArgs, Format, JOURNAL, PlanFormat};
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
@@ -27,7 +26,7 @@ pub(super) async fn apply(args: ApplyArgs, journal: &Path) -> Result<Exit> {
     let reach = wiring::Reach::new(&args.reach).await?;
     // From the start: a sample that is being taken is to be given back, too.
     let stop = Stop::default();
-    listen_for_signals(&stop)?;
+    signals::listen(&stop)?;
     if let Some(allowed) = &args.allowed_signers {
         // Else it would be missed only once a job is planned.
         read_bytes(allowed)?;
@@ -37,7 +36,7 @@ pub(super) async fn apply(args: ApplyArgs, journal: &Path) -> Result<Exit> {
     let plan = if is_plan(&args.file, &bytes)? {
         plan::parse(&bytes, &args.file.display().to_string())?
     } else {
-        match plan_job(&args, &text_of(&args.file, bytes)?, &reach.aws, journal, &stop).await? {
+        match plan_job(&args, &text_of(&args.file, bytes)?, &reach, journal, &stop).await? {
             Some(plan) => plan,
             None => return Ok(Exit::Failed),
         }
@@ -63,7 +62,13 @@ fn is_plan(file: &Path, bytes: &[u8]) -> Result<bool> {
 }
 
 /// The plan of a job: that of its unfinished run, or a new one that was approved. `None` where it was not.
-async fn plan_job(args: &ApplyArgs, text: &str, aws: &Arc<Aws>, journal: &Path, stop: &Stop) -> Result<Option<Plan>> {
+async fn plan_job(
+    args: &ApplyArgs,
+    text: &str,
+    reach: &wiring::Reach,
+    journal: &Path,
+    stop: &Stop,
+) -> Result<Option<Plan>> {
     let file = args.file.display().to_string();
     let compiled = job::compile_or_show(&file, text)?;
     if let Some(plan) = unfinished(journal, text)? {
@@ -84,7 +89,10 @@ async fn plan_job(args: &ApplyArgs, text: &str, aws: &Arc<Aws>, journal: &Path, 
             "nothing was touched; save a plan with `redrive plan JOB --out FILE` and apply that, or use --auto-approve",
         ));
     }
-    let plan = planning::make(aws, &compiled, &file, text, None, (&args.sample, &args.detail), journal, stop).await?;
+    // What can be known is refused before the sample.
+    Named::of(args, &compiled.job, reach, true)?;
+    let sample = (&args.sample, &args.detail);
+    let plan = planning::make(&reach.aws, &compiled, &file, text, None, sample, journal, stop).await?;
     if args.format == Format::Text {
         show::show_plan(&plan, PlanFormat::Text, None, &[], show::detail(&args.detail))?;
     }
@@ -141,13 +149,20 @@ async fn carry_out(
     let Some(ready) = begun.map_err(|error| if is_begun { error.resumable() } else { error })? else {
         return finished(args, journal_path, &name);
     };
-    let summary = Box::pin(run(args, ready)).await.map_err(Error::resumable)?;
-    let told = tell(args, journal_path, &summary);
+    let Ready { parts, listener, followers } = ready;
+    let ran = Box::pin(run(args, parts, listener)).await.map_err(Error::resumable);
+    let told = ran.as_ref().ok().map(|summary| tell(args, journal_path, summary));
+    followers.end(ran.as_ref()).await;
+    let (summary, told) = (ran?, told.unwrap_or(Ok(Exit::Done)));
     told.map_err(|error| if summary.exit() == Exit::Stopped { error.resumable() } else { error })
 }
 
-/// A run that is begun, and where its progress is told.
-type Ready = (Apply, mpsc::Receiver<apply::Event>);
+/// A run that is begun, and who hears of it.
+struct Ready {
+    parts: Apply,
+    listener: mpsc::Receiver<apply::Event>,
+    followers: Followers,
+}
 
 /// Checks everything that is known before the first message, and begins the run or goes on with it. `None`: somebody else
 /// finished it meanwhile.
@@ -180,6 +195,7 @@ async fn begin(
         output::note(&hazard.text);
     }
     let approvers = approvers(args, &plan, &earlier)?;
+    let named = Named::of(args, &job, reach, is_new)?;
     let source = wiring::source(aws, &job).await?;
     if let Some(marks) = &marks {
         if args.despite_lost_journal {
@@ -214,7 +230,7 @@ async fn begin(
     own.refuse(&job, &rules, Some(plan.id()))?;
     let opened = wiring::open(aws, &job, &rules, &plan, stage).await.map_err(give_up)?;
     let (meter, url) = (Arc::clone(aws), source.url().to_owned());
-    let journal = Journal::open(journal_path, system_clock(move || meter.server_time(&url)))?;
+    let journal = Arc::new(Journal::open(journal_path, system_clock(move || meter.server_time(&url)))?);
     // Only now is it sure that nobody else is at work on it, or was until a moment ago.
     if let Earlier::Finished = self::earlier(journal_path, &plan)? {
         return Ok(None);
@@ -240,6 +256,9 @@ async fn begin(
             }
         }
     }
+    let mut events = Events::default();
+    let listener = events.listen();
+    let followers = named.begin(&plan, &begun, &journal, &mut events, &stop);
     // The journal is there by now, and so are all files that the destinations may be.
     let refused = own.refuse(&job, &rules, Some(plan.id())).err();
     let opened = match refused {
@@ -255,7 +274,10 @@ async fn begin(
             let outcome = apply::Outcome::Failed(error.clone());
             let (cause, outcome) = (outcome.cause(), outcome.code().to_owned());
             journal.end(SessionEnd { finished: false, has_orphans, outcome, cause, totals }).await?;
-            return Err(error.resumable());
+            let error = error.resumable();
+            drop(events);
+            followers.end(Err(&error)).await;
+            return Err(error);
         }
     };
     let options = Options {
@@ -270,14 +292,14 @@ async fn begin(
         max_pipeline_bytes: 16 * 1024 * 1024,
         payloads: wiring::payloads(aws, &job, &rules),
     };
-    let (events, listener) = Events::channel();
     let meter = Arc::clone(aws);
     let requests = Arc::new(move || meter.requests().sqs);
-    Ok(Some((Apply { plan, rules, source, outlets, journal, begun, options, stop, events, requests }, listener)))
+    let parts = Apply { plan, rules, source, outlets, journal, begun, options, stop, events, requests };
+    Ok(Some(Ready { parts, listener, followers }))
 }
 
 /// Carries out what is begun, and shows how it goes.
-async fn run(args: &ApplyArgs, (parts, listener): Ready) -> Result<Summary> {
+async fn run(args: &ApplyArgs, parts: Apply, listener: mpsc::Receiver<apply::Event>) -> Result<Summary> {
     let mode = match args.format {
         Format::Json => progress::Mode::Json,
         Format::Text if std::io::stderr().is_terminal() => progress::Mode::Bars,
@@ -357,6 +379,9 @@ fn again(args: &ApplyArgs, journal: &Path) -> Vec<String> {
     if args.allow_drift {
         option("--allow-drift", None);
     }
+    if let Some(metrics) = &args.metrics {
+        option("--metrics", Some(metrics.display().to_string()));
+    }
     words
 }
 
@@ -368,27 +393,4 @@ fn tell(args: &ApplyArgs, journal: &Path, summary: &Summary) -> Result<Exit> {
         Format::Json => output::out(&report::summary_json(summary))?,
     }
     Ok(summary.exit())
-}
-
-/// Counts SIGINT, SIGTERM and SIGHUP. The second ends the process at once: the journal knows where it was.
-pub(super) fn listen_for_signals(stop: &Stop) -> Result<()> {
-    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
-        let mut signals =
-            signal(kind).map_err(|error| Error::failed(format!("signals cannot be listened for: {error}")))?;
-        let stop = stop.clone();
-        tokio::spawn(async move {
-            while signals.recv().await.is_some() {
-                match stop.signal() {
-                    Signal::Now => {
-                        output::note("stopped at once; the journal knows where, and the same command goes on");
-                        std::process::exit(Exit::Stopped as i32);
-                    }
-                    Signal::Finish | Signal::None => output::note(
-                        "stopping: finishing what is in progress and giving back the rest; press Ctrl-C again to stop at once",
-                    ),
-                }
-            }
-        });
-    }
-    Ok(())
 }

@@ -111,7 +111,7 @@ async fn from_queue(
     let messages = usize::try_from(args.from_queue.unwrap_or(1)).unwrap_or(usize::MAX);
     let options = SampleOptions { messages, ..SampleOptions::default() };
     let stop = crate::apply::Stop::default();
-    super::apply::listen_for_signals(&stop)?;
+    super::signals::listen(&stop)?;
     let (cancel, cancelled) = watch::channel(false);
     let watching = tokio::spawn(async move {
         stop.asked().await;

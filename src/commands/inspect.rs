@@ -89,7 +89,7 @@ pub(super) async fn look(named: &str, args: &LookArgs, by: Option<Finder>) -> Re
     let queue: Arc<dyn Queue> = opened.map_err(|error| error.and_hint("nothing was received"))?;
     let pointers = args.extended_client.then(|| pointers(&reach, &access)).transpose()?;
     let stop = Stop::default();
-    super::apply::listen_for_signals(&stop)?;
+    super::signals::listen(&stop)?;
     let (cancel, cancelled) = watch::channel(false);
     let watching = tokio::spawn(async move {
         stop.asked().await;

@@ -5,6 +5,7 @@ mod apply;
 mod approve;
 mod check;
 mod explain;
+mod followers;
 mod generate;
 mod init;
 
@@ -21,6 +22,7 @@ mod runs;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod show;
+mod signals;
 mod signature;
 mod wiring;
 

@@ -8,13 +8,14 @@ use tokio::sync::watch;
 
 use super::job::{self, Compiled};
 use super::own::Own;
-use super::{apply, read_job, read_plan, show, wiring};
+use super::{read_job, read_plan, show, signals, wiring};
 use crate::apply::Stop;
 use crate::aws::Aws;
 use crate::cli::{DetailArgs, PlanArgs, SampleArgs, SampleSize};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::journal::Reader;
+use crate::notify::Notifier;
 use crate::plan::{self, Extent, Outcome, Plan, Request, SampleOptions};
 use crate::view::progress::Looking;
 
@@ -32,7 +33,7 @@ pub(super) async fn plan(args: PlanArgs, journal: &Path) -> Result<Exit> {
     let older = args.diff.as_deref().map(read_plan).transpose()?;
     let reach = wiring::Reach::new(&args.reach).await?;
     let stop = Stop::default();
-    apply::listen_for_signals(&stop)?;
+    signals::listen(&stop)?;
     let plan =
         make(&reach.aws, &compiled, &file, &text, args.author.as_deref(), (&args.sample, &args.detail), journal, &stop)
             .await?;
@@ -80,7 +81,10 @@ pub(super) async fn make(
         journal.came_from(id).ok().flatten()
     };
     let looking = Looking::on_stderr();
+    // That it cannot be used here, apply says where it is to be used.
+    let notifier = Notifier::of_job(job).ok().flatten();
     let made = plan::make(Request {
+        notifies: notifier.as_ref().map(Notifier::host),
         job,
         rules,
         file,

@@ -146,6 +146,11 @@ impl Journal {
                    that what is in doubt or held is forgotten"))
     }
 
+    /// Notes for the report what the webhook could not be told of this session, and why.
+    pub async fn not_notified(&self, words: String) -> Result<()> {
+        self.ask(|reply| Command::NotNotified { words, reply }).await
+    }
+
     /// Notes deliveries and says what is known of each message. Answers by position.
     pub async fn admit(&self, deliveries: Vec<Delivery>) -> Result<Vec<Admitted>> {
         self.tell(deliveries, |deliveries, reply| Command::Admit { deliveries, reply }).await

@@ -54,6 +54,8 @@ pub struct RunRecord {
     pub directory: String,
     /// Whether it was on a sandbox that ended with its process.
     pub sandbox: bool,
+    /// What the webhook could not be told of its last session, and why.
+    pub not_notified: Option<String>,
     /// The process of a session that did not come to its end, so far.
     pub process: Option<Process>,
 }
@@ -94,7 +96,8 @@ pub struct Trouble {
 
 const RUN: &str = "SELECT decision, at, who, reason, run.name, queue.arn, run.job_sha256, run.plan, run.started,
     run.ended, run.outcome, effort.requests, effort.elapsed_ms, run.approvals, run.error, run.hint, run.not_released, run.still_visible,
-    run.in_flight_elsewhere, run.command, run.directory, run.sandbox, run.pid FROM run JOIN queue ON queue.id = run.source
+    run.in_flight_elsewhere, run.command, run.directory, run.sandbox, run.pid, run.not_notified
+    FROM run JOIN queue ON queue.id = run.source
     JOIN effort ON effort.run = run.id
     LEFT JOIN resolution ON resolution.run = run.id AND resolution.id = x''";
 
@@ -241,6 +244,7 @@ fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
         command: row.get(19)?,
         directory: row.get(20)?,
         sandbox: row.get(21)?,
+        not_notified: row.get(23)?,
         process: row.get::<_, Option<u32>>(22)?.map(|pid| Process { pid, is_alive: false }),
         cause: match row.get(14)? {
             Some(error) => Some(Cause { error, hint: row.get(15)? }),

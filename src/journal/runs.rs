@@ -26,7 +26,7 @@ impl Table {
             c.execute("UPDATE run SET in_session = (id = ?2) WHERE source = ?1", [source.0, run.0])?;
             c.execute(
                 "UPDATE run SET ended = NULL, outcome = NULL, error = NULL, hint = NULL, not_released = 0, still_visible = 0,
-                 in_flight_elsewhere = 0, approvals = ?2, command = ?3, directory = ?4, sandbox = ?5, pid = ?6 WHERE id = ?1",
+                 in_flight_elsewhere = 0, not_notified = NULL, approvals = ?2, command = ?3, directory = ?4, sandbox = ?5, pid = ?6 WHERE id = ?1",
                 params![run.0, spec.approvals, spec.command, spec.directory, spec.sandbox, std::process::id()],
             )?;
             c.execute("INSERT OR IGNORE INTO effort VALUES (?1, 0, 0)", [run.0])?;
@@ -67,6 +67,10 @@ impl Table {
             )
         })
         .map(drop)
+    }
+
+    pub(super) fn note_not_notified(&self, run: RunNo, words: &str) -> Result<()> {
+        self.direct(|c| c.execute("UPDATE run SET not_notified = ?2 WHERE id = ?1", params![run.0, words])).map(drop)
     }
 
     pub(super) fn close_given_up(&self, run: RunNo, ended: Option<i64>) -> Result<()> {

@@ -15,6 +15,7 @@ CREATE TABLE run (
     outcome TEXT,                   -- how its last session ended
     error TEXT,                     -- why it stopped before its end
     hint TEXT,
+    not_notified TEXT,              -- what the webhook could not be told of the last session, and why
     doubted INTEGER NOT NULL DEFAULT 0,            -- messages of which the answer to some send never came
     deleted_for_others INTEGER NOT NULL DEFAULT 0, -- messages that other runs had sent and this one deleted
     not_released INTEGER NOT NULL DEFAULT 0,

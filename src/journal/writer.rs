@@ -42,6 +42,7 @@ pub(super) enum Command {
     Begin { spec: RunSpec, reply: Reply<Begun> },
     End { end: SessionEnd, reply: Reply<()> },
     Effort { requests: u64, elapsed_ms: u64, reply: Reply<()> },
+    NotNotified { words: String, reply: Reply<()> },
     Measure { meter: Meter, reply: Reply<()> },
     Admit { deliveries: Vec<Delivery>, reply: Reply<Vec<Admitted>> },
     AdmitParked { deliveries: Vec<(Delivery, Option<MessageId>)>, reply: Reply<Vec<Admitted>> },
@@ -209,6 +210,10 @@ impl Writer {
             Command::Effort { requests, elapsed_ms, reply } => {
                 let run = protocol.run();
                 answer!(reply, protocol.store().note_effort(run, requests, elapsed_ms))
+            }
+            Command::NotNotified { words, reply } => {
+                let run = protocol.run();
+                answer!(reply, protocol.store().note_not_notified(run, &words))
             }
             Command::Admit { deliveries, reply } => answer!(reply, protocol.admit(deliveries)),
             Command::AdmitParked { deliveries, reply } => answer!(reply, protocol.admit_parked(deliveries)),

@@ -31,6 +31,7 @@ pub(super) struct Input<'a> {
     pub(super) file: &'a str,
     pub(super) text: &'a str,
     pub(super) author: Option<&'a str>,
+    pub(super) notifies: Option<&'a str>,
     pub(super) tool_version: &'a str,
     pub(super) source: QueueAttributes,
     pub(super) origins: Origins,
@@ -55,6 +56,7 @@ pub(super) fn build(input: Input<'_>) -> Plan {
     let facts = Facts {
         job,
         now,
+        notifies: input.notifies,
         source: &source,
         targets: &setting.targets,
         rules: &figures,

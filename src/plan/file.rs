@@ -82,11 +82,16 @@ pub fn write(plan: &Plan, path: &Path) -> Result<()> {
 
 /// Finds out, before anything is received, whether a plan can be written there.
 pub fn check_writable(path: &Path) -> Result<()> {
-    let made = create_beside(directory_of(path), path, 0o600);
-    made.and_then(|(temporary, _)| std::fs::remove_file(temporary)).map_err(|error| {
+    try_to_write(path, 0o600).map_err(|error| {
         Error::usage(format!("the plan cannot be written to {}: {error}", path.display()))
             .hint("nothing was received; give --out another place")
     })
+}
+
+/// Finds out whether a file can be written there, and leaves nothing behind.
+pub(crate) fn try_to_write(path: &Path, mode: u32) -> io::Result<()> {
+    let (temporary, _) = create_beside(directory_of(path), path, mode)?;
+    std::fs::remove_file(temporary)
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -100,7 +105,7 @@ pub fn check_out(path: &Path) -> Result<()> {
 
 /// Refuses to replace what is not of this kind, which its beginning tells: a file of somebody else, a link, a device. An empty
 /// file is nobody's.
-pub(super) fn refuse_foreign(path: &Path, what: &str, beginning: &str) -> Result<()> {
+pub(crate) fn refuse_foreign(path: &Path, what: &str, beginning: &str) -> Result<()> {
     let Ok(found) = path.symlink_metadata() else { return Ok(()) };
     let refused = |why: &str| {
         Err(Error::usage(format!("{} {why}", path.display()))
@@ -118,7 +123,7 @@ pub(super) fn refuse_foreign(path: &Path, what: &str, beginning: &str) -> Result
 }
 
 /// Writes a file of this mode, as far as the umask allows it; an older one of that name stays until the new one is on disk.
-pub(super) fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+pub(crate) fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let directory = directory_of(path);
     let (temporary, mut file) = create_beside(directory, path, mode)?;
     let written = file

@@ -68,6 +68,8 @@ pub struct Request<'a> {
     pub callers: Vec<Caller>,
     /// Sample even where that could move messages.
     pub sample_anyway: bool,
+    /// The host of the webhook that the job names, if the environment holds its URL.
+    pub notifies: Option<&'a str>,
     /// Where bodies are read from that the Extended Client keeps in S3, for a job that follows its pointers.
     pub payloads: Option<Arc<Payloads>>,
     /// Becomes true when planning is to end early.
@@ -119,8 +121,8 @@ pub async fn make(request: Request<'_>) -> Result<Plan> {
     let looked = look_at_messages(&view, targets, request.extent, options, request.cancel).await?;
     let Looked { look, origins, scanned } = looked;
     let tool_version = env!("CARGO_PKG_VERSION");
-    let input =
-        Input { job, file, text, author, tool_version, source: attributes.clone(), origins, look, scanned, callers };
+    let (source, notifies) = (attributes.clone(), request.notifies);
+    let input = Input { job, file, text, author, notifies, tool_version, source, origins, look, scanned, callers };
     Ok(build(input).seal())
 }
 

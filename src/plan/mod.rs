@@ -57,4 +57,5 @@ pub use seen::ages;
 pub use survey::{Extent, Survey, Surveyed, check_sampling, survey};
 pub use totals::Totals;
 
+pub(crate) use file::{refuse_foreign, try_to_write, write_atomically};
 pub(crate) use sample::visibility_of;

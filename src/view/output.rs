@@ -67,6 +67,11 @@ pub fn json_line(value: &impl Serialize) -> Result<()> {
     out(&wire::line(value))
 }
 
+/// Writes one object as a line of JSON to stderr.
+pub fn json_note(value: &impl Serialize) {
+    err(&wire::line(value));
+}
+
 /// Writes to stderr, with a line end at its end. A stderr that is closed or full has nobody to be told so.
 pub fn err(text: &str) {
     let mut print = || drop(write(&mut io::stderr().lock(), text));

@@ -19,7 +19,7 @@ pub use super::wire::Listing;
 pub(super) use content::{accounts, drift, go_on, head, left};
 pub(super) use troubles::{all_of_them, doubts, missing};
 
-use super::document::{Document, ours, theirs};
+use super::document::{Block, Document, ours, theirs};
 use super::units;
 
 /// How many messages of a group are kept for people; the JSON has all that are there.
@@ -49,6 +49,8 @@ pub fn document(report: &Report) -> Document {
     blocks.extend(troubles::blocks(report));
     blocks.extend(left(figures));
     blocks.extend(drift(report.outcome(), figures));
+    let untold = report.record.not_notified.as_ref();
+    blocks.extend(untold.map(|words| Block::Paragraph(ours("Notifications: ").theirs(words).ours("."))));
     blocks.extend(go_on(report));
     Document::new(blocks)
 }

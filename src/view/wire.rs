@@ -47,6 +47,9 @@ pub(super) struct RunObject<'a> {
     directory: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sandbox: Option<bool>,
+    /// What the webhook could not be told of the last session, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_notified: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<PlanObject<'a>>,
     received: u64,
@@ -167,6 +170,7 @@ impl<'a> RunObject<'a> {
             command: Some(&report.command),
             directory: Some(&record.directory),
             sandbox: Some(record.sandbox),
+            not_notified: record.not_notified.as_deref(),
             ..object
         }
     }
@@ -229,6 +233,7 @@ impl<'a> RunObject<'a> {
             command: None,
             directory: None,
             sandbox: None,
+            not_notified: None,
             plan: None,
             received: *received,
             moved: *moved,

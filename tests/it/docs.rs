@@ -388,6 +388,7 @@ fn generated_pages_are_fresh() {
         ("job.schema.json", job::schema_json()),
         ("job-file.md", job::reference_markdown()),
         ("cli.md", redrive::commands::cli_reference()),
+        ("metrics.md", redrive::metrics::reference_markdown()),
     ];
     for (name, content) in pages {
         let path = root().join("docs/reference").join(name);

@@ -29,6 +29,8 @@ mod journal;
 mod judged;
 mod judges;
 mod language;
+mod metrics;
+mod notify;
 mod park;
 mod patience;
 mod pipeline;

@@ -25,12 +25,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("aws", &["error", "md5", "retry", "sqs", "store"]),
     // The types that plan and apply publish, and what the journal says of a run.
     ("view", &["apply", "error", "journal", "plan", "policy", "sqs", "words"]),
+    ("metrics", &["apply", "error", "plan", "view"]),
+    ("notify", &["apply", "aws", "error", "plan", "view", "words"]),
     ("cli", &[]),
     (
         "commands",
         &[
-            "apply", "aws", "cli", "error", "exit", "journal", "payload", "plan", "policy", "sqs", "store", "view",
-            "words",
+            "apply", "aws", "cli", "error", "exit", "journal", "metrics", "notify", "payload", "plan", "policy", "sqs",
+            "store", "view", "words",
         ],
     ),
 ];

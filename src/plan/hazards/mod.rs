@@ -31,6 +31,8 @@ pub(super) use refusals::sampling_refusal;
 pub(super) struct Facts<'a> {
     pub(super) job: &'a Job,
     pub(super) now: Timestamp,
+    /// The host of the job's webhook, if that is known.
+    pub(super) notifies: Option<&'a str>,
     pub(super) source: &'a QueueAttributes,
     pub(super) targets: &'a [Target],
     pub(super) rules: &'a [RuleFigures],
@@ -66,7 +68,7 @@ pub(super) fn refusals(facts: &Facts) -> Vec<Hazard> {
 
 /// What a reviewer should know, the dangers first.
 pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
-    let checks: [fn(&Facts) -> Option<Hazard>; 35] = [
+    let checks: [fn(&Facts) -> Option<Hazard>; 36] = [
         reach::reached_by_job,
         reach::file_outside,
         messages::dropped,
@@ -102,6 +104,7 @@ pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
         queues::fifo_sample,
         queues::sample_cut,
         queues::sampling_effect,
+        reach::notifies,
     ];
     let mut found: Vec<_> = checks.iter().filter_map(|check| check(facts)).collect();
     found.sort_by_key(|hazard| hazard.severity);

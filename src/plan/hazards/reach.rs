@@ -20,6 +20,20 @@ pub(super) fn file_outside(facts: &Facts) -> Option<Hazard> {
     outside(facts.job)
 }
 
+pub(super) fn notifies(facts: &Facts) -> Option<Hazard> {
+    let notify = facts.job.notify.as_ref()?;
+    let variable = notify.variable().unwrap_or_default();
+    let host = match facts.notifies {
+        Some(host) => format!("{host}, by {variable} as it was set where this plan was made"),
+        None => format!("whatever {variable} names, which was not set where this plan was made"),
+    };
+    let events = list(notify.events().iter().map(|event| event.word().to_owned()));
+    let text = format!(
+        "A webhook is notified that the run {events}: {host}. It gets names and figures, nothing of a message."
+    );
+    hazard(HazardCode::Notifies, text)
+}
+
 fn by_settings(job: &Job) -> Option<Hazard> {
     let destinations = job.destination.iter().filter_map(|(name, destination)| {
         let (access, queue) = match destination {

@@ -99,6 +99,7 @@ impl World {
 
     fn facts(&self) -> Facts<'_> {
         Facts {
+            notifies: None,
             job: &self.job,
             now: at("2026-11-22T06:00:00Z"),
             source: &self.source,

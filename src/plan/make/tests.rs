@@ -123,6 +123,7 @@ impl World {
         let rules = Rules::compile(&job).expect("sound rules");
         let (_sender, cancel) = watch::channel(false);
         make(Request {
+            notifies: None,
             job: &job,
             rules: &rules,
             file: "job.toml",

@@ -63,7 +63,8 @@ fn json_lines_come_once_a_second_at_most() {
 
 #[tokio::test]
 async fn showing_ends_when_the_last_sender_is_gone() {
-    let (events, listener) = Events::channel();
+    let mut events = Events::default();
+    let listener = events.listen();
     let plan = sample::plan();
     let shown = tokio::spawn(async move { show(Mode::Lines, &plan, listener).await });
     drop(events);

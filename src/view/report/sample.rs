@@ -219,6 +219,7 @@ pub(in crate::view) fn report() -> Report {
             command: String::new(),
             directory: "/srv/redrive".to_owned(),
             sandbox: false,
+            not_notified: None,
             process: None,
             name: plan.id().to_owned(),
             source_arn: plan.source.arn.clone(),

@@ -5,3 +5,4 @@ pub(crate) mod judges;
 pub(crate) mod liar;
 pub(crate) mod stage;
 pub(crate) mod terminal;
+pub(crate) mod webhook;

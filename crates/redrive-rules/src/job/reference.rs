@@ -215,6 +215,18 @@ park = { queue = "orders-dlq-parking" }
     ("`[limits]`", "Limits", ""),
     ("`[plan]`", "PlanOptions", ""),
     ("`[report]`", "ReportOptions", ""),
+    (
+        "`[notify]`",
+        "Notify",
+        r#"[Be told](../howto/be-told.md) shows what is posted, and what happens if that fails.
+
+```toml
+[notify]
+webhook = "env:SLACK_WEBHOOK"
+on = ["started", "halted", "finished"]
+```
+"#,
+    ),
 ];
 
 /// The reference page, as Markdown.

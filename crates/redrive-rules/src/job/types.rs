@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::notify::Notify;
 use super::unmatched::Unmatched;
 use super::values::{Age, Bound, Rate, Scalar};
 
@@ -53,6 +54,9 @@ pub struct Job {
     /// What plans and reports may show.
     #[serde(default)]
     pub report: ReportOptions,
+    /// Who is told when a run begins and ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify: Option<Notify>,
 }
 
 /// The queue that messages are taken from.
