@@ -47,5 +47,6 @@ mod status;
 mod stops;
 mod structure;
 mod support;
+mod tls;
 mod trouble;
 mod two;
