@@ -70,7 +70,7 @@ fn waits_for_orphans(shared: &Shared, elsewhere: Option<u64>) -> bool {
     let until = shared.orphans_until();
     let waits = elsewhere != Some(0) && shared.journal.now() < until;
     if let Some(messages) = elsewhere.filter(|_| waits) {
-        shared.events.send(Event::WaitingForOrphans { messages, until });
+        shared.events.send(&Event::WaitingForOrphans { messages, until });
     }
     waits
 }

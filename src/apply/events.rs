@@ -56,7 +56,7 @@ impl Events {
         events
     }
 
-    pub(super) fn send(&self, event: Event) {
+    pub(super) fn send(&self, event: &Event) {
         for listener in &self.listeners {
             let _ = listener.try_send(event.clone());
         }

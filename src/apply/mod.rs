@@ -160,7 +160,7 @@ async fn tick(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(Duration::from_millis(200));
     loop {
         ticks.tick().await;
-        shared.events.send(Event::Progress(Progress {
+        shared.events.send(&Event::Progress(Progress {
             tally: shared.journal.tally(),
             requests: shared.effort.requests(),
             elapsed_ms: shared.effort.elapsed_ms(),
@@ -214,7 +214,7 @@ async fn pass(shared: &Arc<Shared>, begun: Begun, is_over: bool) -> u64 {
 /// visibility timeout.
 async fn recover(shared: &Arc<Shared>, begun: Begun) {
     if begun.resumed {
-        shared.events.send(Event::Resumed {
+        shared.events.send(&Event::Resumed {
             interrupted: begun.interrupted,
             in_doubt: begun.in_doubt,
             to_delete: begun.to_delete.len() as u64,

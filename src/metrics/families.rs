@@ -46,13 +46,16 @@ impl Kind {
     }
 }
 
+/// What a series is called, label by label, and its value.
+type Labelled = (Vec<String>, f64);
+
 /// One metric in all its series: beside `run` and `job`, which every series has, the labels and the value of each.
 pub(super) struct Family {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
     pub(super) labels: &'static [&'static str],
     pub(super) help: &'static str,
-    pub(super) series: fn(&Snapshot<'_>) -> Vec<(Vec<String>, f64)>,
+    pub(super) series: fn(&Snapshot<'_>) -> Vec<Labelled>,
 }
 
 /// All of them, in the order in which they are written.

@@ -61,7 +61,8 @@ mod tests {
     #[test]
     fn a_counter_never_falls() {
         let mut counted = Counted::default();
-        assert_eq!([3.0, 2.0, 4.0].map(|value| counted.at_least("a", value)), [3.0, 3.0, 4.0]);
-        assert_eq!(counted.at_least("b", 1.0), 1.0);
+        let values =
+            [("a", 3.0), ("a", 2.0), ("a", 4.0), ("b", 1.0)].map(|(name, value)| counted.at_least(name, value));
+        assert_eq!(values.map(|value| value.to_string()), ["3", "3", "4", "1"]);
     }
 }

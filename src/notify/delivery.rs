@@ -87,7 +87,10 @@ mod tests {
     fn the_pauses_grow_and_end_with_the_time() {
         let pauses: Vec<_> = (1..5).map(|tries| next(Ok(500), tries, LONG)).collect();
         assert_eq!(pauses, [1, 2, 4, 8].map(|seconds| Next::Again(Duration::from_secs(seconds))));
-        assert_eq!(why(next(Ok(500), 5, LONG - Duration::from_secs(15))), "it answered HTTP 500 (tried 5 times)");
+        assert_eq!(
+            why(next(Ok(500), 5, LONG.saturating_sub(Duration::from_secs(15)))),
+            "it answered HTTP 500 (tried 5 times)"
+        );
         assert_eq!(why(next(Err("no answer came".to_owned()), 1, Duration::ZERO)), "no answer came");
         assert!(matches!(next(Ok(500), u32::MAX, LONG), Next::GivenUp(_)));
     }

@@ -55,7 +55,7 @@ impl Notice {
                 (event(&outcome), outcome.code(), outcome.cause(), None)
             }
         };
-        Self { event, outcome, cause, figures, at, ..self }
+        Self { event, at, outcome, cause, figures, ..self }
     }
 
     /// One line that says it all for somebody in a hurry.

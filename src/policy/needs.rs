@@ -256,7 +256,7 @@ mod tests {
     const HOME: &str = "111111111111";
     const OTHER: &str = "222222222222";
 
-    fn resources<'p>(policy: &'p Policy, purpose: Purpose) -> Vec<&'p str> {
+    fn resources(policy: &Policy, purpose: Purpose) -> Vec<&str> {
         let found = policy.statements.iter().filter(|statement| statement.purpose == purpose);
         found.flat_map(|statement| statement.resources.iter().map(String::as_str)).collect()
     }

@@ -50,7 +50,7 @@ pub fn terraform(job: &str, policies: &[Policy], notes: &[String]) -> String {
             _ => identifier(&format!("{job}_{}", policy.identity.name())),
         };
         let whose = policy.identity.to_string();
-        let _ = write!(text, "# For {}.\n", super::text::neutral(&whose));
+        let _ = writeln!(text, "# For {}.", super::text::neutral(&whose));
         let _ = writeln!(text, "data \"aws_iam_policy_document\" \"redrive_{name}\" {{");
         for Statement { purpose, resources } in &policy.statements {
             let _ = writeln!(text, "  # {}", purpose.reason());

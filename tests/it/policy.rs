@@ -29,14 +29,14 @@ const CASES: [Case; 8] = [
         identities: ALONE,
         seeds: || {
             let asked = |id: &str, code: &str, message: &str| {
-                let seed = seed(id, json!({"id": id}));
+                let seed = seed(id, &json!({"id": id}));
                 let seed = seed.attribute("RequestID", MessageAttribute::string("r"));
                 let seed = seed.attribute("ErrorCode", MessageAttribute::number(code));
                 seed.attribute("ErrorMessage", MessageAttribute::string(message))
             };
             let envelope =
                 json!({"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": {"id": "m-3"}});
-            vec![asked("m-1", "429", "Rate exceeded"), asked("m-2", "200", "No such order"), seed("m-3", envelope)]
+            vec![asked("m-1", "429", "Rate exceeded"), asked("m-2", "200", "No such order"), seed("m-3", &envelope)]
         },
     },
     Case {
@@ -111,19 +111,19 @@ const CASES: [Case; 8] = [
         source: "shipments",
         destinations: &["shipments-dlq"],
         identities: ALONE,
-        seeds: || vec![seed("m-1", Value::from("no shipment")), with_id("m-2", json!({"shipment": {"id": "S-1"}}))],
+        seeds: || vec![seed("m-1", &Value::from("no shipment")), with_id("m-2", json!({"shipment": {"id": "S-1"}}))],
     },
 ];
 
 /// A message two hours old that came from the queue `orders`, or from the case's first destination.
-fn seed(id: &str, body: Value) -> Seed {
+fn seed(id: &str, body: &Value) -> Seed {
     let body = if body.is_string() { format!("{body} {id}") } else { body.to_string() };
     Seed { age_ms: 2 * 60 * 60 * 1000, receive_count: 3, ..Seed::new(body) }
 }
 
 fn with_id(id: &str, mut body: Value) -> Seed {
     body["id"] = Value::from(id);
-    seed(id, body)
+    seed(id, &body)
 }
 
 /// A case on a stage of its own. Its messages go to the stage's sandbox; they come from there too, or from an account of their own.
@@ -165,7 +165,7 @@ impl Trial {
         }
         self.stage.file("config", &config);
         let key = |name: &str| format!("arn:aws:kms:eu-west-1:000000000000:key/{name}");
-        let fifo = source.ends_with(".fifo").then_some(("FifoQueue", "true"));
+        let fifo = source.strip_suffix(".fifo").map(|_| ("FifoQueue", "true"));
         let (dlq_key, key) = (key("source"), key("destination"));
         let attributes: Vec<_> = fifo.into_iter().chain([("KmsMasterKeyId", dlq_key.as_str())]).collect();
         self.source().create_queue(source, &attributes, None).expect("a queue");

@@ -60,7 +60,7 @@ impl Shell<'_> {
         self.exports.clear();
         while let Some(line) = lines.next_line().await.expect("text") {
             if line.starts_with("export ") {
-                self.exports += &format!("{line}\n");
+                self.exports.extend([line.as_str(), "\n"]);
             } else if let Some(count) = line.strip_prefix("queue orders-dlq: ") {
                 let count = count.strip_suffix(" messages from copies.json").and_then(|count| count.parse().ok());
                 // All of them, and some twice if the loop took longer than they were away.
@@ -90,7 +90,7 @@ async fn the_page_on_rehearsals_is_followed_with_the_aws_cli() {
     let program = Path::new(env!("CARGO_BIN_EXE_redrive")).parent().expect("a directory");
     let path = format!("{}:{}:{}", cli.display(), program.display(), std::env::var("PATH").expect("a path"));
     let exports = production.sandbox.environment();
-    let exports = exports.iter().map(|(name, value)| format!("export {name}={value}\n")).collect();
+    let exports = exports.iter().flat_map(|(name, value)| ["export ", name, "=", value, "\n"]).collect();
     let mut shell = Shell { stage: &production, path, exports };
     let [copy, serve, prepare, rehearse, misbehave, again] = &blocks()[..] else { panic!("{:?}", blocks()) };
 
