@@ -91,7 +91,7 @@ pub(super) fn connector(
     settings: Option<HttpConnectorSettings>,
     sleep: Option<SharedAsyncSleep>,
 ) -> aws_smithy_http_client::Connector {
-    let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+    let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
     let mut connector = aws_smithy_http_client::ConnectorBuilder::default().tls_provider(provider);
     connector.set_connector_settings(settings);
     connector.set_sleep_impl(sleep);

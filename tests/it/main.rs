@@ -47,6 +47,5 @@ mod status;
 mod stops;
 mod structure;
 mod support;
-mod tls;
 mod trouble;
 mod two;
