@@ -57,7 +57,9 @@ async fn hostile_text_is_tame_wherever_it_is_shown_and_no_body_is_in_the_journal
     let stage = hostile().await;
     let planned = stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
     assert_tame("plan", &planned.stdout);
-    assert!(planned.stdout.contains(MARK), "it is an example: {}", planned.stdout);
+    let whole = stage.redrive(&["show", "plan.json", "--full"]).await.expect(0).stdout;
+    assert_tame("the whole plan", &whole);
+    assert!(whole.contains(MARK), "it is an example: {whole}");
     let markdown = stage.redrive(&["show", "plan.json", "--format", "markdown"]).await.expect(0).stdout;
     assert_tame("plan as Markdown", &markdown);
     assert_no_markup("plan as Markdown", &outside_of_fences(&markdown));

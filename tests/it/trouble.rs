@@ -299,7 +299,8 @@ async fn requests_are_signed_for_the_region_that_the_job_names() {
     stage.file("job.toml", &job);
     stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
     stage.redrive(&["apply", "plan.json"]).await.expect(0);
-    for entry in stage.sandbox.log() {
+    // Who calls is asked once for each place, of no queue.
+    for entry in stage.sandbox.log().into_iter().filter(|entry| entry.action != "GetCallerIdentity") {
         let region = match entry.resource.as_str() {
             "audit" => "us-west-2",
             // Origins are named by ARNs, which say their region.

@@ -351,8 +351,9 @@ pub(super) fn sampling_effect(facts: &Facts) -> Option<Hazard> {
             count(lost.saturating_mul(10), "message")
         ),
     };
+    let whole = sample.not_given_back == 0 && facts.answers_lost == 0;
     hazard(
-        HazardCode::SamplingEffect,
+        if whole { HazardCode::SamplingEffect } else { HazardCode::NotGivenBack },
         format!(
             "Sampling raised the receive count of {} ({}). {back}{lost}",
             count(sample.messages, "message"),

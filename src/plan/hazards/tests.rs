@@ -290,10 +290,10 @@ fn each_hazard_appears_where_it_applies() {
         (|w| w.end = End::NothingMore, "sample_cut", "nothing more came"),
         (
             |w| w.sample.not_given_back = 3,
-            "sampling_effect",
+            "not_given_back",
             "3 could not be given back; they are visible again after 5m",
         ),
-        (|w| w.answers_lost = 1, "sampling_effect", "1 receive got no answer: up to 10 messages may be invisible"),
+        (|w| w.answers_lost = 1, "not_given_back", "1 receive got no answer: up to 10 messages may be invisible"),
     ];
     for (change, code, words) in rows {
         let mut world = World::new();

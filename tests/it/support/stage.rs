@@ -174,9 +174,9 @@ impl Stage {
         (state.messages.len(), visible.count())
     }
 
-    /// The envelopes below a bucket.
+    /// The envelopes in a bucket; none if there is no such bucket.
     pub(crate) fn envelopes(&self, bucket: &str) -> Vec<Value> {
-        let objects = self.sandbox.objects(bucket).expect("the bucket");
+        let objects = self.sandbox.objects(bucket).unwrap_or_default();
         objects.values().map(|object| serde_json::from_slice(object).expect("JSON")).collect()
     }
 

@@ -104,7 +104,7 @@ fn in_words(text: &str, span: &Range<usize>, message: &str) -> (String, Option<S
     if message == "invalid basic string, expected `\"`" || message == "invalid literal string, expected `'`" {
         return ("the closing quote is missing".to_owned(), None);
     }
-    if message == "missing escaped value" {
+    if message.starts_with("missing escaped value") {
         let help = "put regular expressions in 'single quotes': a backslash means itself there";
         return ("TOML knows no such escape".to_owned(), Some(help.to_owned()));
     }

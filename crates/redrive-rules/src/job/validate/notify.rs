@@ -5,6 +5,10 @@ use crate::job::types::Job;
 
 pub(super) fn check(job: &Job, findings: &mut Findings) {
     let Some(notify) = &job.notify else { return };
+    if notify.on.as_ref().is_some_and(Vec::is_empty) {
+        let place = Place::root().key("notify").key("on");
+        findings.add(Finding::new(&place, "`on` needs at least one event").help("without it, all of them are told"));
+    }
     if notify.variable().is_some() {
         return;
     }
