@@ -164,6 +164,20 @@ pub struct Destined {
 }
 
 impl Figures {
+    /// What became of the messages: the parts that add up to `received`, by name.
+    pub fn outcomes(&self) -> [(&'static str, u64); 8] {
+        [
+            ("moved", self.moved),
+            ("archived", self.archived),
+            ("dropped", self.dropped),
+            ("kept", self.kept),
+            ("blocked", self.blocked),
+            ("held", self.held),
+            ("failed", self.failed),
+            ("unfinished", self.unfinished),
+        ]
+    }
+
     /// The figures of a run from its plan and the journal's counts.
     pub fn new(plan: &Plan, tally: &Tally, totals: Totals) -> Self {
         let kind = |target| plan.target(target).map(|target| target.kind);

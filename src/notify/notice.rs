@@ -131,18 +131,7 @@ fn attention(figures: &Figures) -> u64 {
 
 /// `moved 138, archived 78, kept 184`: what there is of it.
 fn sum(figures: &Figures) -> String {
-    let parts = [
-        ("moved", figures.moved),
-        ("archived", figures.archived),
-        ("dropped", figures.dropped),
-        ("kept", figures.kept),
-        ("blocked", figures.blocked),
-        ("held", figures.held),
-        ("failed", figures.failed),
-        ("unfinished", figures.unfinished),
-        ("parked", figures.parked),
-    ];
-    let parts = parts.iter().filter(|(_, number)| *number > 0);
-    let parts: Vec<String> = parts.map(|(name, number)| format!("{name} {}", thousands(*number))).collect();
+    let parts = figures.outcomes().into_iter().chain([("parked", figures.parked)]).filter(|(_, number)| *number > 0);
+    let parts: Vec<String> = parts.map(|(name, number)| format!("{name} {}", thousands(number))).collect();
     if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
 }

@@ -221,17 +221,8 @@ pub(in crate::view) fn left(figures: &Figures) -> Vec<Block> {
 
 /// The sum as a plot; nothing where there is nothing.
 pub(super) fn outcomes(figures: &Figures) -> Option<Block> {
-    let bars = [
-        ("moved", figures.moved),
-        ("archived", figures.archived),
-        ("dropped", figures.dropped),
-        ("kept", figures.kept),
-        ("blocked", figures.blocked),
-        ("held", figures.held),
-        ("failed", figures.failed),
-        ("unfinished", figures.unfinished),
-    ];
-    let bars: Vec<_> = bars.into_iter().filter(|(_, number)| *number > 0).map(|(name, n)| (ours(name), n)).collect();
+    let bars: Vec<_> =
+        figures.outcomes().into_iter().filter(|(_, number)| *number > 0).map(|(name, n)| (ours(name), n)).collect();
     (!bars.is_empty()).then_some(Block::Bars(bars))
 }
 
