@@ -37,7 +37,7 @@ async fn after_a_storm_of_throttling_fewer_requests_are_under_way_at_once_and_th
     stage.sandbox.clear_log();
     // The first are so slow that a busy machine has the time to begin as many as it may.
     let slow = |ms| Rule::new(Fault::Latency { ms, jitter_ms: 0, when: When::Before }).action(SEND);
-    stage.sandbox.faults().add(slow(2_000).times(FIRST_HANDS as u64));
+    stage.sandbox.faults().add(slow(8_000).times(FIRST_HANDS as u64));
     stage.sandbox.faults().add(slow(400));
     for number in STORM {
         stage.sandbox.faults().add(Rule::new(Fault::Throttle).action(SEND).nth(number as u64 + 1));
