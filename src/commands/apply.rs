@@ -302,7 +302,7 @@ async fn begin(
 async fn run(args: &ApplyArgs, parts: Apply, listener: mpsc::Receiver<apply::Event>) -> Result<Summary> {
     let mode = match args.format {
         Format::Json => progress::Mode::Json,
-        Format::Text if std::io::stderr().is_terminal() => progress::Mode::Bars,
+        Format::Text if output::is_stderr_a_terminal() => progress::Mode::Bars,
         Format::Text => progress::Mode::Lines,
     };
     let shown = parts.plan.clone();

@@ -22,6 +22,7 @@ use crate::exit::Exit;
 use crate::plan::{self, SampleOptions, Shown, check_sampling, sample};
 use crate::sqs::{Counts, QueueAttributes};
 use crate::view::explain::{Condition, Explained, Rule, Step};
+use crate::view::progress::Looking;
 use crate::view::{explain, output};
 
 /// What SQS takes at the most, in bytes.
@@ -118,8 +119,11 @@ async fn from_queue(
         cancel.send_replace(true);
         cancel.closed().await;
     });
-    let sampled = sample(&source, &attributes, &options, cancelled).await;
+    let of = attributes.counts.visible.map(|visible| visible.min(messages as u64));
+    let looking = Looking::on_stderr();
+    let sampled = sample(&source, &attributes, &options, &|looked| looking.show(looked, of), cancelled).await;
     watching.abort();
+    drop(looking);
     let mut sampled = sampled?;
     sampled.messages.truncate(messages);
     Ok((sampled.messages, attributes.arn, now))

@@ -19,6 +19,7 @@ use crate::payload::Payloads;
 use crate::plan::{Extent, Sample, Survey, Surveyed, survey};
 use crate::sqs::{MAX_BATCH, Queue};
 use crate::view::inspect::{Inspection, Source};
+use crate::view::progress::Looking;
 use crate::view::{inspect as view, output};
 
 pub(super) async fn inspect(args: InspectArgs) -> Result<Exit> {
@@ -100,6 +101,7 @@ pub(super) async fn look(named: &str, args: &LookArgs, by: Option<Finder>) -> Re
     let url = queue.url().to_owned();
     let clock = || reach.aws.server_time(&url).unwrap_or_else(Timestamp::now);
     let mut collector = Collector::new(by);
+    let looking = Looking::on_stderr();
     let surveying = survey(
         Survey {
             source: Arc::clone(&queue),
@@ -111,6 +113,7 @@ pub(super) async fn look(named: &str, args: &LookArgs, by: Option<Finder>) -> Re
             },
             sample_anyway: args.sample_despite_redrive_policy,
             clock: &clock,
+            progress: &|looked, of| looking.show(looked, of),
             cancel: cancelled,
         },
         async |mut messages: Vec<(Message, u64)>| {
@@ -127,6 +130,7 @@ pub(super) async fn look(named: &str, args: &LookArgs, by: Option<Finder>) -> Re
     )
     .await;
     watching.abort();
+    drop(looking);
     let surveyed = surveying?;
     let finding = collector.finish(surveyed.now);
     let sample = surveyed.sample(finding.sightings.iter().map(|seen| (seen.receive, seen.sent, seen.group)));

@@ -16,10 +16,10 @@ pub(super) fn listen(stop: &Stop) -> Result<()> {
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
                 match stop.signal() {
-                    Signal::Now => {
-                        output::note("stopped at once; the journal knows where, and the same command goes on");
-                        std::process::exit(Exit::Stopped as i32);
-                    }
+                    Signal::Now => output::last_note(
+                        "stopped at once; the journal knows where, and the same command goes on",
+                        Exit::Stopped as i32,
+                    ),
                     Signal::Finish | Signal::None => output::note(
                         "stopping: finishing what is in progress and giving back the rest; press Ctrl-C again to stop at once",
                     ),

@@ -115,17 +115,19 @@ pub struct Sampled {
     pub not_given_back: u64,
 }
 
-/// Receives a sample and gives it back. `before` is what the queue's attributes were just before; `cancel` becoming true ends
-/// it with an error of the kind [`Kind::Stopped`].
+/// Receives a sample and gives it back. `before` is what the queue's attributes were just before; `progress` is told how many
+/// messages have been received; `cancel` becoming true ends it with an error of the kind [`Kind::Stopped`].
 pub async fn sample(
     queue: &Arc<dyn Queue>,
     before: &QueueAttributes,
     options: &SampleOptions,
+    progress: &(dyn Fn(u64) + Sync),
     cancel: watch::Receiver<bool>,
 ) -> Result<Sampled> {
     let mut messages = Vec::new();
     let scanned = scan(queue, before, options, cancel, async |fresh| {
         messages.extend(fresh);
+        progress(messages.len() as u64);
         Ok(())
     })
     .await?;

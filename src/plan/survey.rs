@@ -50,6 +50,8 @@ pub struct Survey<'a> {
     pub sample_anyway: bool,
     /// The server's clock; asked once, after the first call has been answered.
     pub clock: &'a (dyn Fn() -> Timestamp + Sync),
+    /// Told how many messages were looked at, and how many that is to be, if that is known.
+    pub progress: &'a (dyn Fn(u64, Option<u64>) + Sync),
     /// Becomes true when looking is to end early.
     pub cancel: watch::Receiver<bool>,
 }
@@ -77,19 +79,22 @@ pub async fn survey(
     survey: Survey<'_>,
     mut take: impl AsyncFnMut(Vec<(Message, u64)>) -> Result<()>,
 ) -> Result<Surveyed> {
-    let Survey { source, named, extent, sample_anyway, clock, cancel } = survey;
+    let Survey { source, named, extent, sample_anyway, clock, progress, cancel } = survey;
     let attributes = source.attributes().await.map_err(|error| untouched(error.into()))?;
     check_arn(named, &attributes)?;
     check_sampling(&attributes, sample_anyway)?;
     let now = clock();
     let options = reach(extent, &attributes, &SampleOptions::default())?;
+    let most = attributes.counts.visible.map(|visible| visible.min(options.messages as u64));
     let (mut seen, mut messages) = (Seen::default(), 0);
     let scanned = scan(&source, &attributes, &options, cancel, async |fresh: Vec<Fresh>| {
         for Fresh { message, .. } in &fresh {
             seen.take(message, u64::MAX, Timestamp::MIN, now);
         }
         messages += fresh.len() as u64;
-        take(fresh.into_iter().map(|fresh| (fresh.message, fresh.receive)).collect()).await
+        take(fresh.into_iter().map(|fresh| (fresh.message, fresh.receive)).collect()).await?;
+        progress(messages, most);
+        Ok(())
     })
     .await?;
     Ok(Surveyed { source: attributes, now, messages, seen, scanned })

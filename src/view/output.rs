@@ -74,9 +74,12 @@ pub fn json_note(value: &impl Serialize) {
 
 /// Writes to stderr, with a line end at its end. A stderr that is closed or full has nobody to be told so.
 pub fn err(text: &str) {
-    let mut print = || drop(write(&mut io::stderr().lock(), text));
+    beside_bars(&mut || drop(write(&mut io::stderr().lock(), text)));
+}
+
+fn beside_bars(print: &mut dyn FnMut()) {
     match DETOUR.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-        Some(detour) => detour(&mut print),
+        Some(detour) => detour(print),
         None => print(),
     }
 }
@@ -84,6 +87,22 @@ pub fn err(text: &str) {
 /// Writes one line about what goes on to stderr.
 pub fn note(text: &str) {
     err(&neutral(text));
+}
+
+/// Writes a last line to stderr and ends the process.
+pub fn last_note(text: &str, code: i32) -> ! {
+    // Before bars that make room are drawn again.
+    beside_bars(&mut || {
+        drop(write(&mut io::stderr().lock(), &neutral(text)));
+        std::process::exit(code)
+    });
+    std::process::exit(code)
+}
+
+/// Draws on the terminal that stderr is. One that is gone has nobody who looks.
+pub(super) fn draw(drawing: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(drawing.as_bytes()).and_then(|()| stderr.flush());
 }
 
 /// Writes a question to stderr, and stays on its line for the answer.
@@ -105,7 +124,18 @@ pub fn screen() -> Screen {
 
 /// Whether stderr takes colours.
 pub fn stderr_colour() -> bool {
-    io::stderr().is_terminal() && is_colour_wanted()
+    is_stderr_a_terminal() && is_colour_wanted()
+}
+
+/// Whether somebody sees what moves on stderr.
+pub fn is_stderr_a_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// The columns and lines of the terminal that stderr is.
+pub(super) fn stderr_size() -> (u16, u16) {
+    let known = terminal_size_of(io::stderr()).map(|(width, height)| (width.0, height.0));
+    known.filter(|(width, height)| *width > 0 && *height > 0).unwrap_or((80, 24))
 }
 
 fn is_colour_wanted() -> bool {

@@ -1,12 +1,14 @@
 //! Progress while a run goes on: bars on a terminal, a quiet line now and then elsewhere, or JSON Lines.
 //!
 //! It listens to apply's events and holds nothing up: it works on a thread of its own, and apply drops events that nobody
-//! takes in time. `bars` is the only importer of indicatif.
+//! takes in time. `bars` and its `terminal` are
+//! the only importers of indicatif.
 
 mod bars;
 mod lines;
 mod looking;
 mod pace;
+mod terminal;
 
 use std::time::Instant;
 

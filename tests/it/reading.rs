@@ -98,7 +98,7 @@ async fn the_question_before_an_apply_says_what_it_is_about() {
     let stage = seeded().await;
     let mut terminal = Terminal::new();
     let child = terminal.spawn(&stage, &["apply", "job.toml"]);
-    terminal.until("Only 'yes' is taken as approval");
+    terminal.until("Only 'yes' is taken as approval").await;
     terminal.types("no\n");
     assert_eq!(terminal.ended(child).await, Some(1), "{}", terminal.shown);
     let (_, asked) = terminal.shown.rsplit_once("Moves 10, leaves 0; 1 danger, 1 caution.").expect("said again");

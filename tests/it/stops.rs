@@ -164,27 +164,56 @@ async fn ctrl_c_stops_the_run_and_leaves_the_terminal_as_it_was() {
     for (on, off) in [("\u{1b}[?25l", "\u{1b}[?25h"), ("\u{1b}[?1049h", "\u{1b}[?1049l")] {
         assert_eq!(shown.matches(on).count(), shown.matches(off).count(), "{shown:?}");
     }
+    assert_no_bars(&terminal);
+}
+
+/// Nothing of what moved on the terminal is left on it.
+fn assert_no_bars(terminal: &Terminal) {
+    let screen = terminal.screen();
+    assert!(terminal.shown.contains("all rules"), "there were bars: {screen}");
+    assert!(!screen.contains(['█', '░']) && !screen.contains("all rules"), "{screen}\n{:?}", terminal.shown);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plan_says_how_far_it_is_and_ctrl_c_takes_that_off_the_terminal() {
-    let stage = planned(TOTAL, JOB).await;
-    let slow = Fault::Latency { ms: 400, jitter_ms: 0, when: When::Before };
-    stage.sandbox.faults().add(Rule::new(slow).action("ReceiveMessage"));
+async fn a_second_ctrl_c_leaves_no_bars_either() {
+    let stage = planned(TOTAL, &slow()).await;
+    // It has something to wait for until the second one comes.
+    let hangs = Fault::Latency { ms: 120_000, jitter_ms: 0, when: When::Before };
+    stage.sandbox.faults().add(Rule::new(hangs).action("DeleteMessageBatch"));
     let mut terminal = Terminal::new();
-    let before = terminal.settings();
-    let child = terminal.spawn(&stage, &["plan", "job.toml"]);
-    terminal.until("of about 36 messages");
+    let child = terminal.spawn(&stage, &["apply", "plan.json"]);
+    stage.until_requested("SendMessageBatch").await;
     terminal.types("\u{3}");
-    let code = terminal.ended(child).await;
-    let after = terminal.settings();
-    assert_eq!((before.local_modes, before.output_modes), (after.local_modes, after.output_modes));
-    // It may have seen all by then; in either case the line is gone, and the last words stand alone.
-    let (_, last) = terminal.shown.rsplit_once("of about 36 messages").expect("it was shown");
-    assert!(last.contains("\u{1b}[2K"), "the line is cleared: {last:?}");
-    assert!(matches!(code, Some(0 | 3)), "{code:?}: {}", terminal.shown);
-    let (all, visible) = stage.counts("orders-dlq");
-    assert_eq!((all, visible), (TOTAL, TOTAL), "all is given back");
+    terminal.until("stopping:").await;
+    terminal.types("\u{3}");
+    assert_eq!(terminal.ended(child).await, Some(3), "{}", terminal.shown);
+    assert!(terminal.screen().contains("stopped at once"), "{}", terminal.screen());
+    assert_no_bars(&terminal);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_at_messages_says_how_far_it_is_and_ctrl_c_takes_that_off_the_terminal() {
+    let looking: [&[&str]; 3] =
+        [&["plan", "job.toml"], &["explain", "job.toml", "--from-queue", "36"], &["inspect", "orders-dlq"]];
+    each(looking.to_vec(), |arguments| async move {
+        let stage = planned(TOTAL, JOB).await;
+        let slow = Fault::Latency { ms: 400, jitter_ms: 0, when: When::Before };
+        stage.sandbox.faults().add(Rule::new(slow).action("ReceiveMessage"));
+        let mut terminal = Terminal::new();
+        let before = terminal.settings();
+        let child = terminal.spawn(&stage, arguments);
+        terminal.until("of about 36 messages").await;
+        terminal.types("\u{3}");
+        let code = terminal.ended(child).await;
+        let after = terminal.settings();
+        assert_eq!((before.local_modes, before.output_modes), (after.local_modes, after.output_modes));
+        // It may have seen all by then; in either case the line is gone, and the last words stand alone.
+        assert!(!terminal.screen().contains("of about 36 messages"), "{}", terminal.screen());
+        assert!(matches!(code, Some(0 | 3)), "{code:?}: {}", terminal.shown);
+        let (all, visible) = stage.counts("orders-dlq");
+        assert_eq!((all, visible), (TOTAL, TOTAL), "all is given back");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,7 +222,7 @@ async fn only_yes_is_taken_as_approval() {
         let stage = planned(12, JOB).await;
         let mut terminal = Terminal::new();
         let child = terminal.spawn(&stage, &["apply", "job.toml"]);
-        terminal.until("Only 'yes' is taken as approval");
+        terminal.until("Only 'yes' is taken as approval").await;
         terminal.types(keys);
         assert_eq!(terminal.ended(child).await, Some(code), "{keys:?}: {}", terminal.shown);
         if code == 0 {

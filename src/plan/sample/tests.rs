@@ -13,7 +13,7 @@ async fn run(fake: &Arc<FakeQueue>, options: SampleOptions) -> Result<Sampled> {
     let queue: Arc<dyn Queue> = Arc::clone(fake) as Arc<dyn Queue>;
     let before = queue.attributes().await?;
     let (_sender, cancel) = watch::channel(false);
-    sample(&queue, &before, &options, cancel).await
+    sample(&queue, &before, &options, &|_| {}, cancel).await
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn an_interruption_gives_back_what_was_received() {
         }
         sender.send(true).expect("the sampling listens");
     };
-    let (sampled, ()) = tokio::join!(sample(&queue, &before, &options, cancel), interrupting);
+    let (sampled, ()) = tokio::join!(sample(&queue, &before, &options, &|_| {}, cancel), interrupting);
     let error = sampled.expect_err("it was interrupted");
     assert_eq!(error.kind(), Kind::Stopped);
     assert_eq!((fake.visible(), fake.in_flight()), (5000, 0));

@@ -10,6 +10,7 @@ use super::super::output;
 use super::super::text::neutral;
 use super::lines::{Every, notable, standing};
 use super::pace::{Pace, expected, expected_in_all, gone};
+use super::terminal::Stderr;
 use crate::apply::Event;
 use crate::plan::Plan;
 use redrive_protocol::protocol::{State, Tally};
@@ -36,7 +37,7 @@ pub(super) struct Bars {
 impl Bars {
     /// Bars on stderr.
     pub(super) fn on_stderr(plan: &Plan) -> Self {
-        let bars = Self::new(plan, ProgressDrawTarget::stderr_with_hz(5));
+        let bars = Self::new(plan, on_stderr());
         make_room(&bars.all);
         bars
     }
@@ -122,11 +123,10 @@ pub(super) struct Status {
 impl Status {
     /// On stderr; `None` if that is no terminal.
     pub(super) fn on_stderr() -> Option<Self> {
-        let target = ProgressDrawTarget::stderr_with_hz(5);
-        if target.is_hidden() {
+        if !output::is_stderr_a_terminal() {
             return None;
         }
-        let all = MultiProgress::with_draw_target(target);
+        let all = MultiProgress::with_draw_target(on_stderr());
         let line = all.add(ProgressBar::no_length().with_style(style("  {msg}")));
         make_room(&all);
         Some(Self { all, line })
@@ -146,14 +146,14 @@ impl Drop for Status {
     }
 }
 
-/// Lets what is printed take the place of these bars, which are drawn again with the next figures.
+fn on_stderr() -> ProgressDrawTarget {
+    ProgressDrawTarget::term_like_with_hz(Box::new(Stderr::default()), 5)
+}
+
+/// Takes these bars off the terminal while something is printed.
 fn make_room(all: &MultiProgress) {
     let all = all.clone();
-    // Not `suspend`: it panics on a terminal that is gone, which is when a stop has most to say.
-    output::divert(Some(Box::new(move |print| {
-        let _ = all.clear();
-        print();
-    })));
+    output::divert(Some(Box::new(move |print| all.suspend(print))));
 }
 
 fn bar(total: u64, name: String) -> ProgressBar {

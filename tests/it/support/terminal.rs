@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Termios, tcgetattr};
+use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 use tokio::process::{Child, Command};
 
 use super::stage::Stage;
+
+const COLUMNS: u16 = 80;
 
 /// See the module.
 pub(crate) struct Terminal {
@@ -30,6 +32,8 @@ impl Terminal {
         // Not for the programs of other tests: a terminal is lost when nobody holds it any more.
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let screen = rustix::fs::open(name, flags, rustix::fs::Mode::empty()).expect("the other side");
+        let size = Winsize { ws_row: 24, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&keyboard, size).expect("a size");
         rustix::fs::fcntl_setfl(&keyboard, OFlags::RDWR | OFlags::NONBLOCK).expect("never waits");
         Self { keyboard: File::from(keyboard), screen, shown: String::new() }
     }
@@ -53,12 +57,12 @@ impl Terminal {
     }
 
     /// Reads until these words were shown.
-    pub(crate) fn until(&mut self, words: &str) {
+    pub(crate) async fn until(&mut self, words: &str) {
         let started = Instant::now();
         while !self.shown.contains(words) {
             assert!(started.elapsed() < Duration::from_mins(2), "{words:?} is not shown: {}", self.shown);
             self.look();
-            std::thread::sleep(Duration::from_millis(10));
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
@@ -72,6 +76,51 @@ impl Terminal {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// What a person sees by now: all that was written, with what was written over or cleared gone.
+    pub(crate) fn screen(&self) -> String {
+        let mut rows: Vec<Vec<char>> = vec![Vec::new()];
+        let (mut row, mut column) = (0_usize, 0_usize);
+        let mut rest = self.shown.chars();
+        while let Some(character) = rest.next() {
+            match character {
+                '\r' => column = 0,
+                '\n' => row += 1,
+                '\u{7}' => {}
+                '\u{1b}' => {
+                    assert_eq!(rest.next(), Some('['), "another escape sequence: {:?}", self.shown);
+                    let mut number = String::new();
+                    let what = loop {
+                        match rest.next() {
+                            Some(part) if part.is_ascii_alphabetic() => break part,
+                            Some(part) => number.push(part),
+                            None => panic!("half an escape sequence: {:?}", self.shown),
+                        }
+                    };
+                    let number = number.parse().unwrap_or(1);
+                    match what {
+                        'A' => row = row.saturating_sub(number),
+                        'B' => row += number,
+                        'K' => rows[row].clear(),
+                        _ => {}
+                    }
+                }
+                _ => {
+                    // A line that is full is left only when one more character comes.
+                    if column == usize::from(COLUMNS) {
+                        (row, column) = (row + 1, 0);
+                    }
+                    rows.resize(rows.len().max(row + 1), Vec::new());
+                    let line = &mut rows[row];
+                    line.resize(line.len().max(column + 1), ' ');
+                    line[column] = character;
+                    column += 1;
+                }
+            }
+            rows.resize(rows.len().max(row + 1), Vec::new());
+        }
+        rows.into_iter().map(|row| String::from_iter(row).trim_end().to_owned() + "\n").collect()
     }
 
     fn look(&mut self) {
