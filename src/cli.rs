@@ -1,6 +1,7 @@
 //! The command line: clap types and nothing else. The help texts here are the reference page, by `redrive man` and the
 //! generated `docs/reference/cli.md`.
 
+mod control;
 mod explain;
 mod inspect;
 mod policy;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::control::{ControlArgs, OrderName};
 pub use self::explain::ExplainArgs;
 pub use self::inspect::{InitArgs, InspectArgs, LookArgs};
 pub use self::policy::{PolicyArgs, PolicyFormat, PolicyPhase};
@@ -76,6 +78,11 @@ pub enum Command {
     /// Carry out a plan, or plan a job and carry it out. The same command again resumes an unfinished run.
     #[command(after_help = "Examples:\n  redrive apply plan.json --require-approvals 1\n  redrive apply job.toml")]
     Apply(ApplyArgs),
+    /// Pause a run that is under way, let it go on, slow it or stop it, from another terminal. Noted in its report.
+    #[command(
+        after_help = "Examples:\n  redrive control 3f2a9c0d1e4b pause --reason \"INC-4711: database is busy\"\n  redrive control 3f2a9c0d1e4b rate 50/s"
+    )]
+    Control(ControlArgs),
     /// Decide about messages in doubt, or give up a run. Without a decision it lists what is in doubt.
     #[command(after_help = "Examples:\n  redrive resolve 3f2a9c0d1e4b\n  redrive resolve 3f2a9c0d1e4b --discard --all")]
     Resolve(ResolveArgs),
@@ -300,6 +307,9 @@ pub struct ApplyArgs {
     /// Go on where a rule takes more messages than the plan allows.
     #[arg(long)]
     pub allow_drift: bool,
+    /// Go without the canary that the job asks for; the reason is in the report.
+    #[arg(long, value_name = "REASON")]
+    pub skip_canary: Option<String>,
     /// Begin, or go on, although this journal does not know what it should of an unfinished run over the source: what that
     /// run had sent and not yet deleted is sent again.
     #[arg(long)]

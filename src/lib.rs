@@ -44,6 +44,7 @@ pub mod commands;
 mod crash_point;
 pub mod error;
 pub mod exit;
+pub mod guard;
 pub mod journal;
 pub mod md5;
 pub mod metrics;

@@ -25,9 +25,13 @@ pub(super) async fn deliver(shared: Arc<Shared>, target: TargetId, parcels: Vec<
     while let Some((target, parcels, doubts)) = work.pop_front() {
         // What is parked, or comes back, does not leave.
         let leaving = parcels.iter().filter(|parcel| !parcel.ticket.rule.is_parking()).count();
+        let may_leave = async {
+            shared.outflow.pass(leaving).await;
+            shared.guards.valve.may_send().await;
+        };
         tokio::select! {
             biased;
-            () = shared.outflow.pass(leaving) => {}
+            () = may_leave => {}
             () = shared.halting() => {}
         }
         let mut written = None;

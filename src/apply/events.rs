@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use crate::journal::GuardEvent;
 use redrive_protocol::protocol::Tally;
 
 /// Something worth showing.
@@ -27,6 +28,8 @@ pub enum Event {
         /// Until when at the most.
         until: Timestamp,
     },
+    /// A guard or a person did something to the run.
+    Guard(GuardEvent),
     /// The figures as they are on disk.
     Progress(Progress),
 }

@@ -16,10 +16,12 @@ use tokio::time::Instant;
 
 use super::gate::Enter;
 use super::hold::Hold;
-use super::limits::{Leave, Place};
+use super::limits::Leave;
+use super::outlets::Outlet;
 use super::parcel::{Content, Parcel, Ticket};
 use super::park::Leg;
 use super::remove::Removal;
+use super::room::Place;
 use super::shared::Shared;
 use super::stop::Halt;
 use super::{lease, park};
@@ -103,11 +105,15 @@ pub(super) async fn handle(
         };
         let hold = shared.holds.enter(claim.id(), &receipt, until);
         message.system.restore_origin(|| claim.came_from().map(str::to_owned));
+        let is_withheld = group.as_ref().is_some_and(|group| shared.guards.withholds(group));
         let behind =
             group.as_ref().is_some_and(|group| stopped_groups.contains(group) || shared.gate.is_stopped(group));
         // A drift stops the run; what was received with it is given back unjudged.
         let judged = if halting || shared.is_halting() {
-            Err(claim)
+            Err(Unjudged::Halted(claim))
+        } else if is_withheld {
+            // Behind one of its group that waits, whatever it is.
+            Err(Unjudged::Withheld(claim))
         } else {
             judge(shared, claim, message, &known, has_share, behind)
         };
@@ -128,7 +134,13 @@ pub(super) async fn handle(
                 }
                 pending.push(Pending { judgement, content, group, place, hold });
             }
-            Err(claim) => unclaimed.push(claim.id().clone()),
+            Err(Unjudged::Halted(claim)) => unclaimed.push(claim.id().clone()),
+            // It stays in flight with us, and nobody handles it until it is given back.
+            Err(Unjudged::Withheld(claim)) => {
+                let id = claim.id().clone();
+                unclaimed.push(id.clone());
+                shared.guards.withhold(Lease { id, receipt, received: asked, until }, group);
+            }
         }
     }
     lease::release(shared, given_up).await;
@@ -140,13 +152,25 @@ pub(super) async fn handle(
         // At a low rate the wait is long; what is not intended yet is given back at once.
         () = shared.halting() => unclaimed.extend(pending.drain(..).map(|one| one.judgement.claim.id().clone())),
     }
+    keep_of_stopped_rules(shared, &mut pending, &mut stopped_groups);
     shared.journaled(shared.journal.unclaim(unclaimed).await)?;
     dispatch(shared, pending, lanes, removals).await?;
+    if shared.guards.is_canary_sending() && shared.budget.canary_has_left() {
+        shared.guards.canary_is_all();
+    }
     shared.look_at_what_came();
     for group in stopped_groups {
         shared.gate.stop(&group);
     }
     Some(())
+}
+
+/// A message that was not judged, with its claim.
+enum Unjudged {
+    /// The run halts.
+    Halted(Claim),
+    /// It waits until the canary is judged.
+    Withheld(Claim),
 }
 
 /// What the journal knows of a message that is to be judged.
@@ -169,7 +193,7 @@ fn judge(
     known: &Known,
     has_share: bool,
     behind: bool,
-) -> Result<(Judgement, Option<Content>), Claim> {
+) -> Result<(Judgement, Option<Content>), Unjudged> {
     let stay =
         |claim, rule, exhausted, stay| Ok((Judgement { claim, rule, exhausted, decision: Decided::Stay(stay) }, None));
     let send = |claim, rule, target, outgoing| {
@@ -178,7 +202,10 @@ fn judge(
     };
     let mut parked = None;
     match (&shared.leg, known) {
-        (_, Known::Bounced) => return stay(claim, RuleId::OUT_OF_SCOPE, false, Stay::Kept(Reason::Bounced)),
+        (_, Known::Bounced) => {
+            shared.guards.met(claim.id());
+            return stay(claim, RuleId::OUT_OF_SCOPE, false, Stay::Kept(Reason::Bounced));
+        }
         (_, Known::Returned) => return stay(claim, RuleId::RETURNED, false, Stay::Kept(Reason::Unmatched)),
         (Leg::Back(target), Known::Doubtful(doubt)) if !shared.may_resend(*target, None, *doubt) => {
             return stay(claim, RuleId::RETURNED, false, Stay::Held);
@@ -190,6 +217,9 @@ fn judge(
             parked = parking.as_ref().and_then(|to| Some((to.target, park::out(&message, to, &shared.setting.run)?)));
         }
     }
+    // Kept only for a message that may be withheld: then it comes again, and must be met again.
+    let pinned = shared.pinned.as_ref().filter(|_| shared.guards.is_canary_sending());
+    let pinned = pinned.map(|pinned| (pinned, message.clone()));
     if let Some(Err(reason)) = shared.pinned.as_ref().map(|pinned| pinned.meet(&message)) {
         return stay(claim, RuleId::OUT_OF_SCOPE, false, Stay::Kept(reason));
     }
@@ -213,18 +243,48 @@ fn judge(
     {
         return stay(claim, rule, exhausted, Stay::Held);
     }
-    match if has_share { Leave::Granted } else { shared.budget.leave(rule) } {
+    let to_queue = matches!(shared.outlets.get(usize::from(target.0)), Some(Outlet::Queue { .. }));
+    match if has_share { Leave::Granted } else { shared.budget.leave(rule, to_queue) } {
         Leave::Granted => {}
+        Leave::RuleStopped => return stay(claim, rule, exhausted, Stay::Kept(Reason::RuleStopped)),
+        Leave::Withheld => {
+            if let Some((pinned, message)) = pinned {
+                pinned.unmeet(&message);
+            }
+            return Err(Unjudged::Withheld(claim));
+        }
         Leave::LimitReached => return stay(claim, rule, exhausted, Stay::Kept(Reason::LimitReached)),
         Leave::Drift(bound) => {
             let name = shared.rules.rule_name(rule);
             shared
                 .halt(Halt::Drift(format!("rule {name:?} moves more than the {bound} messages that the plan allows")));
-            return Err(claim);
+            return Err(Unjudged::Halted(claim));
         }
     }
     let decision = if content.is_some() { Decided::Send(target) } else { Decided::Drop(target) };
     Ok((Judgement { claim, rule, exhausted, decision }, content))
+}
+
+/// Keeps what belongs to a rule that was stopped while it waited for its turn, and what is behind it in its message group.
+fn keep_of_stopped_rules(shared: &Shared, pending: &mut [Pending], stopped_groups: &mut HashSet<String>) {
+    let mut stopped_now = HashSet::new();
+    for Pending { judgement, content, group, .. } in pending {
+        if matches!(judgement.decision, Decided::Stay(_)) {
+            continue;
+        }
+        let reason = if shared.budget.is_rule_stopped(judgement.rule) {
+            Reason::RuleStopped
+        } else if group.as_ref().is_some_and(|group| stopped_now.contains(group)) {
+            Reason::GroupStopped
+        } else {
+            continue;
+        };
+        judgement.decision = Decided::Stay(Stay::Kept(reason));
+        *content = None;
+        shared.budget.stayed(judgement.rule);
+        stopped_now.extend(group.clone());
+    }
+    stopped_groups.extend(stopped_now);
 }
 
 /// Puts decisions on disk and hands over what is to be sent or deleted; `None` where the journal has failed.

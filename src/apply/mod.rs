@@ -9,12 +9,14 @@
 
 mod archive;
 mod batch;
+mod canary;
 mod deliver;
 mod drift;
 mod dry;
 mod events;
 mod files;
 mod gate;
+mod guarded;
 mod hands;
 mod hold;
 mod intake;
@@ -22,6 +24,7 @@ mod lane;
 mod lease;
 mod limits;
 mod newer;
+mod noted;
 mod offload;
 mod options;
 mod outlets;
@@ -33,10 +36,13 @@ mod rate;
 mod receive;
 mod remove;
 mod resume;
+mod room;
 mod settle;
 mod shared;
 mod stop;
 mod summary;
+mod valve;
+mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -50,6 +56,7 @@ use tokio::task::JoinSet;
 pub use drift::{Drift, RuleDrift};
 pub use events::{Event, Events, Progress};
 pub use files::{Examined, FileArchive};
+pub use guarded::Guarding;
 pub use options::{Options, VISIBILITY};
 pub use outlets::Outlet;
 pub use redrive_protocol::protocol::Totals;
@@ -61,11 +68,13 @@ use crate::error::Result;
 use crate::journal::Journal;
 use crate::plan::Plan;
 use crate::sqs::Queue;
+use guarded::Guards;
 use parcel::Parcel;
 use park::Leg;
 use redrive_protocol::protocol::{Begun, SessionEnd};
 use shared::{Effort, Shared};
 use stop::Halt;
+use watch::Watch;
 
 /// Everything that carrying out a plan needs.
 pub struct Apply {
@@ -83,6 +92,8 @@ pub struct Apply {
     pub begun: Begun,
     /// How to go about it.
     pub options: Options,
+    /// What it is guarded by.
+    pub guarding: Guarding,
     /// Tells when to stop.
     pub stop: Stop,
     /// Where progress is told.
@@ -97,9 +108,11 @@ const LANE_DEPTH: usize = 64;
 /// Carries out the plan, or what is left of it, and says how it ended. An error is returned only where nothing can be said
 /// of the run any more, which is when the journal has failed.
 pub async fn run(apply: Apply) -> Result<Summary> {
-    let Apply { plan, rules, source, outlets, journal, begun, options, stop, events, requests } = apply;
+    let Apply { plan, rules, source, outlets, journal, begun, options, guarding, stop, events, requests } = apply;
     let effort = Effort { earlier: (begun.requests, begun.elapsed_ms), started: Instant::now(), requests };
-    let shared = Arc::new(Shared::new(&plan, rules, source, outlets, journal, options, stop, events, effort, &begun));
+    let guards = Arc::new(Guards::new(&plan, guarding));
+    let shared = Shared::new(&plan, rules, source, outlets, journal, options, guards, stop, events, effort, &begun);
+    let shared = Arc::new(shared);
 
     let effort = Arc::clone(&shared.effort);
     let meter = Arc::new(move || (effort.requests(), effort.elapsed_ms()));
@@ -132,7 +145,7 @@ pub async fn run(apply: Apply) -> Result<Summary> {
     let outcome = match halt {
         Some(Halt::Signal) => Outcome::Interrupted,
         Some(Halt::Drift(words)) => Outcome::Drifted(words),
-        Some(Halt::InFlight(words)) => Outcome::Guarded(words),
+        Some(Halt::InFlight(words) | Halt::Guard(words)) => Outcome::Guarded(words),
         Some(Halt::Failed(error)) => Outcome::Failed(error),
         // What else it left on its way is every later run's.
         None if given_up && tally.away() == 0 => Outcome::Abandoned,
@@ -192,11 +205,20 @@ async fn pass(shared: &Arc<Shared>, begun: Begun, is_over: bool) -> u64 {
     if !is_over {
         let (moved, over) = oneshot::channel();
         let keeper = tokio::spawn(lease::keep(Arc::clone(shared), over));
+        // Before the first message: what holds it back must do so from the start.
+        let watch = if shared.is_halting() { None } else { Watch::begin(shared).await };
+        let (unguarded, ended) = oneshot::channel();
+        let watcher = watch.map(|watch| tokio::spawn(watch.run(ended)));
         move_messages(shared).await;
         // Waited for: an extension that arrived after the release would keep a message invisible for hours.
-        drop(moved);
-        if let Err(error) = keeper.await {
-            shared.fail(crate::error::Error::failed(format!("the keeper of leases ended unexpectedly: {error}")));
+        drop((moved, unguarded));
+        let tasks = [Some(keeper), watcher].into_iter().flatten();
+        for task in tasks {
+            if let Err(error) = task.await {
+                shared.fail(crate::error::Error::failed(format!(
+                    "a task beside the pipeline ended unexpectedly: {error}"
+                )));
+            }
         }
     }
     // Else a run whose message expired, or was deleted by somebody else, could never be finished. What is in flight with us is not gone,

@@ -5,7 +5,7 @@ use redrive_protocol::protocol::{Intended, SendEnd};
 use redrive_protocol::target::{RuleId, TargetId};
 
 use super::hold::Hold;
-use super::limits::Place;
+use super::room::Place;
 use crate::error::Error;
 use crate::sqs::CallError;
 

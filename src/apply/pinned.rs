@@ -46,6 +46,17 @@ impl PinnedMessages {
         answer
     }
 
+    /// A message that was met is given back, and comes again.
+    pub(super) fn unmeet(&self, message: &Message) {
+        let (Pinned::Same(position) | Pinned::Changed(position)) = self.pins.look(message) else { return };
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = met.met.get_mut(position)
+            && std::mem::replace(seen, false)
+        {
+            met.open += 1;
+        }
+    }
+
     /// Whether all of them were met.
     pub(super) fn all_met(&self) -> bool {
         self.met.lock().unwrap_or_else(PoisonError::into_inner).open == 0

@@ -1,7 +1,8 @@
 //! The rate at which messages leave.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redrive_rules::job::RAMP_FROM;
@@ -11,11 +12,39 @@ use tokio::time::Instant;
 /// find more in a second, either.
 const WINDOW: Duration = Duration::from_millis(1_005);
 
+/// Messages a second that guards and people allow; each has its own word, and the lowest counts.
+#[derive(Debug, Default)]
+pub(super) struct Cap {
+    /// By a person.
+    asked: AtomicU32,
+    /// By what the consumer has not taken yet.
+    backlog: AtomicU32,
+}
+
+impl Cap {
+    /// A person's word; `None` takes it back.
+    pub(super) fn ask(&self, per_second: Option<u32>) {
+        self.asked.store(per_second.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// What the backlog allows; `None` for as much as else.
+    pub(super) fn slow(&self, per_second: Option<u32>) {
+        self.backlog.store(per_second.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    fn lowest(&self) -> Option<f64> {
+        let set = [&self.asked, &self.backlog].map(|cap| cap.load(Ordering::Relaxed));
+        set.into_iter().filter(|cap| *cap > 0).min().map(f64::from)
+    }
+}
+
 /// Spaces messages out in time: never above the rate in any second by more than one batch. With a ramp the rate begins at a
 /// part of itself and rises evenly.
 #[derive(Debug)]
 pub(super) struct RateLimit {
     per_second: Option<f64>,
+    /// What guards and people allow beneath that.
+    cap: Arc<Cap>,
     ramp: Duration,
     /// When the first message left, and when the next may.
     course: Mutex<Option<(Instant, Instant)>>,
@@ -24,8 +53,9 @@ pub(super) struct RateLimit {
 }
 
 impl RateLimit {
-    pub(super) fn new(per_second: Option<u32>, ramp: Duration) -> Self {
+    pub(super) fn new(per_second: Option<u32>, ramp: Duration, cap: Arc<Cap>) -> Self {
         Self {
+            cap,
             per_second: per_second.map(|rate| f64::from(rate.max(1))),
             ramp,
             course: Mutex::default(),
@@ -33,9 +63,17 @@ impl RateLimit {
         }
     }
 
+    /// Messages a second, as of now.
+    fn rate(&self) -> Option<f64> {
+        match (self.per_second, self.cap.lowest()) {
+            (Some(rate), Some(cap)) => Some(rate.min(cap)),
+            (rate, cap) => rate.or(cap),
+        }
+    }
+
     /// When this many more messages may leave; takes their share.
     fn take(&self, messages: u32, now: Instant) -> Instant {
-        let Some(rate) = self.per_second else { return now };
+        let Some(rate) = self.rate() else { return now };
         let mut course = self.course.lock().unwrap_or_else(PoisonError::into_inner);
         let (first, next) = course.unwrap_or((now, now));
         let at = next.max(now);
@@ -53,7 +91,7 @@ impl RateLimit {
         while let Some((_, many)) = times.pop_front_if(|(at, _)| now.duration_since(*at) >= WINDOW) {
             *count -= many;
         }
-        if self.per_second.is_some_and(|rate| f64::from(*count) >= rate) {
+        if self.rate().is_some_and(|rate| f64::from(*count) >= rate) {
             return times.front().map(|(at, _)| *at + WINDOW);
         }
         times.push_back((now, messages));
@@ -63,7 +101,7 @@ impl RateLimit {
 
     /// Waits until this many more messages may leave.
     pub(super) async fn pass(&self, messages: usize) {
-        if self.per_second.is_some() && messages > 0 {
+        if self.rate().is_some() && messages > 0 {
             let messages = u32::try_from(messages).unwrap_or(u32::MAX);
             let mut next = Some(self.take(messages, Instant::now()));
             while let Some(at) = next {
@@ -80,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_never_passed_by_more_than_a_batch() {
-        let limit = RateLimit::new(Some(200), Duration::ZERO);
+        let limit = RateLimit::new(Some(200), Duration::ZERO, Arc::default());
         let start = Instant::now();
         let times: Vec<Instant> = (0..100).map(|_| limit.take(10, start)).collect();
         for (position, at) in times.iter().enumerate() {
@@ -93,7 +131,7 @@ mod tests {
     #[test]
     fn a_rate_is_reached_within_two_in_a_hundred_and_no_late_wait_is_made_up_for() {
         for rate in [1, 7, 333, 3000] {
-            let (limit, start) = (RateLimit::new(Some(rate), Duration::ZERO), Instant::now());
+            let (limit, start) = (RateLimit::new(Some(rate), Duration::ZERO, Arc::default()), Instant::now());
             let within = (0..100_000).take_while(|_| limit.take(1, start) < start + Duration::from_secs(10)).count();
             assert!(within.abs_diff(usize::try_from(rate * 10).unwrap()) * 50 <= within, "{within} at {rate}/s");
             // Nobody came for an hour: what could have left then does not leave at once now.
@@ -105,7 +143,7 @@ mod tests {
 
     #[test]
     fn what_leaves_late_is_not_joined_by_what_is_in_time() {
-        let (limit, start) = (RateLimit::new(Some(55), Duration::ZERO), Instant::now());
+        let (limit, start) = (RateLimit::new(Some(55), Duration::ZERO, Arc::default()), Instant::now());
         let at = |ms| start + Duration::from_millis(ms);
         for late in [150, 330, 510, 690, 870, 909] {
             assert_eq!(limit.leave(10, at(late)), None, "sixty are a batch more than fifty-five at the most");
@@ -118,8 +156,31 @@ mod tests {
     }
 
     #[test]
+    fn a_cap_lowers_the_rate_and_never_raises_it() {
+        let cap = Arc::new(Cap::default());
+        let limit = RateLimit::new(Some(200), Duration::ZERO, Arc::clone(&cap));
+        let within = |limit: &RateLimit| {
+            let start = Instant::now() + Duration::from_hours(1);
+            (0..10_000).take_while(|_| limit.take(1, start) < start + Duration::from_secs(1)).count()
+        };
+        cap.ask(Some(1_000));
+        assert_eq!(limit.rate(), Some(200.0), "the approved rate is the upper bound");
+        cap.ask(Some(50));
+        cap.slow(Some(20));
+        assert_eq!((limit.rate(), within(&limit)), (Some(20.0), 20));
+        cap.slow(None);
+        assert_eq!(limit.rate(), Some(50.0));
+        cap.ask(None);
+        assert_eq!(limit.rate(), Some(200.0));
+        let unlimited = RateLimit::new(None, Duration::ZERO, Arc::clone(&cap));
+        assert_eq!(unlimited.rate(), None);
+        cap.slow(Some(7));
+        assert_eq!(unlimited.rate(), Some(7.0));
+    }
+
+    #[test]
     fn a_ramp_rises_evenly_from_a_tenth_to_the_rate() {
-        let (limit, start) = (RateLimit::new(Some(1000), Duration::from_mins(1)), Instant::now());
+        let (limit, start) = (RateLimit::new(Some(1000), Duration::from_mins(1), Arc::default()), Instant::now());
         let times: Vec<Duration> = (0..10_000).map(|_| limit.take(10, start) - start).collect();
         let within = |from: u64| {
             let second = Duration::from_secs(from)..Duration::from_secs(from + 1);

@@ -33,6 +33,10 @@ pub(super) async fn receive(shared: Arc<Shared>, number: usize, lanes: Vec<Sende
     let rests = || number > 0 && shared.empty_receives.load(Ordering::Acquire) > 0;
     let mut patience = Patience::default();
     while !is_over() {
+        tokio::select! {
+            () = shared.guards.valve.may_receive() => {}
+            () = shared.halting() => break,
+        }
         if rests() {
             // The wait is bounded, so that a wake-up between the look and the wait costs half a second at most.
             let _ = timeout(Duration::from_millis(500), shared.refilled.notified()).await;
@@ -53,7 +57,7 @@ pub(super) async fn receive(shared: Arc<Shared>, number: usize, lanes: Vec<Sende
         let Some(messages) = receive_once(&shared, &mut patience).await else { break };
         if messages.is_empty() {
             if number == 0 && (is_dry(&shared).await || only_newer_is_left(&shared).await) {
-                shared.drain();
+                shared.ran_dry();
             } else if number > 0 {
                 // The last word is receiver 0's, with a poll that began after these. In a FIFO queue what is on its way hides what
                 // is behind it in its group, so that others' polls say less.
@@ -75,7 +79,7 @@ pub(super) async fn receive(shared: Arc<Shared>, number: usize, lanes: Vec<Sende
             break;
         }
         if number == 0 && only_newer_is_left(&shared).await {
-            shared.drain();
+            shared.ran_dry();
         }
     }
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 
 use super::batch::halves;
 use super::hold::Hold;
-use super::limits::Place;
 use super::parcel::stopped;
+use super::room::Place;
 use super::shared::Shared;
 use crate::retry;
 use crate::sqs::{EntryFaultKind, Fault, MAX_BATCH};

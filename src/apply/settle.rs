@@ -10,9 +10,9 @@ use tokio::sync::mpsc::Sender;
 use super::archive::Written;
 use super::hold::Hold;
 use super::lease;
-use super::limits::Place;
 use super::parcel::{Content, Ended, Parcel, Ticket};
 use super::remove::Removal;
+use super::room::Place;
 use super::shared::Shared;
 use crate::error::{Error, Kind};
 
@@ -72,6 +72,9 @@ async fn settle(
         for (Parcel { content, ticket }, end) in std::mem::take(&mut ended) {
             let Ticket { intended, target, rule, exhausted, group, place, hold } = ticket;
             let lapsed = matches!(end, SendEnd::Lapsed);
+            if let SendEnd::Acknowledged(Some(sent_as)) = &end {
+                shared.guards.sent(rule, sent_as);
+            }
             settlements.push(Settlement { intended, end });
             rests.push((content, TicketRest { target, rule, exhausted, group, place, hold, lapsed }));
         }

@@ -15,8 +15,9 @@ use tokio::sync::{Notify, watch};
 use super::drift;
 use super::events::Events;
 use super::gate::Gate;
+use super::guarded::Guards;
 use super::hold::Holds;
-use super::limits::{Bounds, Budget, Room};
+use super::limits::{Bounds, Budget};
 use super::newer::OnlyNewer;
 use super::options::Options;
 use super::outlets::{Crew, Outlet};
@@ -24,6 +25,7 @@ use super::parcel::Content;
 use super::park::{Leg, Parking};
 use super::pinned::PinnedMessages;
 use super::rate::RateLimit;
+use super::room::Room;
 use super::stop::{Halt, Stop};
 use crate::error::Error;
 use crate::journal::Journal;
@@ -83,6 +85,7 @@ pub(super) struct Shared {
     pub(super) outflow: RateLimit,
     pub(super) budget: Budget,
     pub(super) gate: Gate,
+    pub(super) guards: Arc<Guards>,
     /// Until when what is in the pipeline is ours.
     pub(super) holds: Arc<Holds>,
     pub(super) retries: Retries,
@@ -128,6 +131,7 @@ struct Parts {
     budget: Budget,
     pinned: Option<PinnedMessages>,
     options: Options,
+    guards: Arc<Guards>,
     stop: Stop,
     events: Events,
     effort: Arc<Effort>,
@@ -136,7 +140,7 @@ struct Parts {
 impl Parts {
     fn assemble(self, begun: &Begun) -> Shared {
         let Self { rules, setting, leg, source, source_fifo, outlets, journal, budget, .. } = self;
-        let Self { pinned, options, stop, events, effort, .. } = self;
+        let Self { pinned, options, guards, stop, events, effort, .. } = self;
         let shared = Shared {
             rules,
             setting,
@@ -147,10 +151,11 @@ impl Parts {
             outlets,
             journal,
             room: Room::new(options.max_in_pipeline, options.max_pipeline_bytes),
-            rate: RateLimit::new(options.rate, options.ramp),
-            outflow: RateLimit::new(options.rate, options.ramp),
+            rate: RateLimit::new(options.rate, options.ramp, Arc::clone(&guards.cap)),
+            outflow: RateLimit::new(options.rate, options.ramp, Arc::clone(&guards.cap)),
             budget,
             gate: Gate::default(),
+            guards,
             holds: Arc::default(),
             pinned,
             retries: Retries::new(Arc::clone(&effort.requests)),
@@ -188,6 +193,7 @@ impl Shared {
         outlets: Vec<Outlet>,
         journal: Arc<Journal>,
         options: Options,
+        guards: Arc<Guards>,
         stop: Stop,
         events: Events,
         effort: Effort,
@@ -210,6 +216,7 @@ impl Shared {
             budget,
             pinned: plan.pins.clone().map(|pins| PinnedMessages::new(pins, done)),
             options,
+            guards,
             stop,
             events,
             effort: Arc::new(effort),
@@ -241,6 +248,7 @@ impl Shared {
             budget: Budget::new(HashMap::new(), HashMap::new(), None, true),
             pinned: None,
             options: self.options.clone(),
+            guards: Arc::clone(&self.guards),
             stop: self.stop.clone(),
             events: self.events.clone(),
             effort: Arc::clone(&self.effort),
@@ -299,6 +307,16 @@ impl Shared {
         self.refilled.notify_waiters();
     }
 
+    /// There is nothing more to receive for now. While the others wait for the canary, that means that it is all there is of it.
+    pub(super) fn ran_dry(&self) {
+        if !self.guards.is_canary_sending() {
+            return self.drain();
+        }
+        self.is_dry.store(false, Ordering::Relaxed);
+        self.empty_receives.store(0, Ordering::Release);
+        self.guards.canary_is_all();
+    }
+
     /// Ends the receiving where what came shows that it is over, and halts where it shows that it is not what was planned.
     pub(super) fn look_at_what_came(&self) {
         let tally = self.journal.tally();
@@ -306,7 +324,7 @@ impl Shared {
         let is_reached =
             self.budget.has_refused() && tally.count(|key| key.state == State::InDoubt && !key.rule.is_parking()) == 0;
         if is_reached || self.pinned.as_ref().is_some_and(PinnedMessages::all_met) {
-            self.drain();
+            self.ran_dry();
         }
         if let Some((rule, bound)) = self.budget.too_many_stay(&tally) {
             let name = self.rules.rule_name(rule);

@@ -15,6 +15,8 @@ pub(super) enum Halt {
     Drift(String),
     /// No more messages can be in flight.
     InFlight(String),
+    /// A guard says so.
+    Guard(String),
     /// Something failed for good.
     Failed(Error),
 }
@@ -58,6 +60,11 @@ impl Stop {
     pub fn signal(&self) -> Signal {
         self.signal.send_modify(|signal| *signal = signal.next());
         *self.signal.borrow()
+    }
+
+    /// Asks for a stop in order, unless one was asked for.
+    pub fn finish(&self) {
+        self.signal.send_modify(|signal| *signal = (*signal).max(Signal::Finish));
     }
 
     /// Whether a stop was asked for.

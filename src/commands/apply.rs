@@ -11,7 +11,7 @@ use super::followers::{Followers, Named};
 use super::job::Compiled;
 use super::kind::{self, FileKind};
 use super::own::Own;
-use super::{approve, job, plan as planning, read_bytes, show, signals, text_of, wiring};
+use super::{approve, guarding, job, plan as planning, read_bytes, show, signals, text_of, wiring};
 use crate::apply::{self, Apply, Events, Options, Stop, Summary};
 use crate::cli::{ApplyArgs, Format, JOURNAL, PlanFormat};
 use crate::error::{Error, Kind, Result};
@@ -261,12 +261,15 @@ async fn begin(
     let followers = named.begin(&plan, &begun, &journal, &mut events, &stop);
     // The journal is there by now, and so are all files that the destinations may be.
     let refused = own.refuse(&job, &rules, Some(plan.id())).err();
-    let opened = match refused {
-        Some(refused) => Err(refused),
-        None => wiring::outlets(opened, &journal, &begun).await,
+    let ready = async {
+        refused.map_or(Ok(()), Err)?;
+        let outlets = wiring::outlets(opened, &journal, &begun).await?;
+        let skip = args.skip_canary.clone();
+        let guarding = guarding::of(aws, &job, &plan, &source, &outlets, skip, journal_path).await?;
+        Ok::<_, Error>((outlets, guarding))
     };
-    let outlets = match opened {
-        Ok(outlets) => outlets,
+    let (outlets, guarding) = match ready.await {
+        Ok(ready) => ready,
         Err(error) => {
             // A session that ended before it began: the next one has as much to wait for as this had.
             let Begun { requests, elapsed_ms, interrupted: has_orphans, .. } = begun;
@@ -294,7 +297,7 @@ async fn begin(
     };
     let meter = Arc::clone(aws);
     let requests = Arc::new(move || meter.requests().sqs);
-    let parts = Apply { plan, rules, source, outlets, journal, begun, options, stop, events, requests };
+    let parts = Apply { plan, rules, source, outlets, journal, begun, options, guarding, stop, events, requests };
     Ok(Some(Ready { parts, listener, followers }))
 }
 

@@ -4,11 +4,12 @@
 mod apply;
 mod approve;
 mod check;
+mod control;
 mod explain;
 mod followers;
 mod generate;
+mod guarding;
 mod init;
-
 mod inspect;
 mod job;
 mod kind;
@@ -67,6 +68,7 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Approve(args) => approve::approve(&args),
         Command::Policy(args) => Box::pin(policy::policy(args)).await,
         Command::Apply(args) => Box::pin(apply::apply(args, &journal)).await,
+        Command::Control(args) => control::control(args, &journal).await,
         Command::Resolve(args) => resolve::resolve(args, &journal).await,
         Command::Runs(RunsArgs { command: Some(RunsCommand::Prune(args)), .. }) => prune::prune(&args, &journal),
         Command::Runs(args) => runs::runs(&args, &journal),

@@ -69,7 +69,7 @@ fn resolution(args: &DecisionArgs) -> Option<Resolution> {
 }
 
 /// Who decides, as far as the environment says.
-fn user() -> String {
+pub(super) fn user() -> String {
     let named = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     named.unwrap_or_else(|| "an unknown user".to_owned())
 }

@@ -108,7 +108,8 @@ pub(super) fn load(reader: &Reader, record: RunRecord) -> Result<Report> {
     let plan: Plan = plan::parse_kept(record.plan.as_bytes(), &format!("the plan of run {}", record.name))?;
     let figures = Figures::new(&plan, &reader.tally(&record.name)?, record.totals);
     let (approvers, command) = (approvers(&record)?, command(&record)?);
-    Ok(Report { figures, troubles: Troubles::default(), plan, approvers, command, record })
+    let (guards, came_back) = (reader.guard_events(&record.name)?, reader.came_back(&record.name)?);
+    Ok(Report { figures, troubles: Troubles::default(), plan, approvers, command, guards, came_back, record })
 }
 
 /// The words of the command that goes on with a run.

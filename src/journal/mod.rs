@@ -15,6 +15,7 @@ mod clock;
 mod entries;
 mod filter;
 mod front;
+mod guards;
 mod lock;
 mod mark;
 mod place;
@@ -42,6 +43,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use archives::{BOUNDARY, Piece};
 pub use clock::{Clock, system_clock};
+pub use guards::{Bounce, CameBack, GuardEvent};
 pub use mark::{Mark, Marks};
 pub use prune::{Pruned, prune};
 pub use query::{Process, Reader, RunRecord, Trouble};
@@ -259,6 +261,21 @@ impl Journal {
     /// goes on where there is something to send or to delete now.
     pub async fn resolve(&self, resolve: Resolve) -> Result<u64> {
         self.ask(|reply| Command::Resolve { resolve, reply }).await
+    }
+
+    /// Notes what a guard or a person did to the run.
+    pub async fn guard(&self, event: GuardEvent) -> Result<()> {
+        self.ask(|reply| Command::Guard { event, reply }).await
+    }
+
+    /// What guards and people did to the run so far, in order.
+    pub async fn guard_events(&self) -> Result<Vec<GuardEvent>> {
+        self.ask(|reply| Command::GuardEvents { reply }).await
+    }
+
+    /// Notes which of these messages are this run's, come back. Answers by position; `None` for one that it did not send.
+    pub async fn bounced(&self, messages: Vec<MessageId>) -> Result<Vec<Option<Bounce>>> {
+        self.tell(messages, |messages, reply| Command::Bounced { messages, reply }).await
     }
 
     /// How many messages are in flight with us, without those that are to be deleted: they may be gone already.

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::entries::{Candidates, Index};
 use super::front::show;
+use super::guards::{self, CameBack, GuardEvent};
 use super::lock;
 use super::rested::json;
 use super::schema::{broken, damaged, open_to_read};
@@ -150,6 +151,16 @@ impl Reader {
             .query_row(params![id.bytes(), RuleId::RETURNED.0, rows], |row| row.get(0))
             .optional()
         })
+    }
+
+    /// What guards and people did to a run, in order.
+    pub fn guard_events(&self, run: &str) -> Result<Vec<GuardEvent>> {
+        self.sql(|c| guards::events(c, "(SELECT id FROM run WHERE name = ?1)", run))
+    }
+
+    /// What came back of a run's messages, by rule.
+    pub fn came_back(&self, run: &str) -> Result<Vec<CameBack>> {
+        self.sql(|c| guards::came_back(c, run))
     }
 
     /// Messages of a run that are blocked, held or failed, and those once in doubt; one after the other, the most urgent first.

@@ -151,3 +151,23 @@ CREATE TABLE piece (
     beginnings BLOB,                -- of one that may be torn: digests of how far it may have come; null once it is on disk
     PRIMARY KEY (run, target, start)
 ) WITHOUT ROWID;
+-- What guards and people did to a run, in order (guards.rs).
+CREATE TABLE guard_event (
+    seq INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    who TEXT,                       -- null: no person
+    words TEXT NOT NULL,
+    data TEXT NOT NULL              -- what the next session has to know of it, as JSON
+);
+CREATE INDEX guard_event_run ON guard_event (run);
+-- Messages of a run that came back.
+CREATE TABLE bounce (
+    run INTEGER NOT NULL,
+    id BLOB NOT NULL,               -- the ID that the send returned
+    rule INTEGER NOT NULL,
+    sent INTEGER NOT NULL,
+    at INTEGER NOT NULL,            -- when it was seen
+    PRIMARY KEY (run, id)
+) WITHOUT ROWID;

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::archives::{Change, Piece};
+use super::guards::{Bounce, GuardEvent};
 use super::table::Table;
 use super::{Clock, Meter};
 use crate::crash_point::CrashPoint;
@@ -62,6 +63,9 @@ pub(super) enum Command {
     KeepReturned { reply: Reply<()> },
     Unclaim { claims: Vec<MessageId>, reply: Reply<()> },
     Resolve { resolve: Resolve, reply: Reply<u64> },
+    Guard { event: GuardEvent, reply: Reply<()> },
+    GuardEvents { reply: Reply<Vec<GuardEvent>> },
+    Bounced { messages: Vec<MessageId>, reply: Reply<Vec<Option<Bounce>>> },
 }
 
 impl Command {
@@ -240,6 +244,18 @@ impl Writer {
             Command::Leases { before, most, reply } => answer!(reply, protocol.leases(before, most)),
             Command::Releasable { most, reply } => answer!(reply, protocol.releasable(most)),
             Command::Leased { changes, reply } => answer!(reply, protocol.set_leases(&changes)),
+            Command::Guard { event, reply } => {
+                let run = protocol.run();
+                answer!(reply, protocol.store().note_guard(run, &event))
+            }
+            Command::GuardEvents { reply } => {
+                let run = protocol.run();
+                answer!(reply, protocol.store().guard_events(run))
+            }
+            Command::Bounced { messages, reply } => {
+                let (run, now) = (protocol.run(), (self.clock)());
+                answer!(reply, protocol.store().bounced(run, &messages, now))
+            }
             Command::Vanish { reply } => answer!(reply, protocol.vanish()),
             Command::KeepReturned { reply } => answer!(reply, protocol.keep_returned()),
             Command::LeaseCount { reply } => answer!(reply, protocol.lease_count()),

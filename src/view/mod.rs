@@ -6,6 +6,7 @@ mod diff;
 mod document;
 pub mod error;
 pub mod explain;
+pub mod guards;
 pub mod inspect;
 pub mod output;
 pub mod plan;

@@ -46,6 +46,7 @@ pub fn document(report: &Report) -> Document {
     blocks.extend(content::outcomes(figures));
     blocks.extend(content::compared(report));
     blocks.extend(super::approvals::blocks(&report.approvers));
+    blocks.extend(super::guards::section(report));
     blocks.extend(troubles::blocks(report));
     blocks.extend(left(figures));
     blocks.extend(drift(report.outcome(), figures));

@@ -2,7 +2,7 @@
 
 use super::troubles::Troubles;
 use crate::apply::Figures;
-use crate::journal::RunRecord;
+use crate::journal::{CameBack, GuardEvent, RunRecord};
 use crate::plan::{Approver, Plan};
 
 /// Everything a report says.
@@ -18,6 +18,10 @@ pub struct Report {
     pub approvers: Vec<Approver>,
     /// The words of the command that goes on with it.
     pub command: Vec<String>,
+    /// What guards and people did to it, in order.
+    pub guards: Vec<GuardEvent>,
+    /// What came back of the messages that it sent, by rule.
+    pub came_back: Vec<CameBack>,
     /// What the journal says of the run.
     pub record: RunRecord,
 }

@@ -90,6 +90,7 @@ pub fn status(run: &Report) -> Document {
     let mut blocks = report::head(run, Vec::new());
     blocks.extend(report::accounts(run.outcome(), figures, Some(&run.plan)));
     blocks.extend(report::missing(figures));
+    blocks.extend(super::guards::section(run));
     if figures.in_doubt > 0 {
         blocks.push(Block::Paragraph(
             ours("In doubt: the answer to a send of ").plain(units::messages(figures.in_doubt)).ours(" never came."),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::run::Report;
 use super::text::neutral;
 use crate::apply::{Destined, Figures, PinnedFigures, RuleDrift};
-use crate::journal::Trouble;
+use crate::journal::{GuardEvent, Trouble};
 use crate::plan::{Approver, Plan};
 use redrive_protocol::protocol::{Cause, Resolved};
 
@@ -75,6 +75,12 @@ pub(super) struct RunObject<'a> {
     still_visible: u64,
     in_flight_elsewhere: u64,
     rules: Vec<RuleObject<'a>>,
+    /// Messages that the run sent and that came back to a dead-letter queue, as far as anybody looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    came_back: Option<u64>,
+    /// What guards and people did to the run, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    guards: Vec<GuardItem<'a>>,
     /// By rule, what was met against what was planned, where that stopped the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<&'a [RuleDrift]>,
@@ -88,6 +94,15 @@ pub(super) struct RunObject<'a> {
 struct ProcessObject {
     pid: u32,
     alive: bool,
+}
+
+/// What a guard or a person did to a run.
+#[derive(Debug, Serialize)]
+struct GuardItem<'a> {
+    at: Timestamp,
+    kind: &'a str,
+    who: Option<&'a str>,
+    words: &'a str,
 }
 
 /// How a run that goes on gets along.
@@ -159,6 +174,12 @@ impl<'a> RunObject<'a> {
     /// An object of this type, with what a run's record says.
     pub(super) fn of(kind: &'static str, report: &'a Report) -> Self {
         let object = Self::new(kind, report.outcome(), &report.figures);
+        let back: u64 = report.came_back.iter().map(|of| of.messages).sum();
+        let guard = |event: &'a GuardEvent| {
+            let GuardEvent { at, kind, who, words, .. } = event;
+            GuardItem { at: *at, kind, who: who.as_deref(), words }
+        };
+        let guards: Vec<_> = report.guards.iter().map(guard).collect();
         let given_up = report.record.given_up.as_ref().map(ResolvedObject::new);
         let object = object.with_cause(report.record.cause.clone());
         let record = &report.record;
@@ -171,6 +192,8 @@ impl<'a> RunObject<'a> {
             directory: Some(&record.directory),
             sandbox: Some(record.sandbox),
             not_notified: record.not_notified.as_deref(),
+            came_back: (back > 0 || !guards.is_empty()).then_some(back),
+            guards,
             ..object
         }
     }
@@ -257,6 +280,8 @@ impl<'a> RunObject<'a> {
             still_visible: figures.still_visible,
             in_flight_elsewhere: figures.in_flight_elsewhere,
             rules: rules.collect(),
+            came_back: None,
+            guards: Vec::new(),
             drift: (outcome == "drifted").then_some(&figures.drift),
             troubles: None,
         }

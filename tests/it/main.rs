@@ -22,6 +22,7 @@ mod exact;
 mod fifo;
 mod fire;
 mod guarantees;
+mod guards;
 mod hostile;
 mod identity;
 mod inspect;

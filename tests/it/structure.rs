@@ -20,7 +20,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("retry", &["sqs"]),
     ("payload", &["error", "sqs", "store"]),
     ("plan", &["error", "payload", "sqs", "store", "words"]),
-    ("apply", &["crash_point", "error", "exit", "journal", "payload", "plan", "retry", "sqs", "store"]),
+    ("guard", &["sqs"]),
+    ("apply", &["crash_point", "error", "exit", "guard", "journal", "payload", "plan", "retry", "sqs", "store"]),
     // Behind the seams.
     ("aws", &["error", "md5", "retry", "sqs", "store"]),
     // The types that plan and apply publish, and what the journal says of a run.
@@ -31,8 +32,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "apply", "aws", "cli", "error", "exit", "journal", "metrics", "notify", "payload", "plan", "policy", "sqs",
-            "store", "view", "words",
+            "apply", "aws", "cli", "error", "exit", "guard", "journal", "metrics", "notify", "payload", "plan",
+            "policy", "sqs", "store", "view", "words",
         ],
     ),
 ];

@@ -126,6 +126,8 @@ reasons! {
     ExhaustedKept = 8, "exhausted_kept", "its retry count is exhausted, and the job keeps those";
     /// It was in doubt, and somebody decided that it stays.
     Released = 9, "released", "it was in doubt, and somebody decided that it stays";
+    /// A guard stopped the rule.
+    RuleStopped = 10, "rule_stopped", "its rule was stopped, because too many of its messages came back";
 
     /// The plan is pinned to other messages.
     NotInPlan = 12, "not_in_plan", "it is not in the plan";

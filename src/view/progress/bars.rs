@@ -76,7 +76,7 @@ impl Bars {
                 self.standing.set_message(notable(event).unwrap_or_default());
                 self.text.hold(now, WAITING);
             }
-            Event::Resumed { .. } => output::err(&notable(event).unwrap_or_default()),
+            Event::Resumed { .. } | Event::Guard(_) => output::err(&notable(event).unwrap_or_default()),
         }
     }
 

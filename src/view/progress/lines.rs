@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::super::guards;
 use super::super::units::{duration, grouped, messages, per_second, time};
 use super::super::wire::{self, PaceObject, RunObject, VERSION};
 use super::pace::{Pace, expected_in_all, gone};
@@ -81,7 +82,7 @@ impl Words {
                 })
             }
             Event::WaitingForOrphans { .. } if !self.waiting.is_due(now) => None,
-            Event::Resumed { .. } | Event::WaitingForOrphans { .. } => notable(event),
+            Event::Resumed { .. } | Event::WaitingForOrphans { .. } | Event::Guard(_) => notable(event),
         }
     }
 }
@@ -130,6 +131,7 @@ pub(super) fn notable(event: &Event) -> Option<String> {
             messages(*number).as_str(),
             time(*until).as_str()
         ),
+        Event::Guard(event) => guards::line(event),
         Event::Progress(_) => return None,
     })
 }
@@ -199,6 +201,7 @@ impl Json {
                     until: *until,
                 })
             }),
+            Event::Guard(event) => Some(guards::json(run, event)),
             Event::Resumed { interrupted, in_doubt, to_delete, to_release } => Some(wire::line(&ResumedObject {
                 r#type: "resumed",
                 version: VERSION,

@@ -204,6 +204,8 @@ pub(in crate::view) fn report() -> Report {
     let plan = plan();
     let totals = Totals { requests: 3100, elapsed_ms: 95_300, in_flight_elsewhere: 4, ..Totals::default() };
     Report {
+        guards: Vec::new(),
+        came_back: Vec::new(),
         figures: Figures::new(&plan, &tally(), totals),
         troubles: gathered(&plan, &troubles(), MANY),
         approvers: vec![Approver {

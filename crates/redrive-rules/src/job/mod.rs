@@ -10,6 +10,7 @@ pub(crate) mod condition;
 mod diagnostics;
 mod examples;
 pub(crate) mod finding;
+mod guard;
 mod kind;
 mod load;
 mod nearest;
@@ -36,6 +37,7 @@ pub(crate) use examples::{BODY, CONDITIONS, TRANSFORMS};
 
 pub use access::Access;
 pub use diagnostics::{Diagnostics, KeyPath, Located, Problem, Step, key_path};
+pub use guard::{Canary, Guard, NoAnswer};
 pub use kind::TransformKind;
 pub use load::{Loaded, load, load_with};
 pub use nearest::nearest;
@@ -49,4 +51,4 @@ pub use types::{
     Retry, Rule, S3Destination, Source, SqsDestination, Transform,
 };
 pub use unmatched::{Parking, Unmatched};
-pub use values::{Age, Bound, RAMP_FROM, Rate};
+pub use values::{Age, Bound, Percent, RAMP_FROM, Rate, Wait};

@@ -213,6 +213,24 @@ park = { queue = "orders-dlq-parking" }
 "#,
     ),
     ("`[limits]`", "Limits", ""),
+    (
+        "`[guard]`",
+        "Guard",
+        r#"[Guard a run](../howto/guard-a-run.md) says what each of them does, and how many messages leave before a stop.
+
+```toml
+[destination.orders]
+sqs = { queue = "orders" }
+
+[guard]
+canary = { messages = 50, wait = "auto" }
+max_bounced = "2%"
+max_backlog = 5_000
+command = ["./healthy"]
+```
+"#,
+    ),
+    ("The canary", "Canary", ""),
     ("`[plan]`", "PlanOptions", ""),
     ("`[report]`", "ReportOptions", ""),
     (
@@ -304,6 +322,9 @@ fn type_of(schema: &Value) -> String {
             "Age" => "age".to_owned(),
             "Bound" => "time".to_owned(),
             "Rate" => "rate".to_owned(),
+            "Percent" => "share".to_owned(),
+            "Wait" => "`\"auto\"` or age".to_owned(),
+            "NoAnswer" => one_of(["\"pause\"", "\"halt\"", "\"go\""]),
             "Condition" => "condition".to_owned(),
             "Transform" => "transform".to_owned(),
             "InDoubt" => one_of(["\"resend\"", "\"hold\""]),

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::guard::Guard;
 use super::notify::Notify;
 use super::unmatched::Unmatched;
 use super::values::{Age, Bound, Rate, Scalar};
@@ -48,6 +49,8 @@ pub struct Job {
     /// Bounds on what one run does.
     #[serde(default)]
     pub limits: Limits,
+    /// What a run looks at while it goes on, and when that slows or stops it.
+    pub guard: Option<Guard>,
     /// Bounds on what the plan promises.
     #[serde(default)]
     pub plan: PlanOptions,

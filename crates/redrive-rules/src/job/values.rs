@@ -122,6 +122,78 @@ impl fmt::Display for Rate {
     }
 }
 
+/// A share: `"2%"`, `"0.5%"`. In hundredths of a percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Percent(pub u32);
+
+impl Percent {
+    /// Whether this many of so many are more than this share.
+    pub fn is_passed_by(self, part: u64, of: u64) -> bool {
+        u128::from(part) * 10_000 > u128::from(of) * u128::from(self.0)
+    }
+}
+
+impl FromStr for Percent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parse = || {
+            let (whole, part) = text.strip_suffix('%').map(|number| number.split_once('.').unwrap_or((number, "0")))?;
+            let digits = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            if !digits(whole) || !digits(part) || part.len() > 2 {
+                return None;
+            }
+            let hundredths = whole.parse::<u32>().ok()?.checked_mul(100)?;
+            Some(hundredths + part.parse::<u32>().ok()? * if part.len() == 1 { 10 } else { 1 })
+        };
+        match parse() {
+            Some(share) if (1..=10_000).contains(&share) => Ok(Self(share)),
+            _ => Err(format!("expected a share from \"0.01%\" to \"100%\", such as \"2%\"; found {text:?}")),
+        }
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0 / 100, self.0 % 100) {
+            (whole, 0) => write!(f, "{whole}%"),
+            (whole, part) if part.is_multiple_of(10) => write!(f, "{whole}.{}%", part / 10),
+            (whole, part) => write!(f, "{whole}.{part:02}%"),
+        }
+    }
+}
+
+/// How long to wait: as long as the queues' attributes say (`"auto"`), or a time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Wait {
+    /// As the queues' attributes say.
+    #[default]
+    Auto,
+    /// So long.
+    For(Age),
+}
+
+impl FromStr for Wait {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        let expected = |_| format!("expected \"auto\" or a time such as \"90s\" or \"5m\"; found {text:?}");
+        text.parse().map(Self::For).map_err(expected)
+    }
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::For(age) => age.fmt(f),
+        }
+    }
+}
+
 /// Stands in the schema for a literal in a condition: text, a number, or true or false.
 pub(super) struct Scalar;
 
@@ -169,6 +241,8 @@ as_text! {
     Age, r"^[0-9]+[smhd]$", "6h";
     Bound, r"^([0-9]+[smhd]|[0-9]{4}-.*)$", "2026-11-20T00:00:00Z";
     Rate, r"^[1-9][0-9]*/s$", "200/s";
+    Percent, r"^[0-9]+(\.[0-9]{1,2})?%$", "2%";
+    Wait, r"^(auto|[0-9]+[smhd])$", "auto";
 }
 
 #[cfg(test)]
@@ -184,6 +258,22 @@ mod tests {
         for text in ["", "h", "6", "-6h", "6 h", "1.5h", "6w", "99999999999999999999d", "40000d", "é"] {
             assert!(text.parse::<Age>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn shares_read_and_show_and_are_held_to_the_message() {
+        for text in ["2%", "0.5%", "0.05%", "100%", "12.25%"] {
+            assert_eq!(text.parse::<Percent>().map(|share| share.to_string()), Ok(text.to_owned()));
+        }
+        for text in ["", "2", "%", "0%", "101%", "-1%", "1.234%", "1.%", ".5%", "1e1%", "4294967296%"] {
+            assert!(text.parse::<Percent>().is_err(), "{text}");
+        }
+        assert!(Percent(200).is_passed_by(21, 1000) && !Percent(200).is_passed_by(20, 1000));
+        assert_eq!(
+            ["auto", "90s"].map(|text| text.parse::<Wait>().map(|wait| wait.to_string())),
+            [Ok("auto".to_owned()), Ok("90s".to_owned())]
+        );
+        assert!("soon".parse::<Wait>().is_err());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::diagnostics::{KeyPath, key_path};
 use super::finding::{Finding, Place, one_of};
 use super::nearest::nearest;
 use super::syntax::Syntax;
-use super::values::{Age, Bound, Rate};
+use super::values::{Age, Bound, Percent, Rate, Wait};
 
 /// Deeper than any job needs, and shallow enough for every recursion over it.
 const MAX_DEPTH: usize = 40;
@@ -297,6 +297,8 @@ fn parse(name: Option<&str>, text: &str) -> Result<(), String> {
         Some("Age") => text.parse::<Age>().map(drop),
         Some("Bound") => text.parse::<Bound>().map(drop),
         Some("Rate") => text.parse::<Rate>().map(drop),
+        Some("Percent") => text.parse::<Percent>().map(drop),
+        Some("Wait") => text.parse::<Wait>().map(drop),
         _ => Ok(()),
     }
 }

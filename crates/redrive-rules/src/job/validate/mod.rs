@@ -2,6 +2,7 @@
 //! Looks at the types alone; nothing here knows the text, parses an expression, or asks a service.
 
 mod destination;
+mod guard;
 mod notify;
 mod parking;
 mod queue;
@@ -40,6 +41,7 @@ pub(super) fn validate(job: &Job) -> Vec<Finding> {
     }
     names.check(&job.unmatched.to, &root.key("unmatched").key("to"), &mut findings);
     parking::check(job, &mut findings);
+    guard::check(job, &mut findings);
     notify::check(job, &mut findings);
     rule::all(job, &names, &mut findings);
     if job.plan.expires_after.is_some_and(|age| age.0.is_zero()) {
