@@ -33,6 +33,10 @@ pub struct SandboxArgs {
     /// How many messages of a queue may be in flight.
     #[arg(long, value_name = "N", default_value_t = 120_000)]
     pub in_flight_limit: usize,
+    /// How likely a short poll leaves out each of the eight servers that a standard queue is spread over, from 0 to 1: so often a
+    /// queue of one message seems to be empty.
+    #[arg(long, value_name = "P", default_value_t = 0.02)]
+    pub short_poll_miss: f64,
     /// Misbehave: `ACTION[/QUEUE]:FAULT[:HOW OFTEN]`, or a rule in JSON. `*` is any action; how often is a probability,
     /// `#N` for the Nth request, or `xN` for the first N. For example `SendMessageBatch:throttle:0.1`. Can be given
     /// several times.

@@ -54,7 +54,10 @@ pub(super) async fn sandbox(args: SandboxArgs) -> Result<Exit> {
         let count = sandbox.load(&queue, &file)?;
         lines.push(format!("queue {queue}: {count} messages from {}", file.display()));
         if count == 0 {
-            output::note(&format!("{} holds no messages: the queue {queue} has none of it", file.display()));
+            output::note(&format!(
+                "{} holds no messages: the queue {queue} is there, and nothing was put into it",
+                file.display()
+            ));
         }
     }
     lines.extend(sandbox.faults().list().iter().map(|(_, rule, _)| format!("fault {rule}")));
@@ -124,6 +127,7 @@ fn options(args: SandboxArgs) -> Result<Options> {
         account: args.account,
         s3_root: args.buckets,
         in_flight_limit: args.in_flight_limit,
+        short_poll_miss: args.short_poll_miss,
         credentials: credentials
             .map(|(access_key, secret_key)| Credentials { access_key, secret_key })
             .into_iter()

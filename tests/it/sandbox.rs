@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use sqs_sandbox::MessageAttribute;
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::support::stage::{Stage, failed};
@@ -77,6 +77,8 @@ async fn what_would_be_a_mistake_is_refused_before_anything_is_started() {
         (&["--load", "orders-dlq"], "--load orders-dlq=messages.json"),
         (&["--load", "orders-dlq=/nowhere/messages.json"], "/nowhere/messages.json"),
         (&["--scenario", "shop"], "orders"),
+        (&["--short-poll-miss", "NaN"], "from 0 to 1"),
+        (&["--short-poll-miss", "1.5"], "from 0 to 1"),
         (&["--access-key", "AK"], "--secret-key"),
         (&["--account", "12"], "12 digits"),
     ] {
@@ -132,6 +134,32 @@ async fn faults_signatures_and_limits_are_options() {
     let receive = || sqs.receive_message().queue_url(&url).wait_time_seconds(5).send();
     receive().await.unwrap();
     assert!(receive().await.unwrap_err().into_service_error().is_over_limit());
+}
+
+#[tokio::test]
+async fn a_file_without_messages_is_said_to_be_one() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in [("empty", ""), ("blank", "\n"), ("none", "{\"Messages\":[]}"), ("answer", "{}")] {
+        let file = directory.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        let load = format!("orders-dlq={}", file.display());
+        let arguments = ["--scenario", "empty", "--load", &load];
+        let mut served = Served::start(&arguments, "queue orders-dlq: 0 messages").await;
+        served.child.start_kill().unwrap();
+        let mut told = String::new();
+        served.child.stderr.take().unwrap().read_to_string(&mut told).await.unwrap();
+        assert!(told.contains("holds no messages") && told.contains("nothing was put into it"), "{name}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn short_polls_can_be_made_to_miss() {
+    let served = Served::start(&["--short-poll-miss", "1"], "bucket ").await;
+    let sqs = served.client("sandbox", "sandbox");
+    let url = sqs.get_queue_url().queue_name("orders-dlq").send().await.unwrap().queue_url.unwrap();
+    let receive = || sqs.receive_message().queue_url(&url);
+    assert!(receive().send().await.unwrap().messages.is_none(), "a short poll asks nobody then");
+    assert!(receive().wait_time_seconds(20).send().await.unwrap().messages.is_some(), "a long one asks all");
 }
 
 #[cfg(unix)]

@@ -139,6 +139,13 @@ impl Drop for Sandbox {
 impl Sandbox {
     /// Starts to serve, on the current Tokio runtime.
     pub async fn start(options: Options) -> Result<Self> {
+        if !(0.0..=1.0).contains(&options.short_poll_miss) {
+            return Err(Error::usage(format!(
+                "a short poll cannot miss with a probability of {}",
+                options.short_poll_miss
+            ))
+            .hint("nothing was started; it is a number from 0 to 1, such as 0.25"));
+        }
         let address = SocketAddr::new(options.address, options.port);
         let listener = TcpListener::bind(address).await.map_err(|error| {
             Error::failed(format!("the sandbox cannot listen on {address}: {error}"))
@@ -152,7 +159,7 @@ impl Sandbox {
             manner: Manner {
                 seed: options.seed,
                 shuffle: options.shuffle,
-                short_poll_miss: options.short_poll_miss.clamp(0.0, 1.0),
+                short_poll_miss: options.short_poll_miss,
                 in_flight_limit: options.in_flight_limit,
             },
             limit: options.message_limit,

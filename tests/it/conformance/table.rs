@@ -5,6 +5,9 @@ use std::path::Path;
 
 use super::{DEVIATIONS, Server, all};
 
+/// What was found by hand, by suites that are run outside this repository.
+const RECORDED: &str = include_str!("recorded.md");
+
 fn page() -> String {
     let mut page = String::from(
         "<!-- Generated from tests/it/conformance: run `REDRIVE_WRITE_DOCS=1 cargo test conformance::table` to write it anew. -->\n\n\
@@ -12,8 +15,8 @@ fn page() -> String {
          What the sandbox and three servers that others wrote do where AWS's documentation says what SQS does. Each check\n\
          runs through the official SDK, unchanged on every server, in each test run. A deviation that is not in this table\n\
          fails the run, and so does one that has gone. The versions are pinned in `tests/judges/`; of local-aws-sqs only\n\
-         message move tasks are checked. What was recorded at AWS, and what of it does not hold here, is in\n\
-         [the sandbox](sandbox.md#against-answers-recorded-at-aws).\n\n",
+         message move tasks are checked. What was recorded at AWS, and what of it does not hold here, is\n\
+         [below](#against-answers-recorded-at-aws).\n\n",
     );
     let names: Vec<&str> = Server::ALL.iter().map(|server| server.name()).collect();
     let _ = writeln!(page, "| check | expected | {} |", names.join(" | "));
@@ -47,6 +50,8 @@ fn page() -> String {
             let _ = writeln!(page, "- {}: {how}", name.replace('_', " "));
         }
     }
+    page.push('\n');
+    page.push_str(RECORDED);
     page
 }
 

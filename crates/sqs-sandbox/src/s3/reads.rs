@@ -100,19 +100,28 @@ fn visible(object: &Object, mode: Option<&ChecksumMode>, is_whole: bool) -> Chec
     if is_asked && is_whole { object.head.checksums.clone() } else { Checksums::default() }
 }
 
-impl Objects {
-    pub(super) fn get_object(&self, input: GetObjectInput) -> S3Result<GetObjectOutput> {
-        no_part(input.part_number)?;
-        let object = bucket(&mut self.lock(), &input.bucket)?.object(&input.key)?.clone();
+/// The object that an input asks for, on the input's conditions; the range of it, how that is announced, and the checksums to show.
+/// A macro, since the inputs of get and head have the same fields and no type in common.
+macro_rules! found {
+    ($objects:ident, $input:ident) => {{
+        no_part($input.part_number)?;
+        let object = bucket(&mut $objects.lock(), &$input.bucket)?.object(&$input.key)?.clone();
         let conditions = Conditions {
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
-            modified_since: input.if_modified_since,
-            unmodified_since: input.if_unmodified_since,
+            if_match: $input.if_match,
+            if_none_match: $input.if_none_match,
+            modified_since: $input.if_modified_since,
+            unmodified_since: $input.if_unmodified_since,
         };
         conditions.check(&object)?;
-        let (range, announced) = range(&object, input.range)?;
-        let checksums = visible(&object, input.checksum_mode.as_ref(), range.len() == object.body.len());
+        let (range, announced) = range(&object, $input.range)?;
+        let checksums = visible(&object, $input.checksum_mode.as_ref(), range.len() == object.body.len());
+        (object, range, announced, checksums)
+    }};
+}
+
+impl Objects {
+    pub(super) fn get_object(&self, input: GetObjectInput) -> S3Result<GetObjectOutput> {
+        let (object, range, announced, checksums) = found!(self, input);
         let body = object.body.slice(range.clone());
         let mut output = shown!(GetObjectOutput, object, checksums, input, range.len(), announced);
         output.body = Some(StreamingBlob::from(Body::from(body)));
@@ -120,17 +129,7 @@ impl Objects {
     }
 
     pub(super) fn head_object(&self, input: HeadObjectInput) -> S3Result<HeadObjectOutput> {
-        no_part(input.part_number)?;
-        let object = bucket(&mut self.lock(), &input.bucket)?.object(&input.key)?.clone();
-        let conditions = Conditions {
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
-            modified_since: input.if_modified_since,
-            unmodified_since: input.if_unmodified_since,
-        };
-        conditions.check(&object)?;
-        let (range, announced) = range(&object, input.range)?;
-        let checksums = visible(&object, input.checksum_mode.as_ref(), range.len() == object.body.len());
+        let (object, range, announced, checksums) = found!(self, input);
         Ok(shown!(HeadObjectOutput, object, checksums, input, range.len(), announced))
     }
 }

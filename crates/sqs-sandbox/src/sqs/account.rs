@@ -24,6 +24,12 @@ use super::tasks::Tasks;
 /// How long a deleted queue's name cannot be used again, and how often a queue can be purged.
 const COOL_DOWN: Millis = 60_000;
 
+/// The most tags in one request. A queue may come to have more.
+const MAX_TAGS: usize = 50;
+
+/// The longest key of a tag.
+const MAX_TAG_KEY: usize = 128;
+
 /// The most queues on one page of a list.
 const PAGE: usize = 1000;
 
@@ -329,12 +335,26 @@ impl Account {
     }
 
     pub(super) fn tag(&self, request: TagQueue) -> Result<Outcome, Failure> {
-        self.by_url(&request.queue_url)?.lock().tags.extend(request.tags);
+        let cell = self.by_url(&request.queue_url)?;
+        if request.tags.is_empty() {
+            return Err(Failure::missing("The request must contain the parameter Tags."));
+        }
+        if request.tags.len() > MAX_TAGS {
+            return Err(Failure::invalid_value(format!("Too many tags added for queue {}.", cell.name)));
+        }
+        cell.lock().tags.extend(request.tags);
         Ok(Outcome::empty())
     }
 
     pub(super) fn untag(&self, request: &UntagQueue) -> Result<Outcome, Failure> {
-        self.by_url(&request.queue_url)?.lock().tags.retain(|key, _| !request.tag_keys.contains(key));
+        let cell = self.by_url(&request.queue_url)?;
+        let is_key = |key: &String| (1..=MAX_TAG_KEY).contains(&key.chars().count());
+        if request.tag_keys.is_empty() || !request.tag_keys.iter().all(is_key) {
+            return Err(Failure::invalid_value(format!(
+                "Tag keys must be between 1 and {MAX_TAG_KEY} characters in length."
+            )));
+        }
+        cell.lock().tags.retain(|key, _| !request.tag_keys.contains(key));
         Ok(Outcome::empty())
     }
 

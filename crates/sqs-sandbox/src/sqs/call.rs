@@ -20,6 +20,9 @@ macro_rules! calls {
             pub(crate) struct $action { $(#[serde(default)] $(#[$meta])? pub(crate) $field: $type),* }
         )*
 
+        /// The actions, by name.
+        pub(crate) const ACTIONS: &[&str] = &[$(stringify!($action)),*];
+
         /// One request.
         pub(crate) enum Call { $($action($action)),* }
 

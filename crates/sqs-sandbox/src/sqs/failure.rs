@@ -31,7 +31,6 @@ impl Failure {
         missing: "com.amazonaws.sqs#MissingRequiredParameterException", "MissingParameter";
         invalid_attribute_value: "com.amazonaws.sqs#InvalidAttributeValue", "InvalidAttributeValue";
         queue_name_exists: "com.amazonaws.sqs#QueueNameExists", "QueueAlreadyExists";
-        over_limit: "com.amazonaws.sqs#OverLimit", "OverLimit";
         queue_deleted_recently: "com.amazonaws.sqs#QueueDeletedRecently", "AWS.SimpleQueueService.QueueDeletedRecently";
         not_in_flight: "com.amazonaws.sqs#MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight";
         empty_batch: "com.amazonaws.sqs#EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest";
@@ -44,7 +43,9 @@ impl Failure {
         resource_not_found: "com.amazonaws.sqs#ResourceNotFoundException", "ResourceNotFoundException";
     }
 
+    // SQS's reference has 400 for the first two, but 403 is what it sends.
     failures! { 403,
+        over_limit: "com.amazonaws.sqs#OverLimit", "OverLimit";
         purge_in_progress: "com.amazonaws.sqs#PurgeQueueInProgress", "AWS.SimpleQueueService.PurgeQueueInProgress";
         missing_token: "com.amazon.coral.service#MissingAuthenticationTokenException", "MissingAuthenticationToken";
         unknown_client: "com.amazon.coral.service#UnrecognizedClientException", "InvalidClientTokenId";
@@ -165,7 +166,7 @@ impl Failure {
             shape: "com.amazonaws.sqs#RequestThrottled",
             code: "RequestThrottled",
             message: "Request is throttled.".to_owned(),
-            status: 400,
+            status: 403,
             sender: true,
         }
     }

@@ -126,7 +126,7 @@ async fn errors_faults_and_the_log_are_the_same_in_the_query_protocol() {
     assert_eq!(within(&throttled, "Code"), Some("RequestThrottled"), "{throttled}");
     let log = stage.sandbox.log();
     let last = log.last().unwrap();
-    assert_eq!((last.action.as_str(), last.resource.as_str(), last.status), ("SendMessage", "q", 400));
+    assert_eq!((last.action.as_str(), last.resource.as_str(), last.status), ("SendMessage", "q", 403));
     assert_eq!(log[log.len() - 2].messages.len(), 1, "what was sent is in the log");
 }
 
@@ -182,6 +182,42 @@ async fn permissions_are_kept_in_the_policy() {
     }
     assert_eq!(policy().await, None);
     assert!(stage.sqs.remove_permission().queue_url(&url).label("one").send().await.is_err());
+}
+
+#[tokio::test]
+async fn permissions_that_cannot_be_given_are_refused() {
+    let stage = Stage::new().await;
+    let url = stage.queue("q", &[]).await;
+    let add = |accounts: &[&str], actions: &[&str]| {
+        let all = |texts: &[&str]| Some(texts.iter().map(|&text| text.to_owned()).collect());
+        let call = stage.sqs.add_permission().queue_url(&url).label("other");
+        call.set_aws_account_ids(all(accounts)).set_actions(all(actions)).send()
+    };
+    let owner = "111111111111";
+    let seven = [
+        "ChangeMessageVisibility",
+        "DeleteMessage",
+        "GetQueueAttributes",
+        "GetQueueUrl",
+        "PurgeQueue",
+        "ReceiveMessage",
+        "SendMessage",
+    ];
+    for (accounts, actions, status, words) in [
+        (&[][..], &["ReceiveMessage"][..], 400, "Value [] for parameter PrincipalId is invalid."),
+        (&[owner], &[], 400, "The request must contain the parameter Actions."),
+        (&[owner], &["SendMessage", "TagQueue"], 400, "Only the queue owner is allowed to invoke this action."),
+        (&[owner], &["SendLetter"], 400, "Value SQS:SendLetter for parameter ActionName is invalid."),
+        (&[owner], &["ReceiveMessage"; 8], 403, "8 Actions were found, maximum allowed is 7."),
+    ] {
+        let error = add(accounts, actions).await.unwrap_err();
+        assert!(error.message().is_some_and(|message| message.contains(words)), "{error:?}");
+        assert_eq!(error.raw_response().unwrap().status().as_u16(), status, "{words}");
+    }
+    assert!(!stage.sandbox.queue("q").unwrap().attributes.contains_key("Policy"), "nothing was added");
+    add(&[owner], &seven).await.unwrap();
+    stage.sqs.remove_permission().queue_url(&url).label("other").send().await.unwrap();
+    add(&[owner], &["*"]).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Queues: creation, attributes, lists, deletion, and the typed exceptions of the SDK.
 
+use aws_sdk_sqs::error::ProvideErrorMetadata as _;
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 
 use super::Stage;
@@ -157,6 +158,30 @@ async fn tags_are_kept() {
     stage.sqs.untag_queue().queue_url(&url).tag_keys("env").send().await.unwrap();
     let tags = stage.sqs.list_queue_tags().queue_url(&url).send().await.unwrap().tags.unwrap();
     assert_eq!(tags.into_iter().collect::<Vec<_>>(), [("team".to_owned(), "payments".to_owned())]);
+}
+
+#[tokio::test]
+async fn tags_that_cannot_be_are_refused_and_change_nothing() {
+    let stage = Stage::new().await;
+    let url = stage.queue("orders", &[]).await;
+    let tag = |count: usize| {
+        let tags = (0..count).map(|number| (format!("key-{number}"), "x".to_owned())).collect();
+        stage.sqs.tag_queue().queue_url(&url).set_tags(Some(tags)).send()
+    };
+    tag(50).await.unwrap();
+    assert_eq!(tag(0).await.unwrap_err().code(), Some("MissingParameter"));
+    let error = tag(51).await.unwrap_err();
+    assert_eq!(error.message(), Some("Too many tags added for queue orders."));
+    let untag = |keys: &[&str]| {
+        let keys = keys.iter().map(|&key| key.to_owned()).collect();
+        stage.sqs.untag_queue().queue_url(&url).set_tag_keys(Some(keys)).send()
+    };
+    for keys in [&[][..], &[""], &["key-0", &"k".repeat(129)]] {
+        let error = untag(keys).await.unwrap_err();
+        assert_eq!(error.message(), Some("Tag keys must be between 1 and 128 characters in length."), "{keys:?}");
+    }
+    untag(&["key-0", "of no tag"]).await.unwrap();
+    assert_eq!(stage.sqs.list_queue_tags().queue_url(&url).send().await.unwrap().tags.unwrap().len(), 49);
 }
 
 #[tokio::test]

@@ -254,8 +254,13 @@ async fn the_in_flight_limit_holds() {
     stage.sandbox.seed("orders", (0..30).map(|number| Seed::new(number.to_string()))).unwrap();
     assert_eq!(stage.receive(&url).await.len(), 10);
     assert_eq!(stage.receive(&url).await.len(), 2);
-    let over = stage.sqs.receive_message().queue_url(&url).send().await;
-    assert!(over.unwrap_err().into_service_error().is_over_limit());
+    let over = stage.sqs.receive_message().queue_url(&url).send().await.unwrap_err();
+    assert_eq!(
+        over.raw_response().unwrap().status().as_u16(),
+        403,
+        "as a second purge is, whatever the reference says"
+    );
+    assert!(over.into_service_error().is_over_limit());
 }
 
 #[tokio::test]
