@@ -65,7 +65,7 @@ pub(super) async fn put_one(
             Err(error) => Some(error),
         };
         if let Some(error) = &result {
-            hands.heed(error.fault);
+            shared.heed(hands, error.fault);
         }
         maybe_there |= matches!(&result, Some(error) if error.fault == Fault::NoAnswer);
         let unsettled = if maybe_there { SendEnd::AnswerLost } else { SendEnd::Withdrawn };

@@ -158,7 +158,7 @@ async fn send(shared: &Shared, queue: &dyn Queue, hands: &Hands, parcels: Vec<Pa
             Err(error) => match error.fault {
                 Fault::NoAnswer => ended.extend(parcels.map(|parcel| (parcel, SendEnd::AnswerLost))),
                 Fault::Throttled | Fault::Unreachable | Fault::OverLimit if tries < retry::MAX_TRIES => {
-                    hands.heed(error.fault);
+                    shared.heed(hands, error.fault);
                     again = parcels.collect();
                 }
                 Fault::TooLong | Fault::Refused => match halves(parcels.collect()) {

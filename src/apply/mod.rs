@@ -45,7 +45,7 @@ mod valve;
 mod watch;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use redrive_protocol::target::TargetId;
@@ -109,13 +109,14 @@ const LANE_DEPTH: usize = 64;
 /// of the run any more, which is when the journal has failed.
 pub async fn run(apply: Apply) -> Result<Summary> {
     let Apply { plan, rules, source, outlets, journal, begun, options, guarding, stop, events, requests } = apply;
-    let effort = Effort { earlier: (begun.requests, begun.elapsed_ms), started: Instant::now(), requests };
+    let earlier = (begun.requests, begun.elapsed_ms);
+    let effort = Effort { earlier, started: Instant::now(), requests, throttled: AtomicU64::new(0) };
     let guards = Arc::new(Guards::new(&plan, guarding));
     let shared = Shared::new(&plan, rules, source, outlets, journal, options, guards, stop, events, effort, &begun);
     let shared = Arc::new(shared);
 
     let effort = Arc::clone(&shared.effort);
-    let meter = Arc::new(move || (effort.requests(), effort.elapsed_ms()));
+    let meter = Arc::new(move || effort.measured());
     shared.journaled(shared.journal.measure(meter).await);
     let ticker = tokio::spawn(tick(Arc::clone(&shared)));
     let (drained, given_up) = (begun.drained, begun.given_up);

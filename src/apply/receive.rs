@@ -117,7 +117,7 @@ async fn receive_once(shared: &Shared, patience: &mut Patience) -> Option<Vec<Re
                 return Some(messages);
             }
             Err(error) if error.fault.is_transient() && tries < retry::MAX_TRIES => {
-                shared.hands.receives.heed(error.fault);
+                shared.heed(&shared.hands.receives, error.fault);
                 if error.fault == Fault::NoAnswer {
                     shared.expect_orphans();
                     let lost = shared.lost_answers.fetch_add(1, Ordering::Relaxed) + 1;

@@ -86,7 +86,7 @@ async fn delete(shared: &Shared, sent: Vec<Sent>) -> Vec<(Sent, DeleteEnd)> {
             Err(error)
                 if (error.fault.is_transient() || error.fault == Fault::OverLimit) && tries < retry::MAX_TRIES =>
             {
-                shared.hands.deletes.heed(error.fault);
+                shared.heed(&shared.hands.deletes, error.fault);
                 again = batch;
             }
             Err(error) if error.fault == Fault::Refused => match halves(batch) {

@@ -16,6 +16,7 @@ use super::drift;
 use super::events::Events;
 use super::gate::Gate;
 use super::guarded::Guards;
+use super::hands::Hands;
 use super::hold::Holds;
 use super::limits::{Bounds, Budget};
 use super::newer::OnlyNewer;
@@ -28,10 +29,10 @@ use super::rate::RateLimit;
 use super::room::Room;
 use super::stop::{Halt, Stop};
 use crate::error::Error;
-use crate::journal::Journal;
+use crate::journal::{Journal, Measured};
 use crate::plan::Plan;
 use crate::retry::Retries;
-use crate::sqs::Queue;
+use crate::sqs::{Fault, Queue};
 use redrive_protocol::protocol::{Begun, Doubt, State};
 
 /// How much later than it should a message may be visible again: for what lies between asking for a receive and its being carried out,
@@ -45,9 +46,16 @@ pub(super) struct Effort {
     pub(super) started: Instant,
     /// SQS requests of this process.
     pub(super) requests: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Requests of this process that were throttled.
+    pub(super) throttled: AtomicU64,
 }
 
 impl Effort {
+    pub(super) fn measured(&self) -> Measured {
+        let throttled = self.throttled.load(Ordering::Relaxed);
+        Measured { requests: self.requests(), elapsed_ms: self.elapsed_ms(), throttled }
+    }
+
     pub(super) fn requests(&self) -> u64 {
         self.earlier.0 + (self.requests)()
     }
@@ -222,6 +230,12 @@ impl Shared {
             effort: Arc::new(effort),
         };
         parts.assemble(begun)
+    }
+
+    /// Slows these down if that is what the service asks for.
+    pub(super) fn heed(&self, hands: &Hands, fault: Fault) {
+        hands.heed(fault);
+        self.effort.throttled.fetch_add(u64::from(fault == Fault::Throttled), Ordering::Relaxed);
     }
 
     /// What the way back of parked messages shares: the same run, the other way round. `None` where there is no parking queue.

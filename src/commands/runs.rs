@@ -109,7 +109,8 @@ pub(super) fn load(reader: &Reader, record: RunRecord) -> Result<Report> {
     let figures = Figures::new(&plan, &reader.tally(&record.name)?, record.totals);
     let (approvers, command) = (approvers(&record)?, command(&record)?);
     let (guards, came_back) = (reader.guard_events(&record.name)?, reader.came_back(&record.name)?);
-    Ok(Report { figures, troubles: Troubles::default(), plan, approvers, command, guards, came_back, record })
+    let timeline = reader.timeline(&record.name)?;
+    Ok(Report { figures, timeline, troubles: Troubles::default(), plan, approvers, command, guards, came_back, record })
 }
 
 /// The words of the command that goes on with a run.

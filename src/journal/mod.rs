@@ -29,6 +29,7 @@ mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod writer;
 
 use std::collections::HashSet;
@@ -47,6 +48,7 @@ pub use guards::{Bounce, CameBack, GuardEvent};
 pub use mark::{Mark, Marks};
 pub use prune::{Pruned, prune};
 pub use query::{Process, Reader, RunRecord, Trouble};
+pub use timeline::{Happened, Timeline};
 
 use crate::error::{Error, Kind, Result};
 use redrive_protocol::message::MessageId;
@@ -56,8 +58,19 @@ use redrive_protocol::protocol::{
 };
 use writer::Command;
 
-/// Gives SQS requests and milliseconds of a run so far, over all sessions.
-pub type Meter = Arc<dyn Fn() -> (u64, u64) + Send + Sync>;
+/// Tells what a run has cost until now.
+pub type Meter = Arc<dyn Fn() -> Measured + Send + Sync>;
+
+/// What a run has cost.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Measured {
+    /// SQS requests, over all sessions.
+    pub requests: u64,
+    /// Milliseconds, over all sessions.
+    pub elapsed_ms: u64,
+    /// Requests of this session that were throttled.
+    pub throttled: u64,
+}
 
 /// The journal, open for writing by this process alone.
 pub struct Journal {

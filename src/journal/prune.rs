@@ -41,9 +41,19 @@ pub fn prune(path: &Path, runs: &[String]) -> Result<Pruned> {
     }
     let gone = "(SELECT number FROM segment WHERE run IN (SELECT run FROM pruned))";
     transaction.execute(&format!("DELETE FROM entries WHERE segment IN {gone}"), []).map_err(sql)?;
-    for table in
-        ["rested", "segment", "note", "lease", "resolution", "tally", "piece", "effort", "guard_event", "bounce"]
-    {
+    for table in [
+        "rested",
+        "segment",
+        "note",
+        "lease",
+        "resolution",
+        "tally",
+        "piece",
+        "effort",
+        "timeline",
+        "guard_event",
+        "bounce",
+    ] {
         let gone = transaction.execute(&format!("DELETE FROM {table} WHERE run IN (SELECT run FROM pruned)"), []);
         messages += if table == "rested" { gone.map_err(sql)? } else { gone.map(|_| 0).map_err(sql)? };
     }

@@ -12,6 +12,7 @@ use super::lock;
 use super::rested::json;
 use super::schema::{broken, damaged, open_to_read};
 use super::table::state_column;
+use super::timeline::{self, Timeline};
 use crate::error::Result;
 use redrive_protocol::message::MessageId;
 use redrive_protocol::protocol::{Cause, Key, Resolution, Resolved, State, Tally, TallyKey, Totals};
@@ -128,6 +129,14 @@ impl Reader {
     /// Runs whose name begins with this, the newest first.
     pub fn runs_like(&self, prefix: &str) -> Result<Vec<RunRecord>> {
         Ok(self.runs()?.into_iter().filter(|run| run.name.starts_with(prefix)).collect())
+    }
+
+    /// How a run went over time.
+    pub fn timeline(&self, run: &str) -> Result<Timeline> {
+        self.sql(|c| {
+            let id = c.query_row("SELECT id FROM run WHERE name = ?1", [run], |row| row.get(0))?;
+            timeline::read(c, id)
+        })
     }
 
     /// The figures of a run.

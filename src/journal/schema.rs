@@ -20,7 +20,7 @@ use redrive_protocol::target::Reason;
 const TABLES: &str = include_str!("tables.sql");
 
 /// The format of the tables, kept as `user_version`; another number for each change of them that is released.
-const FORMAT: i64 = 13;
+const FORMAT: i64 = 14;
 
 /// Marks the file as redrive's: "rdrv".
 const APPLICATION_ID: i64 = 0x7264_7276;
@@ -296,8 +296,8 @@ mod tests {
     fn a_journal_of_another_format_and_a_file_of_another_program_are_refused_as_they_are() {
         let directory = tempfile::tempdir().expect("directory");
         for (statement, words) in [
-            ("PRAGMA user_version = 12", "an older redrive wrote it"),
-            ("PRAGMA user_version = 14", "a newer redrive wrote it"),
+            ("PRAGMA user_version = 13", "an older redrive wrote it"),
+            ("PRAGMA user_version = 15", "a newer redrive wrote it"),
             ("PRAGMA application_id = 1", "is a database, but not a redrive journal"),
         ] {
             let path = directory.path().join("journal.db");

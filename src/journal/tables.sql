@@ -34,6 +34,16 @@ CREATE TABLE effort (
     requests INTEGER NOT NULL,
     elapsed_ms INTEGER NOT NULL
 );
+-- How a run went over time, in slices of so many seconds (timeline.rs).
+CREATE TABLE timeline (
+    run INTEGER NOT NULL,
+    start INTEGER NOT NULL,         -- the second since 1970
+    seconds INTEGER NOT NULL,
+    departed INTEGER NOT NULL,      -- messages that left the source
+    in_doubt INTEGER NOT NULL,      -- messages of which the answer to a send never came
+    throttled INTEGER NOT NULL,     -- requests
+    PRIMARY KEY (run, start)
+) WITHOUT ROWID;
 -- The numbers in `rested` and `tally`, in words; filled when the journal is made.
 CREATE TABLE state (number INTEGER PRIMARY KEY, name TEXT NOT NULL);
 CREATE TABLE reason (number INTEGER PRIMARY KEY, name TEXT NOT NULL, text TEXT NOT NULL);

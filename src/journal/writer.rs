@@ -17,13 +17,14 @@ use tokio::time::{Instant, timeout_at};
 use super::archives::{Change, Piece};
 use super::guards::{Bounce, GuardEvent};
 use super::table::Table;
-use super::{Clock, Meter};
+use super::timeline::{Happened, Timeline};
+use super::{Clock, Measured, Meter};
 use crate::crash_point::CrashPoint;
 use crate::error::{Error, Result};
 use redrive_protocol::message::MessageId;
 use redrive_protocol::protocol::{
     Admitted, Begun, DeleteEnd, Delivery, Judged, Judgement, Lease, Missing, Problem, Protocol, Refusal, Resolve,
-    RunSpec, Sent, SessionEnd, Settled, Settlement, Tally,
+    RunSpec, Sent, SessionEnd, Settled, Settlement, State, Tally,
 };
 use redrive_protocol::target::TargetId;
 
@@ -89,8 +90,44 @@ pub(super) struct Writer {
     published: Arc<Mutex<Tally>>,
     failure: Option<Error>,
     crash_point: CrashPoint,
-    /// What a session costs so far, while one is under way.
-    meter: Option<Meter>,
+    session: Option<Session>,
+}
+
+/// A session that is under way: what it costs so far, and how its run goes over time.
+struct Session {
+    meter: Meter,
+    timeline: Timeline,
+    /// Requests that earlier sessions saw throttled.
+    throttled: u64,
+    /// Whether the timeline has changed since it was written, and the second in which that was.
+    changed: bool,
+    written: i64,
+}
+
+impl Session {
+    fn new(meter: Meter, protocol: &Protocol<Table>) -> Result<Self> {
+        let timeline = protocol.store().timeline(protocol.run().0)?;
+        Ok(Self { meter, throttled: timeline.all().throttled, timeline, changed: false, written: 0 })
+    }
+
+    /// Puts on disk what the run has cost, and, once a second or at the end, how it goes.
+    fn note(&mut self, protocol: &Protocol<Table>, clock: &Clock, is_end: bool) -> Result<()> {
+        let (run, table, tally) = (protocol.run(), protocol.store(), protocol.tally());
+        let Measured { requests, elapsed_ms, throttled } = (self.meter)();
+        table.note_effort(run, requests, elapsed_ms)?;
+        let until_now = Happened {
+            left: tally.count(|key| key.state == State::Done && !key.rule.is_parking()),
+            in_doubt: tally.doubted,
+            throttled: self.throttled + throttled,
+        };
+        let second = clock().as_second();
+        self.changed |= self.timeline.note(second, until_now);
+        if self.changed && (is_end || second != self.written) {
+            table.write_timeline(run.0, &self.timeline)?;
+            (self.changed, self.written) = (false, second);
+        }
+        Ok(())
+    }
 }
 
 impl Writer {
@@ -107,7 +144,7 @@ impl Writer {
             published,
             failure: None,
             crash_point: CrashPoint::from_environment("REDRIVE_CRASH_AT_COMMIT"),
-            meter: None,
+            session: None,
         })
     }
 
@@ -177,8 +214,8 @@ impl Writer {
     fn commit(&mut self) -> Result<()> {
         self.table().write_front()?;
         self.note_figures()?;
-        if let Some((requests, elapsed_ms)) = self.meter.as_ref().map(|meter| meter()) {
-            self.table().note_effort(self.protocol.run(), requests, elapsed_ms)?;
+        if let Some(session) = &mut self.session {
+            session.note(&self.protocol, &self.clock, false)?;
         }
         self.crash_point.before();
         let committed = self.table().direct(|connection| connection.execute_batch("COMMIT"));
@@ -204,12 +241,12 @@ impl Writer {
             Command::Begin { spec, reply } => answer!(reply, protocol.begin(&spec)),
             Command::Resolve { resolve, reply } => answer!(reply, protocol.resolve(&resolve)),
             Command::End { end, reply } => {
-                self.meter = None;
-                answer!(reply, protocol.end(&end))
+                let noted = self.session.take().map_or(Ok(()), |mut session| session.note(protocol, &self.clock, true));
+                answer!(reply, noted.and_then(|()| protocol.end(&end)))
             }
             Command::Measure { meter, reply } => {
-                self.meter = Some(meter);
-                answer!(reply, Ok::<_, Error>(()))
+                let session = Session::new(meter, protocol);
+                answer!(reply, session.map(|session| self.session = Some(session)))
             }
             Command::Effort { requests, elapsed_ms, reply } => {
                 let run = protocol.run();

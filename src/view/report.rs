@@ -9,6 +9,7 @@ pub(super) mod sample;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod troubles;
 
 pub use super::run::Report;
@@ -45,6 +46,7 @@ pub fn document(report: &Report) -> Document {
     blocks.extend(accounts(report.outcome(), figures, Some(&report.plan)));
     blocks.extend(content::outcomes(figures));
     blocks.extend(content::compared(report));
+    blocks.extend(timeline::blocks(&report.timeline));
     blocks.extend(super::approvals::blocks(&report.approvers));
     blocks.extend(super::guards::section(report));
     blocks.extend(troubles::blocks(report));

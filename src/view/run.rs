@@ -2,7 +2,7 @@
 
 use super::troubles::Troubles;
 use crate::apply::Figures;
-use crate::journal::{CameBack, GuardEvent, RunRecord};
+use crate::journal::{CameBack, GuardEvent, RunRecord, Timeline};
 use crate::plan::{Approver, Plan};
 
 /// Everything a report says.
@@ -10,6 +10,8 @@ use crate::plan::{Approver, Plan};
 pub struct Report {
     /// The figures.
     pub figures: Figures,
+    /// How the run went over time.
+    pub timeline: Timeline,
     /// Messages that are in doubt, held, failed or blocked.
     pub troubles: Troubles,
     /// The plan that the run carried out.

@@ -1,11 +1,14 @@
 //! The JSON forms of runs: one flat, versioned object for the end of an apply (`summary`), its `progress`, a `report`, a
 //! `status` and a `run` of the list, so that what reads one reads all. And the one way to JSON text: a line that cannot drive a terminal.
 
+mod timeline;
+
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use self::timeline::TimelineObject;
 use super::run::Report;
 use super::text::neutral;
 use crate::apply::{Destined, Figures, PinnedFigures, RuleDrift};
@@ -81,6 +84,8 @@ pub(super) struct RunObject<'a> {
     /// What guards and people did to the run, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     guards: Vec<GuardItem<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeline: Option<TimelineObject>,
     /// By rule, what was met against what was planned, where that stopped the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<&'a [RuleDrift]>,
@@ -282,6 +287,7 @@ impl<'a> RunObject<'a> {
             rules: rules.collect(),
             came_back: None,
             guards: Vec::new(),
+            timeline: None,
             drift: (outcome == "drifted").then_some(&figures.drift),
             troubles: None,
         }
@@ -320,7 +326,8 @@ impl<'a> Listing<'a> {
     pub const END: &'static str = "]}\n";
 
     pub(super) fn of(kind: &'static str, report: &'a Report) -> Self {
-        let object = RunObject { troubles: Some([]), ..RunObject::of(kind, report).with_plan(report) };
+        let timeline = (kind == "report").then(|| TimelineObject::new(&report.timeline));
+        let object = RunObject { troubles: Some([]), timeline, ..RunObject::of(kind, report).with_plan(report) };
         let mut head = line(&object);
         head.truncate(head.len() - Self::END.trim_end().len());
         Self { head, plan: &report.plan, any: false }

@@ -86,6 +86,25 @@ async fn the_requests_of_killed_sessions_are_in_the_sums() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_report_shows_when_messages_left_the_source_and_what_stood_in_their_way() {
+    let stage = planned().await;
+    std::fs::rename(stage.path("a plan.json"), stage.path("plan.json")).expect("renamed");
+    stage.sandbox.faults().add(Rule::new(Fault::Throttle).action("SendMessageBatch").nth(1));
+    assert!(stage.killed_at(When::After, |rule| rule.action("SendMessageBatch").nth(3)).await, "it was killed");
+    stage.redrive(&["apply", "plan.json"]).await.expect(0);
+    let report = stage.redrive(&["report", "--format", "json"]).await.expect(0).stdout;
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    let slices = report["timeline"]["slices"].as_array().expect("slices");
+    let sum = |figure: &str| slices.iter().map(|slice| slice[figure].as_u64().expect("a figure")).sum::<u64>();
+    let number = |figure: &str| report[figure].as_u64().expect("a figure");
+    assert_eq!(sum("left"), number("moved") + number("archived") + number("dropped"), "{report}");
+    assert!(sum("in_doubt") > 0 && sum("in_doubt") == number("in_doubt"), "{report}");
+    assert!(sum("throttled") >= 1, "{report}");
+    let page = stage.redrive(&["report", "--format", "html"]).await.expect(0).stdout;
+    assert!(page.contains("<h2>Timeline</h2>") && page.contains("<p class=\"plot\">throttled: "), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_began_from_a_job_is_gone_on_with_by_the_job() {
     let stage = planned().await;
     stage.sandbox.faults().add(Rule::new(Fault::AccessDenied).action("SendMessageBatch"));

@@ -204,6 +204,8 @@ pub(in crate::view) enum Block {
     Diff(Vec<DiffLine>),
     /// A plot of counts.
     Bars(Vec<(Line, u64)>),
+    /// Counts over time, each with what it counts. `None` stands for a longer time in which nothing happened.
+    Plots(Vec<(Line, Vec<Option<u64>>)>),
     /// Details below a line of their own.
     Fold(Line, Vec<Block>),
     /// Details that a page hides until they are asked for, and a text leaves out.

@@ -3,7 +3,7 @@
 
 use super::super::text::neutral;
 use super::blocks::{Block, Column, DiffLine, Line, Mark, Piece, Row, beginning};
-use super::text;
+use super::{plot, text};
 use crate::words::thousands;
 
 const HEAD: &str = r#"<!doctype html>
@@ -74,7 +74,12 @@ fn render_block(page: &mut String, block: &Block) {
             }
             page.push_str("</pre>\n");
         }
-        Block::Bars(bars) => plot(page, bars),
+        Block::Bars(bars) => bars_of(page, bars),
+        Block::Plots(plots) => {
+            for (title, counts) in plots {
+                add(page, &["<p class=\"plot\">", &words(title), "</p>\n", &plot::svg(counts)]);
+            }
+        }
         Block::Fold(title, blocks) | Block::Closed(title, blocks) => {
             add(page, &["<details><summary>", &words(title), "</summary>\n"]);
             for block in blocks {
@@ -128,7 +133,7 @@ fn table(page: &mut String, columns: &[Column], rows: &[Row]) {
 }
 
 /// Bars with their numbers, readable without the picture too.
-fn plot(page: &mut String, bars: &[(Line, u64)]) {
+fn bars_of(page: &mut String, bars: &[(Line, u64)]) {
     /// In pixels: the longest bar, the height of a line, and where bars begin.
     const BAR: u64 = 360;
     const LINE: usize = 24;
@@ -230,6 +235,7 @@ mod tests {
             Block::Notice(Severity::Caution, evil(), evil()),
             Block::Diff(vec![diff]),
             Block::Bars(vec![(evil(), 1)]),
+            Block::Plots(vec![(evil(), vec![Some(1), None])]),
             Block::Fold(evil(), vec![Block::Command(EVIL.to_owned())]),
             Block::Card(evil(), vec![Block::Toml(EVIL.to_owned())]),
             Block::Closed(evil(), vec![Block::Paragraph(evil())]),
@@ -238,7 +244,7 @@ mod tests {
                      &quot;q&quot;\\u{202e}";
         assert_well_formed(&page);
         // The title stands in the page and in its head.
-        assert_eq!(page.matches(shown).count(), 23, "{page}");
+        assert_eq!(page.matches(shown).count(), 24, "{page}");
         assert!(!page.contains("<script") && !page.contains("<img") && !page.contains('\u{202e}'));
     }
 }

@@ -123,7 +123,9 @@ fn part(block: &Block) -> Part {
             let fence = fence(items.iter().map(String::as_str));
             Part { before: format!("{fence}diff\n"), items, after: format!("{fence}\n") }
         }
-        Block::Bars(_) => Part::whole(fenced("text", &text::render(std::slice::from_ref(block), NARROW))),
+        Block::Bars(_) | Block::Plots(_) => {
+            Part::whole(fenced("text", &text::render(std::slice::from_ref(block), NARROW)))
+        }
         Block::Fold(title, blocks) | Block::Closed(title, blocks) => {
             let mut folded = format!("<details><summary>{}</summary>\n", summary(title));
             push_all(&mut folded, blocks);

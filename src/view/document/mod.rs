@@ -6,6 +6,7 @@
 mod blocks;
 mod html;
 mod markdown;
+mod plot;
 mod text;
 
 pub(super) use blocks::{

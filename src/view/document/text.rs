@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::super::text::{Screen, Style, neutral, wrapped};
 use super::blocks::{Block, Column, DiffLine, Line, MOST_LISTED, Mark, Piece, Row, Severity, beginning};
-use crate::words::thousands;
+use super::plot;
 
 /// A column of text is never narrower: below that the table is stacked.
 const NARROWEST: usize = 14;
@@ -14,9 +14,6 @@ const WIDEST_NAME: usize = 24;
 
 /// Lines of a cell at most; a longer cell is cut, so that a hostile name cannot push the figures out of sight.
 const CELL_LINES: usize = 6;
-
-/// The longest bar of a plot.
-const BAR: usize = 40;
 
 /// The whole document.
 pub(super) fn render(blocks: &[Block], screen: Screen) -> String {
@@ -71,6 +68,15 @@ impl Page {
                 }
             }
             Block::Bars(bars) => self.bars(bars),
+            Block::Plots(plots) => {
+                for (title, counts) in plots {
+                    self.wrap(&words(title), &space, &space, unpainted);
+                    self.line(&format!(
+                        "{space}  {}",
+                        plot::line(counts, self.screen.width.saturating_sub(self.indent + 2))
+                    ));
+                }
+            }
             Block::Fold(title, blocks) => {
                 self.wrap(&words(title), &space, &format!("{space}  "), unpainted);
                 self.indent += 2;
@@ -133,19 +139,9 @@ impl Page {
     }
 
     fn bars(&mut self, bars: &[(Line, u64)]) {
-        let rows: Vec<(String, String, u64)> =
-            bars.iter().map(|(label, number)| (words(label), thousands(*number), *number)).collect();
-        let widest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0);
-        let label = widest(&mut rows.iter().map(|row| length(&row.0)));
-        let number = widest(&mut rows.iter().map(|row| row.1.len()));
-        let most = rows.iter().map(|row| row.2).max().unwrap_or(0).max(1);
-        let room = self.screen.width.saturating_sub(self.indent + label + number + 3).clamp(1, BAR);
-        for (name, count, value) in &rows {
-            // What is there is seen, however few they are.
-            let bar = (u128::from(*value) * room as u128).div_ceil(u128::from(most));
-            let bar = "█".repeat(usize::try_from(bar).unwrap_or(room));
-            let (name, count) = (padded(name, label, false), padded(count, number, true));
-            self.line(&format!("{}{name}  {count} {bar}", " ".repeat(self.indent)));
+        let rows: Vec<(String, u64)> = bars.iter().map(|(label, number)| (words(label), *number)).collect();
+        for line in plot::bars(&rows, self.screen.width.saturating_sub(self.indent)) {
+            self.line(&format!("{}{line}", " ".repeat(self.indent)));
         }
     }
 
@@ -268,7 +264,9 @@ fn painted(line: &DiffLine, style: Style) -> String {
 /// Whether an empty line makes the text easier to read: not between words and what they lead to.
 fn stands_apart(last: &Block, block: &Block) -> bool {
     match block {
-        Block::Title(_) | Block::Facts(_) | Block::Table(..) | Block::Bars(_) => !matches!(last, Block::Heading(_)),
+        Block::Title(_) | Block::Facts(_) | Block::Table(..) | Block::Bars(_) | Block::Plots(_) => {
+            !matches!(last, Block::Heading(_))
+        }
         Block::Heading(_) | Block::Card(..) => true,
         Block::Headline(..) | Block::Paragraph(_) | Block::Fold(..) | Block::Closed(..) => {
             !matches!(last, Block::Title(_) | Block::Heading(_))

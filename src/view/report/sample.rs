@@ -8,7 +8,7 @@ use redrive_protocol::target::{Reason, RuleId, Target, TargetId, TargetKind};
 
 use super::{Listing, MANY, Report, Troubles};
 use crate::apply::{Event, Figures, Progress, Totals};
-use crate::journal::{RunRecord, Trouble};
+use crate::journal::{Happened, RunRecord, Timeline, Trouble};
 use crate::plan::{
     Approver, Basis, Cost, Estimate, FORMAT, JobText, Outcome, OutcomeFigures, Plan, RuleFigures, Sample, TYPE,
 };
@@ -200,6 +200,29 @@ pub(in crate::view) fn whole(mut listing: Listing<'_>, troubles: &[Trouble]) -> 
     whole + Listing::END
 }
 
+/// Slow at first and at its end, throttled in between, and stopped for a while.
+fn timeline() -> Timeline {
+    let start = at("2026-11-20T10:00:00Z").as_second();
+    let left = [10, 60, 120, 126, 125, 118, 121, 40, 124, 120];
+    let mut slices: Vec<_> = left
+        .iter()
+        .zip(0_i64..)
+        .map(|(left, number)| {
+            let is_throttled = number == 7;
+            (
+                start + number * 8,
+                Happened {
+                    left: left * 8,
+                    in_doubt: 5 * u64::from(is_throttled),
+                    throttled: 18 * u64::from(is_throttled),
+                },
+            )
+        })
+        .collect();
+    slices.push((start + 4000, Happened { left: 9031 - 964 * 8, ..Happened::default() }));
+    Timeline { seconds: 8, slices }
+}
+
 pub(in crate::view) fn report() -> Report {
     let plan = plan();
     let totals = Totals { requests: 3100, elapsed_ms: 95_300, in_flight_elsewhere: 4, ..Totals::default() };
@@ -207,6 +230,7 @@ pub(in crate::view) fn report() -> Report {
         guards: Vec::new(),
         came_back: Vec::new(),
         figures: Figures::new(&plan, &tally(), totals),
+        timeline: timeline(),
         troubles: gathered(&plan, &troubles(), MANY),
         approvers: vec![Approver {
             by: "alice@example.com".to_owned(),

@@ -97,6 +97,19 @@ fn a_report_as_markdown() {
     | `unmatched` | 0 | 0 | 940 | 947 |
     | `out of scope` | 0 | 0 | 0 | 3 |
 
+    ### Timeline
+
+    ```text
+      left the source: 9,031 messages, at most 164 a second
+        ▁▃▆▇▇▆▆▂▇▆┊█
+      came into doubt: 5 messages
+        ·······█··┊·
+      throttled: 18 requests
+        ·······█··┊·
+    ```
+
+    From 2026-11-20 10:00:00 UTC to 2026-11-20 11:06:48 UTC, in slices of 8 seconds.
+
     ### Approvals
 
     | who | when | signature | comment |
@@ -174,6 +187,7 @@ fn a_report_as_json() {
     assert_eq!(troubles.len(), 17, "all that are there");
     troubles.drain(1..);
     pretty["rules"].as_array_mut().expect("rules").drain(1..);
+    pretty["timeline"]["slices"].as_array_mut().expect("slices").drain(1..);
     insta::assert_snapshot!(serde_json::to_string_pretty(&pretty).expect("JSON"), @r#"
     {
       "type": "report",
@@ -241,6 +255,17 @@ fn a_report_as_json() {
           "messages": 7003
         }
       ],
+      "timeline": {
+        "seconds": 8,
+        "slices": [
+          {
+            "start": "2026-11-20T10:00:00Z",
+            "left": 80,
+            "in_doubt": 0,
+            "throttled": 0
+          }
+        ]
+      },
       "troubles": [
         {
           "message_id": "aaaa-1",

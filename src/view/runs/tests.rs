@@ -92,6 +92,21 @@ fn the_status() {
 }
 
 #[test]
+fn the_status_on_60_columns() {
+    insta::assert_snapshot!(status(&stopped("drifted")).text(Screen { width: 60, ..Screen::PLAIN }));
+}
+
+#[test]
+fn the_status_on_80_columns() {
+    insta::assert_snapshot!(status(&stopped("drifted")).text(Screen { width: 80, ..Screen::PLAIN }));
+}
+
+#[test]
+fn the_status_on_120_columns() {
+    insta::assert_snapshot!(status(&stopped("drifted")).text(Screen { width: 120, ..Screen::PLAIN }));
+}
+
+#[test]
 fn a_hostile_run_drives_no_terminal() {
     let run = hostile();
     for shown in [
