@@ -20,6 +20,9 @@ pub struct InspectArgs {
     /// attribute, or `jq:` and an expression.
     #[arg(long, value_name = "WHAT")]
     pub by: Option<String>,
+    /// Show the examples whole. A page (`--format html`) and `--format json` do so in any case.
+    #[arg(long)]
+    pub full: bool,
     /// How to print.
     #[arg(long, value_enum, default_value = "text")]
     pub format: ReportFormat,

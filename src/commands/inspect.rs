@@ -53,10 +53,12 @@ pub(super) async fn inspect(args: InspectArgs) -> Result<Exit> {
             }
         }
     };
+    // A page folds examples away, so it holds them whole.
+    let full = args.full || args.format == ReportFormat::Html;
     match args.format {
-        ReportFormat::Text => output::out(&view::document(&inspection, false).text(output::screen()))?,
-        ReportFormat::Markdown => output::out(&view::document(&inspection, false).markdown())?,
-        ReportFormat::Html => output::out(&view::document(&inspection, true).html())?,
+        ReportFormat::Text => output::out(&view::document(&inspection, full).text(output::screen()))?,
+        ReportFormat::Markdown => output::out(&view::document(&inspection, full).markdown())?,
+        ReportFormat::Html => output::out(&view::document(&inspection, full).html())?,
         ReportFormat::Json => {
             output::json_line(&view::looked(&inspection))?;
             for group in view::groups(&inspection) {

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use redrive_protocol::message::{Attribute, Attributes, Message, MessageId, Outgoing};
 use redrive_protocol::target::RuleId;
 use redrive_rules::job::Job;
-use redrive_rules::rule::{ExplainedCondition, Explanation, Rules, Setting, Veil};
+use redrive_rules::rule::{Explanation, Rules, Setting, Veil};
 
 use super::document::{Example, Outcome, Point, Shown};
-use super::points;
+use super::points::{self, shorten};
 
 /// Bytes of a body that are kept.
 const MAX_BODY: usize = 4 * 1024;
@@ -24,9 +24,6 @@ const MAX_DETAIL: usize = 256;
 /// Examples of an outcome that changes messages, and of one that does not, if nobody says how many.
 const CHANGED: usize = 3;
 const UNCHANGED: usize = 2;
-
-/// Conditions that are shown of an example.
-const MOST_ASKED: usize = 4;
 
 /// What makes one message a better example than another: it is shown whole; it is older. So the same messages give the same
 /// examples, in whatever order they come.
@@ -133,22 +130,8 @@ fn varied(kept: Vec<Kept>) -> impl Iterator<Item = Kept> {
 /// What the conditions found: those of the rule that took the message, or, if none did, those of all.
 fn asked(explanation: Explanation) -> Vec<Point> {
     let took = explanation.rules.iter().any(|rule| rule.holds);
-    let mut points = Vec::new();
-    for rule in explanation.rules.into_iter().filter(|rule| rule.holds || !took) {
-        leaves(rule.conditions, &mut points);
-    }
-    points.truncate(MOST_ASKED);
-    points
-}
-
-fn leaves(conditions: Vec<ExplainedCondition>, points: &mut Vec<Point>) {
-    for ExplainedCondition { text, found, parts, .. } in conditions {
-        let point = Point { of: shorten(text, MAX_DETAIL), found: shorten(found, MAX_DETAIL) };
-        if parts.is_empty() && !points.contains(&point) {
-            points.push(point);
-        }
-        leaves(parts, points);
-    }
+    let rules = explanation.rules.into_iter().filter(|rule| rule.holds || !took);
+    points::asked(rules.flat_map(|rule| rule.conditions))
 }
 
 /// What looks like an error in a message, as it may be shown.
@@ -180,18 +163,4 @@ impl Shown {
         };
         (shown(before), after.map(shown))
     }
-}
-
-/// Cuts a text off at the end and says how much is missing.
-fn shorten(mut text: String, max: usize) -> String {
-    if text.len() <= max {
-        return text;
-    }
-    let mut end = max;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let missing = text.len() - end;
-    text.truncate(end);
-    format!("{text} [{missing} bytes more]")
 }

@@ -156,8 +156,7 @@ async fn look_at_messages<'a>(
     cancel: watch::Receiver<bool>,
 ) -> Result<Looked<'a>> {
     let options = reach(extent, view.attributes, &options)?;
-    let most = u64::try_from(options.messages).unwrap_or(u64::MAX);
-    let visible = view.attributes.counts.visible;
+    let expected = options.expected(view.attributes);
     let mut origins = Origins::default();
     if view.rules.uses_origin() {
         origins = resolve(view.source, view.opener).await.map_err(untouched)?;
@@ -184,7 +183,7 @@ async fn look_at_messages<'a>(
             for fresh in ten {
                 fresh.message.payload = None;
             }
-            (view.progress)(look.messages, visible.map(|visible| visible.min(most)));
+            (view.progress)(look.messages, expected);
         }
         Ok(())
     };

@@ -52,6 +52,7 @@ pub use file::{
 pub use hazards::{parking_in_use, reach};
 pub use make::{Place, Request, make};
 pub use origins::Opener;
+pub use points::{asked, errors};
 pub use sample::{End, SampleOptions, Sampled, sample};
 pub use seen::ages;
 pub use survey::{Extent, Survey, Surveyed, check_sampling, survey};

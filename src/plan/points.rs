@@ -1,14 +1,17 @@
-//! What a reader should see of a message first: where something in it looks like an error. Pure; it takes the message as it may
-//! be shown, so what is redacted is redacted here, too.
+//! What a reader should see of a message first: what the conditions found in it, and what in it looks like an error. Pure; it
+//! takes the message as it may be shown, so what is redacted is redacted here, too.
 //!
 //! An error is told by the name of a member or attribute (`error`, `exception`, `ErrorMessage`, `failureReason`, ...), not by its
-//! value: values are in any language. The same message gives the same points, in the order of its text.
+//! value: values are in any language. Which names these are, `redrive_groups` knows. The same message gives the same points, in
+//! the order of its text.
 
+use redrive_groups::names_an_error;
+use redrive_rules::rule::ExplainedCondition;
 use serde_json::Value;
 
 use super::document::Point;
 
-/// Points of a message at the most.
+/// Points of either kind at the most.
 const MOST: usize = 4;
 
 /// Characters of a value that are kept: the first line of a stack trace says what it is.
@@ -17,19 +20,46 @@ const VALUE: usize = 120;
 /// Bytes of a body at the most that are looked into.
 pub(super) const LARGEST: usize = 256 * 1024;
 
-/// Names that hold an error, in lower case and without separators.
-const NAMES: [&str; 9] =
-    ["error", "exception", "fault", "failure", "failed", "reason", "cause", "stacktrace", "errormessage"];
+/// Bytes of a condition, and of what it found, that are kept.
+const OF_CONDITION: usize = 256;
+
+/// What conditions found, those of a group one by one, each once.
+pub fn asked(conditions: impl IntoIterator<Item = ExplainedCondition>) -> Vec<Point> {
+    fn leaves(conditions: impl IntoIterator<Item = ExplainedCondition>, points: &mut Vec<Point>) {
+        for ExplainedCondition { text, found, parts, .. } in conditions {
+            let point = Point { of: shorten(text, OF_CONDITION), found: shorten(found, OF_CONDITION) };
+            if parts.is_empty() && !points.contains(&point) {
+                points.push(point);
+            }
+            leaves(parts, points);
+        }
+    }
+    let mut points = Vec::new();
+    leaves(conditions, &mut points);
+    points.truncate(MOST);
+    points
+}
+
+/// Cuts a text off at the end and says how much is missing.
+pub(super) fn shorten(mut text: String, max: usize) -> String {
+    if text.len() <= max {
+        return text;
+    }
+    let end = text.floor_char_boundary(max);
+    let missing = text.len() - end;
+    text.truncate(end);
+    format!("{text} [{missing} bytes more]")
+}
 
 /// What looks like an error in a message, the body first.
-pub(super) fn errors(body: &str, attributes: &[String]) -> Vec<Point> {
+pub fn errors(body: &str, attributes: &[String]) -> Vec<Point> {
     let mut points = Vec::new();
     if let Ok(root) = serde_json::from_str::<Value>(body) {
         walk(&root, "$", false, &mut points);
     }
     for attribute in attributes {
         if let Some((name, value)) = attribute.split_once(" = ")
-            && is_error(name.split(' ').next().unwrap_or(name))
+            && names_an_error(name.split(' ').next().unwrap_or(name))
         {
             push(format!("attribute {name}"), value, &mut points);
         }
@@ -53,7 +83,7 @@ fn walk(value: &Value, path: &str, within_error: bool, points: &mut Vec<Point>) 
     match value {
         Value::Object(members) => {
             for (name, member) in members {
-                walk(member, &step(path, name), within_error || is_error(name), points);
+                walk(member, &step(path, name), within_error || names_an_error(name), points);
             }
         }
         Value::Array(elements) => {
@@ -77,11 +107,6 @@ fn push(of: String, value: &str, points: &mut Vec<Point>) {
         }
         points.push(Point { of, found });
     }
-}
-
-fn is_error(name: &str) -> bool {
-    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    NAMES.iter().any(|known| name.starts_with(known) || name.ends_with(known))
 }
 
 /// A member's path, as a `JSONPath` of a job has it.

@@ -69,6 +69,14 @@ impl Default for SampleOptions {
     }
 }
 
+impl SampleOptions {
+    /// How many messages of this source that is, as far as its count says.
+    pub(super) fn expected(&self, source: &QueueAttributes) -> Option<u64> {
+        let most = u64::try_from(self.messages).unwrap_or(u64::MAX);
+        source.counts.visible.map(|visible| visible.min(most))
+    }
+}
+
 /// Why sampling ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {

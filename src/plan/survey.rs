@@ -50,7 +50,7 @@ pub struct Survey<'a> {
     pub sample_anyway: bool,
     /// The server's clock; asked once, after the first call has been answered.
     pub clock: &'a (dyn Fn() -> Timestamp + Sync),
-    /// Told how many messages were looked at, and how many that is to be, if that is known.
+    /// Told how many were looked at so far, and how many that is to be, as far as anybody knows.
     pub progress: &'a (dyn Fn(u64, Option<u64>) + Sync),
     /// Becomes true when looking is to end early.
     pub cancel: watch::Receiver<bool>,
@@ -85,7 +85,7 @@ pub async fn survey(
     check_sampling(&attributes, sample_anyway)?;
     let now = clock();
     let options = reach(extent, &attributes, &SampleOptions::default())?;
-    let most = attributes.counts.visible.map(|visible| visible.min(options.messages as u64));
+    let expected = options.expected(&attributes);
     let (mut seen, mut messages) = (Seen::default(), 0);
     let scanned = scan(&source, &attributes, &options, cancel, async |fresh: Vec<Fresh>| {
         for Fresh { message, .. } in &fresh {
@@ -93,7 +93,7 @@ pub async fn survey(
         }
         messages += fresh.len() as u64;
         take(fresh.into_iter().map(|fresh| (fresh.message, fresh.receive)).collect()).await?;
-        progress(messages, most);
+        progress(messages, expected);
         Ok(())
     })
     .await?;

@@ -11,9 +11,11 @@ use crate::words::count;
 /// Unchanged lines that are shown around a change.
 const CONTEXT: usize = 2;
 
-/// Lines at most, where something changes and where nothing does; the whole of it is in the plan's JSON.
+/// Lines at most, where something changes, where nothing does, and of an example of a group; all of it is there for whoever
+/// asks for it.
 const CHANGED_LINES: usize = 24;
 const UNCHANGED_LINES: usize = 10;
+const EXAMPLE_LINES: usize = 12;
 
 /// Lines at most of what is shown in full.
 const MOST_LINES: usize = 1000;
@@ -21,10 +23,31 @@ const MOST_LINES: usize = 1000;
 /// Characters of a line at most.
 const WIDTH: usize = 160;
 
-/// The lines of a message as it is, so many at most.
-pub(super) fn whole(message: &Shown, most: usize) -> Vec<Line> {
-    let lines = laid_out(message).0.into_iter().map(|text| Line::new(Mark::Same, text));
-    cut(lines.collect(), most).into_iter().map(shortened).collect()
+/// The first lines of a message as it is.
+pub(super) fn beginning(message: &Shown) -> Vec<Line> {
+    cut(unchanged(laid_out(message).0), EXAMPLE_LINES).into_iter().map(shortened).collect()
+}
+
+/// All lines of a message as it is; those that are too long go on in the next.
+pub(super) fn whole(message: &Shown) -> Vec<Line> {
+    cut(unchanged(laid_out(message).0.iter().flat_map(|line| broken(line))), MOST_LINES)
+}
+
+fn unchanged(lines: impl IntoIterator<Item = impl Into<String>>) -> Vec<Line> {
+    lines.into_iter().map(|text| Line::new(Mark::Same, text)).collect()
+}
+
+/// A line in pieces that are no longer than a line may be.
+fn broken(line: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = line;
+    while let Some((end, _)) = rest.char_indices().nth(WIDTH) {
+        let (piece, more) = rest.split_at(end);
+        pieces.push(piece);
+        rest = more;
+    }
+    pieces.push(rest);
+    pieces
 }
 
 /// Cut where it is too long.
@@ -52,10 +75,7 @@ pub(super) fn lines(before: &Shown, after: Option<&Shown>, full: bool) -> Vec<Li
     let (lines, most) = match after {
         Some(after) if full => (changes(before, after), MOST_LINES),
         Some(after) => (changes(before, after), CHANGED_LINES),
-        None => {
-            let lines = laid_out(before).0.into_iter().map(|text| Line::new(Mark::Same, text));
-            (lines.collect(), if full { MOST_LINES } else { UNCHANGED_LINES })
-        }
+        None => (unchanged(laid_out(before).0), if full { MOST_LINES } else { UNCHANGED_LINES }),
     };
     cut(lines, most).into_iter().map(shortened).collect()
 }
@@ -232,125 +252,4 @@ fn line(text: &mut String, depth: usize) {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::document::{Block, Document};
-    use super::super::text::{Screen, Style};
-    use super::*;
-
-    fn shown(body: &str, attributes: &[&str]) -> Shown {
-        Shown { body: body.to_owned(), attributes: attributes.iter().map(|&attribute| attribute.to_owned()).collect() }
-    }
-
-    fn text(before: &Shown, after: &Shown) -> String {
-        Document::new(vec![Block::Diff(lines(before, Some(after), false))])
-            .text(Screen::PLAIN)
-            .lines()
-            .map(|line| line[2..].to_owned() + "\n")
-            .collect()
-    }
-
-    #[test]
-    fn a_change_is_shown_with_its_neighbours() {
-        let before = shown(r#"{"a":1,"b":{"c":1.10,"d":[]},"e":2,"f":3,"g":4,"h":5}"#, &["tenant (String) = eu"]);
-        let after = shown(
-            r#"{"a":1,"b":{"c":1.10,"d":[],"x":"y z"},"e":2,"f":3,"g":4,"h":5}"#,
-            &["n (Number) = 1", "tenant (String) = eu"],
-        );
-        insta::assert_snapshot!(text(&before, &after), @r#"
-        @ 3 lines the same
-              "c": 1.10,
-              "d": [],
-        +     "x": "y z"
-            },
-            "e": 2,
-        @ 2 lines the same
-            "h": 5
-          }
-        + attribute n (Number) = 1
-          attribute tenant (String) = eu
-        "#);
-    }
-
-    #[test]
-    fn what_is_not_json_is_compared_by_lines() {
-        let lines = text(&shown("one\ntwo,", &[]), &shown("one\ntwo", &[]));
-        assert_eq!(lines, "  one\n- two,\n+ two\n");
-    }
-
-    #[test]
-    fn a_change_that_was_cut_off_or_redacted_is_not_shown_as_none() {
-        let same = shown("{}", &[]);
-        assert_eq!(text(&same, &same), "@ it changes where it is not shown\n");
-    }
-
-    #[test]
-    fn the_words_that_differ_are_marked() {
-        let marked = |old: &str, new: &str| {
-            let mark = |pieces: Pieces| -> String {
-                pieces.into_iter().map(|(text, differs)| if differs { format!("<{text}>") } else { text }).collect()
-            };
-            let (old, new) = words(old, new);
-            format!("{} {}", mark(old), mark(new))
-        };
-        assert_eq!(marked(r#""total": 1.10,"#, r#""total": 1.20,"#), r#""total": 1.<10>, "total": 1.<20>,"#);
-        assert_eq!(marked(r#""debug": true"#, r#""by": "INC-1""#), r#""debug": true "by": "INC-1""#);
-        assert_eq!(marked("état_1 a", "état_2 a"), "<état_1> a <état_2> a");
-        let line = &lines(&shown(r#"{"a":1}"#, &[]), Some(&shown(r#"{"a":2}"#, &[])), false)[1];
-        let painted = Document::new(vec![Block::Diff(vec![line.clone()])])
-            .text(Screen { style: Style { colour: true }, ..Screen::PLAIN });
-        assert_eq!(painted, "  \u{1b}[31m- \u{1b}[0m\u{1b}[31m  \"a\": \u{1b}[0m\u{1b}[1;7;31m1\u{1b}[0m\n");
-    }
-
-    #[test]
-    fn the_layout_changes_white_space_only() {
-        let body =
-            r#"{ "a" : [ 1 , 2.50 , [ ] , { } ] , "a" : "x \" { , } \\" , "n" : 12345678901234567890123 , "e" : "" }"#;
-        insta::assert_snapshot!(json(body).expect("it is JSON"), @r#"
-        {
-          "a": [
-            1,
-            2.50,
-            [],
-            {}
-          ],
-          "a": "x \" { , } \\",
-          "n": 12345678901234567890123,
-          "e": ""
-        }
-        "#);
-        for body in ["", "{", "text", "{\"a\":1,}", "[1] [2]"] {
-            assert_eq!(json(body), None, "{body}");
-        }
-        assert_eq!(json(" \"text\" "), Some("\"text\"".to_owned()));
-    }
-
-    fn values() -> impl Strategy<Value = serde_json::Value> {
-        let leaf = prop_oneof![
-            Just(serde_json::Value::Null),
-            any::<i64>().prop_map(Into::into),
-            any::<String>().prop_map(Into::into),
-        ];
-        leaf.prop_recursive(4, 32, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
-                prop::collection::vec((any::<String>(), inner), 0..4)
-                    .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn the_layout_is_that_of_a_json_library(value in values()) {
-            let pretty = serde_json::to_string_pretty(&value).expect("plain data");
-            prop_assert_eq!(json(&value.to_string()), Some(pretty));
-        }
-
-        #[test]
-        fn any_two_texts_can_be_compared(before: String, after: String) {
-            prop_assert!(!lines(&shown(&before, &[]), Some(&shown(&after, &[])), false).is_empty());
-        }
-    }
-}
+mod tests;

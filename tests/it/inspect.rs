@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use sqs_sandbox::{MessageAttribute, Seed};
 
@@ -126,10 +128,13 @@ async fn every_form_has_the_groups_and_a_page_stands_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_by_hand_are_by_what_is_named() {
-    let stage = stage().await;
+    let stage = Stage::with_queues().await;
+    let received = (0..).zip(kinds()).map(|(n, seed)| Seed { receive_count: (n % 3) / 2, ..seed });
+    stage.sandbox.seed("orders-dlq", received).expect("seeded");
     for (by, expected) in [
         ("$.error.type", vec![30, 30]),
         ("ErrorCode", vec![50, 10]),
+        ("ApproximateReceiveCount", vec![40, 20]),
         ("jq:.Message | fromjson | .error.code", vec![45, 15]),
     ] {
         let ran = stage.redrive(&["inspect", "orders-dlq", "--by", by, "--format", "json"]).await.expect(0);
@@ -247,10 +252,14 @@ async fn secrets_are_not_shown_in_any_form() {
 async fn hostile_bodies_are_shown_neutralised_and_take_no_more_than_others() {
     let stage = Stage::with_queues().await;
     let keys: serde_json::Map<String, Value> = (0..10_000).map(|n| (format!("k{n}e{n}"), json!(n))).collect();
-    let evil = "\u{1b}[2J\u{7}\u{202e}gnp.exe</script><script>alert(1)</script><img src=x onerror=alert(1)>";
+    let evil = "\u{1b}[2J\u{7}\u{9b}2J\u{202e}gnp.exe\u{2066}</script><script>alert(1)</script><img src=x onerror=alert(1)>\n````\n~~~\n";
+    let deep = "[".repeat(10_000) + &"]".repeat(10_000);
     let mut bodies = vec![
-        "[".repeat(10_000) + &"]".repeat(10_000),
+        deep.clone(),
         "{\"a\":".repeat(10_000) + "1" + &"}".repeat(10_000),
+        json!({"Type": "Notification", "TopicArn": "arn", "Message": deep.as_str()}).to_string(),
+        json!({"error": deep.as_str()}).to_string(),
+        BASE64_STANDARD.encode(&deep),
         Value::Object(keys).to_string(),
         "x".repeat(1_000_000),
         format!("{{\"error\":{{\"type\":\"Long\",\"message\":\"{}\"}}}}", "é ".repeat(300_000)),
@@ -261,21 +270,111 @@ async fn hostile_bodies_are_shown_neutralised_and_take_no_more_than_others() {
     for n in 0..20 {
         bodies
             .push(json!({"error": {"type": "Evil", "message": format!("{evil} {n}")}, evil: {evil: evil}}).to_string());
+        bodies.push(format!("ERROR {n}: \u{202e}<img src=x onerror=alert(1)>\n````\n<script>alert({n})</script>\n"));
     }
+    let mut archive = String::new();
+    for (n, body) in bodies.iter().enumerate() {
+        let envelope = json!({"type": "redrive.message", "version": 1, "message_id": format!("{n} {evil}"), "body": body,
+            "attributes": {"note": {"type": "String", "value": evil}}, "system_attributes": {"SentTimestamp": evil}});
+        writeln!(archive, "{envelope}").expect("written");
+    }
+    stage.file("evil.jsonl", &archive);
     stage.sandbox.seed("orders-dlq", bodies.iter().map(Seed::new)).expect("seeded");
-    for format in ["text", "html"] {
-        let ran = stage.redrive(&["inspect", "orders-dlq", "--format", format]).await.expect(0);
-        assert!(!ran.stdout.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{format} can drive a terminal");
-        if format == "html" {
-            assert!(!ran.stdout.contains("<script") && !ran.stdout.contains("<img"), "{}", ran.stdout);
+    let (queue, file) = (&["orders-dlq"][..], &["--from", "evil.jsonl", "--full"][..]);
+    for (format, from) in [("text", queue), ("json", queue), ("text", file), ("markdown", file), ("html", file)] {
+        let ran = stage.redrive(&[&["inspect", "--format", format], from].concat()).await.expect(0);
+        assert!(!ran.stdout.contains(DRIVES), "{format} can drive a terminal");
+        match format {
+            "html" => holds_no_markup(&ran.stdout, format),
+            "markdown" => holds_no_markup(&outside_of_fences(&ran.stdout), format),
+            "json" => assert!(!objects(&ran).is_empty()),
+            _ => {}
         }
-        assert!(ran.stdout.len() < 2_000_000, "{format}: {} bytes", ran.stdout.len());
+        assert!(ran.stdout.contains("Evil"), "{format}");
+        assert!(ran.stdout.len() < 3_000_000, "{format}: {} bytes", ran.stdout.len());
     }
     stage.redrive(&["init", "orders-dlq", "--out", "job.toml"]).await.expect(0);
     let job = std::fs::read_to_string(stage.path("job.toml")).expect("the job");
-    assert!(!job.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{job}");
+    assert!(!job.contains(DRIVES), "{job}");
     stage.redrive(&["check", "job.toml"]).await.expect(0);
-    assert_eq!(stage.counts("orders-dlq"), (28, 28));
+    assert_eq!(stage.counts("orders-dlq"), (51, 51));
+}
+
+/// What a terminal takes for a command, or for a change of the direction of writing.
+const DRIVES: [char; 5] = ['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}', '\u{2066}'];
+
+fn holds_no_markup(text: &str, shown: &str) {
+    for markup in ["<script", "<img", "onerror=alert(1)>"] {
+        assert!(!text.contains(markup), "{shown} holds {markup}\n{text}");
+    }
+}
+
+/// Markdown without what is shown as it is written: code spans, and fenced blocks, each of which ends at a line that is its
+/// own fence.
+fn outside_of_fences(markdown: &str) -> String {
+    let mut outside = String::new();
+    let mut within: Option<String> = None;
+    for line in markdown.lines() {
+        let fence: String = line.chars().take_while(|letter| *letter == '`').collect();
+        match &within {
+            Some(open) if *open == line => within = None,
+            // A longer one would end it as well.
+            Some(open) => assert!(fence.len() < open.len(), "{line}"),
+            None if fence.len() >= 3 => within = Some(fence),
+            None => outside.push_str(&outside_of_spans(line)),
+        }
+    }
+    assert_eq!(within, None, "a fence stays open");
+    outside
+}
+
+fn outside_of_spans(line: &str) -> String {
+    let mut outside = String::new();
+    let mut rest = line;
+    while let Some(start) = rest.find('`') {
+        let span = &rest[start..];
+        let inner = span.trim_start_matches('`');
+        let ticks = &span[..span.len() - inner.len()];
+        let end = inner
+            .match_indices(ticks)
+            .map(|(at, _)| at)
+            .find(|at| !inner[..*at].ends_with('`') && !inner[at + ticks.len()..].starts_with('`'));
+        outside.push_str(&rest[..start]);
+        rest = end.map_or(inner, |end| &inner[end + ticks.len()..]);
+    }
+    outside + rest + "\n"
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_rule_matched_is_shown_however_far_down_it_stands() {
+    let stage = Stage::with_queues().await;
+    let log = |n: usize| -> String {
+        let lines = (0..30).map(|step| format!("2026-11-20T10:00:{step:02}Z INFO order {n}: step {step} is done\n"));
+        lines.collect::<String>()
+    };
+    let seeds = (0..20).map(|n| match n % 2 {
+        0 => {
+            Seed::new(format!("{}\nFATAL the ledger refused order {n}: period is closed\nthe very end of {n}", log(n)))
+        }
+        _ => Seed::new(
+            json!({"log": log(n), "failure": {"class": "LedgerError", "stage": "posting"}, "n": n}).to_string(),
+        ),
+    });
+    stage.sandbox.seed("orders-dlq", seeds).expect("seeded");
+    let by = ["inspect", "orders-dlq", "--by", "jq:.failure.class"];
+    let short = stage.redrive(&by).await.expect(0).stdout;
+    assert!(short.contains("asked") && short.contains("yields true"), "{short}");
+    assert!(short.contains("$.failure.class: LedgerError"), "{short}");
+    assert!(!short.contains("the very end") && short.contains("lines more"), "{short}");
+    let full = stage.redrive(&[&by[..], &["--full"]].concat()).await.expect(0).stdout;
+    assert!(full.contains("FATAL the ledger refused order") && full.contains("the very end of"), "{full}");
+    let found = stage.redrive(&["inspect", "orders-dlq", "--format", "json"]).await.expect(0);
+    let objects = objects(&found);
+    let of_json =
+        objects.iter().find(|object| object["name"].as_str().is_some_and(|name| name.contains("LedgerError")));
+    let asked = &of_json.expect("a group")["example"]["asked"][0];
+    assert_eq!(asked["of"], "{ body = \"$.failure.class\", equals = \"LedgerError\" }", "{}", found.stdout);
+    assert_eq!(asked["found"], "found \"LedgerError\"");
 }
 
 #[tokio::test(flavor = "multi_thread")]

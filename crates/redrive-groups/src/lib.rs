@@ -31,6 +31,7 @@ pub use self::collect::{Collector, Finding, Group, MOST_RECORDS, ROOM_FOR_BODIES
 pub use self::describe::{Fact, Variation, secret_places};
 pub use self::envelope::Envelope;
 pub use self::look::opened;
+pub use self::roles::names_an_error;
 pub use self::secret::hide;
 pub use self::suggest::{Suggestion, rule_toml};
 

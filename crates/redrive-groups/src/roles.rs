@@ -93,6 +93,12 @@ pub(crate) fn of(name: &str) -> Name {
     Name { role: Some(role), is_error }
 }
 
+/// Whether what stands under this name is about an error.
+pub fn names_an_error(name: &str) -> bool {
+    of(name).is_error
+}
+
+/// The one list of such names, in lower case and without separators.
 fn speaks_of_an_error(name: &str) -> bool {
     let has = |part: &str| name.contains(part);
     has("error")
@@ -111,6 +117,7 @@ fn speaks_of_an_error(name: &str) -> bool {
                 | "excinfo"
                 | "err"
                 | "cause"
+                | "causedby"
                 | "rootcause"
                 | "errmsg"
                 | "functionerror"
@@ -163,6 +170,7 @@ mod tests {
         for name in ["defaultCurrency", "orderId", "total", "customer"] {
             assert_eq!(of(name), Name { role: None, is_error: false }, "{name}");
         }
+        assert!(["lastException", "failure_reason", "caused-by", "err"].into_iter().all(names_an_error));
         assert_eq!(of(&"error".repeat(1000)).role, None);
     }
 }

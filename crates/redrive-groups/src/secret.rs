@@ -38,24 +38,41 @@ static DIGITS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b[2-6][0
 pub fn hide(text: &str) -> Cow<'_, str> {
     let mut hidden = Cow::Borrowed(text);
     for Secret { pattern, shown } in SECRETS.iter() {
-        replace(&mut hidden, pattern, |found| {
-            Some(format!("{}{shown}", found.name("keep").map_or("", |keep| keep.as_str())))
+        replace(&mut hidden, pattern, |found, before| {
+            let keep = found.name("keep").map_or("", |keep| keep.as_str());
+            let quote = quote_of_a_value(if keep.is_empty() { before } else { keep });
+            Some(format!("{keep}{quote}{shown}{quote}"))
         });
     }
     if let Some(pattern) = &*KEY {
-        replace(&mut hidden, pattern, |found| is_aws_secret(&found[0]).then(|| "[AWS secret key]".to_owned()));
+        replace(&mut hidden, pattern, |found, _| is_aws_secret(&found[0]).then(|| "[AWS secret key]".to_owned()));
     }
     if let Some(pattern) = &*DIGITS {
-        replace(&mut hidden, pattern, |found| is_card(&found[0]).then(|| "[card number]".to_owned()));
+        replace(&mut hidden, pattern, |found, before| {
+            let quote = quote_of_a_value(before);
+            is_card(&found[0]).then(|| format!("{quote}[card number]{quote}"))
+        });
     }
     hidden
 }
 
-fn replace(text: &mut Cow<'_, str>, pattern: &Regex, with: impl Fn(&Captures<'_>) -> Option<String>) {
-    let replaced = pattern.replace_all(text, |found: &Captures<'_>| with(found).unwrap_or_else(|| found[0].to_owned()));
+/// Replaces what is found; `with` is also given the text before it.
+fn replace(text: &mut Cow<'_, str>, pattern: &Regex, with: impl Fn(&Captures<'_>, &str) -> Option<String>) {
+    let replaced = pattern.replace_all(text, |found: &Captures<'_>| {
+        let before = found.get(0).map_or("", |all| &text[..all.start()]);
+        with(found, before).unwrap_or_else(|| found[0].to_owned())
+    });
     if let Cow::Owned(replaced) = replaced {
         *text = Cow::Owned(replaced);
     }
+}
+
+/// What has to stand around the replacement of a value of JSON that is not in quotes, so that it stays JSON: the quote behind the
+/// member's name, with its backslashes if that is JSON within text. Nothing elsewhere.
+fn quote_of_a_value(before: &str) -> &str {
+    let Some(name) = before.trim_end().strip_suffix(':').map(str::trim_end) else { return "" };
+    let quote = name.strip_suffix('"').map_or(name, |name| name.trim_end_matches('\\'));
+    &name[quote.len()..]
 }
 
 /// Forty letters, of both cases, and digits: neither a word nor a digest in hexadecimal.
@@ -88,7 +105,12 @@ mod tests {
         for (text, shown) in [
             ("mail anna.b+c@mail.example.com now", "mail [e-mail] now"),
             ("card 4111 1111 1111 1111, order 4111111111111112", "card [card number], order 4111111111111112"),
-            ("\"pan\":5555555555554444", "\"pan\":[card number]"),
+            (r#"{"pan":5555555555554444}"#, r#"{"pan":"[card number]"}"#),
+            (r#"{"a":"{\"token\": null, \"n\":1}"}"#, r#"{"a":"{\"token\": \"[secret]\", \"n\":1}"}"#),
+            (
+                r#"{"password": 12345, "pan" : "4111111111111111"}"#,
+                r#"{"password": "[secret]", "pan" : "[card number]"}"#,
+            ),
             ("Authorization: Bearer abc.DEF-123_456", "Authorization: [secret] [token]"),
             ("key AKIAIOSFODNN7EXAMPLE", "key [AWS access key]"),
             ("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "[AWS secret key]"),

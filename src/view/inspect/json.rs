@@ -6,8 +6,9 @@ use redrive_protocol::target::KEEP;
 use serde::Serialize;
 
 use super::super::wire::VERSION;
-use super::{Inspection, Source, shown};
-use crate::plan::{AgeCount, Basis, Estimate, Shown, ages};
+use super::example::Example;
+use super::{Inspection, Source};
+use crate::plan::{AgeCount, Basis, Estimate, Point, ages};
 
 /// What was looked at.
 #[derive(Debug, Serialize)]
@@ -91,6 +92,8 @@ struct RuleObject {
 #[derive(Debug, Serialize)]
 struct ExampleObject {
     message_id: String,
+    asked: Vec<Point>,
+    errors: Vec<Point>,
     body: String,
     attributes: Vec<String>,
 }
@@ -166,9 +169,12 @@ fn object<'a>(inspection: &Inspection, group: &'a Group, is_other: bool) -> Grou
             precision: rule.precision(),
             recall: rule.recall(),
         }),
-        example: group.example.as_ref().map(|message| {
-            let Shown { body, attributes } = shown(message, &inspection.redact);
-            ExampleObject { message_id: message.id.to_string(), body, attributes }
+        example: Example::of(inspection, group).map(|Example { message_id, shown, asked, errors }| ExampleObject {
+            message_id,
+            asked,
+            errors,
+            body: shown.body,
+            attributes: shown.attributes,
         }),
     }
 }

@@ -1,36 +1,27 @@
 //! What is in a queue, as a document and, in `json`, as JSON: groups of messages by what went wrong, and the rule for each. Takes
-//! what `redrive_groups` found; examples are redacted here, before anything is made of them.
+//! what `redrive_groups` found; `example` redacts messages before anything is made of them.
 
+mod example;
 mod json;
 
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use redrive_groups::{Finding, Group, Suggestion, hide, opened, rule_toml};
-use redrive_protocol::message::{Attribute, AttributeValue, Attributes, Message, MessageId, SystemAttributes};
+use redrive_groups::{Finding, Group, Suggestion, rule_toml};
+use redrive_protocol::message::{Attributes, Message, MessageId, SystemAttributes};
 use redrive_protocol::target::KEEP;
 use redrive_rules::rule::Veil;
 
-use super::diff;
+use self::example::Example;
 use super::document::{Block, Column, Document, Line, Severity, heading, ours, plain, prose, row, theirs};
 use super::plan::label;
 use super::units::{grouped, messages, time};
 use crate::error::{Error, Result};
-use crate::plan::{Basis, Estimate, Sample, Shown, ages};
+use crate::plan::{Basis, Estimate, Sample, ages};
 use crate::sqs::QueueAttributes;
 use crate::words::{bytes, count, thousands};
 
 pub use self::json::{groups, looked};
-
-/// Bytes of an example's body that are shown.
-const MOST_OF_A_BODY: usize = 64 * 1024;
-
-/// Bytes beyond them in which a secret may end that begins before.
-const MARGIN: usize = 4 * 1024;
-
-/// Lines of an example: where it unfolds, and where it does not.
-const FOLDED_LINES: usize = 400;
-const LINES: usize = 12;
 
 /// Messages that were looked at, and what was found.
 #[derive(Debug)]
@@ -77,32 +68,8 @@ pub fn check_redaction(redact: &[String]) -> Result<()> {
     Veil::with(redact, &nothing, |_| ()).map_err(|why| Error::usage(format!("--redact {why}")))
 }
 
-/// A message as it may be shown.
-fn shown(message: &Message, redact: &[String]) -> Shown {
-    let hidden = |text: &str| {
-        let long = &text[..text.floor_char_boundary(MOST_OF_A_BODY + MARGIN)];
-        let hidden = hide(long);
-        let shown = &hidden[..hidden.floor_char_boundary(MOST_OF_A_BODY)];
-        let more = text.len().saturating_sub(MOST_OF_A_BODY);
-        if more == 0 { shown.to_owned() } else { format!("{shown} [about {} more]", bytes(more as u64)) }
-    };
-    let made = Veil::with(redact, message, |veil| {
-        let body = veil.body(message.shown());
-        let body = opened(&body).unwrap_or(body);
-        let attribute = |(name, attribute): (&String, &Attribute)| {
-            let value = veil.attribute(name, &attribute.value);
-            // What is binary is shown in Base64, which looks like a key.
-            let value = if matches!(attribute.value, AttributeValue::Binary(_)) { value } else { hidden(&value) };
-            format!("{name} ({}) = {value}", attribute.data_type)
-        };
-        Shown { body: hidden(&body), attributes: message.attributes.iter().map(attribute).collect() }
-    });
-    // The paths were checked before; what cannot be hidden is not shown.
-    made.unwrap_or_else(|why| Shown { body: format!("[withheld: {why}]"), attributes: Vec::new() })
-}
-
-/// The document for a person. Where examples unfold they are shown whole.
-pub fn document(inspection: &Inspection, unfolds: bool) -> Document {
+/// The document for a person, with the examples whole or their first lines.
+pub fn document(inspection: &Inspection, full: bool) -> Document {
     let Inspection { source, finding, sample, .. } = inspection;
     let mut blocks = vec![Block::Title(ours("What is in ").theirs(source.name())), headline(finding)];
     blocks.push(Block::Paragraph(prose(basis(inspection))));
@@ -111,13 +78,13 @@ pub fn document(inspection: &Inspection, unfolds: bool) -> Document {
     }
     for (position, group) in finding.groups.iter().enumerate() {
         let title = plain(grouped(position as u64 + 1)).ours(". ").theirs(&group.name);
-        blocks.push(Block::Card(title, card(inspection, group, unfolds)));
+        blocks.push(Block::Card(title, card(inspection, group, full)));
     }
     if let Some(others) = &finding.others {
         let mut card =
             vec![Block::Paragraph(ours("Messages that are too few of a kind, or have nothing in common with others."))];
         card.extend(figures(inspection, others));
-        card.extend(example(inspection, others, unfolds));
+        card.extend(Example::of(inspection, others).map(|one| one.block(full)));
         blocks.push(Block::Card(ours("Other"), card));
     }
     if let (Source::Queue(queue), true) = (source, sample.messages > 0) {
@@ -204,7 +171,7 @@ fn overview(inspection: &Inspection) -> Block {
     Block::Table(columns, rows)
 }
 
-fn card(inspection: &Inspection, group: &Group, unfolds: bool) -> Vec<Block> {
+fn card(inspection: &Inspection, group: &Group, full: bool) -> Vec<Block> {
     let mut blocks = figures(inspection, group);
     match &group.rule {
         Some(rule) => {
@@ -213,7 +180,7 @@ fn card(inspection: &Inspection, group: &Group, unfolds: bool) -> Vec<Block> {
         }
         None => blocks.push(Block::Paragraph(ours("No short rule takes it."))),
     }
-    blocks.extend(example(inspection, group, unfolds));
+    blocks.extend(Example::of(inspection, group).map(|one| one.block(full)));
     blocks
 }
 
@@ -292,12 +259,6 @@ fn figures(inspection: &Inspection, group: &Group) -> Vec<Block> {
         blocks.push(Block::Bars(bars));
     }
     blocks
-}
-
-fn example(inspection: &Inspection, group: &Group, unfolds: bool) -> Option<Block> {
-    let message = group.example.as_ref()?;
-    let lines = diff::whole(&shown(message, &inspection.redact), if unfolds { FOLDED_LINES } else { LINES });
-    Some(Block::Fold(ours("Example: message ").theirs(message.id.to_string()), vec![Block::Diff(lines)]))
 }
 
 fn share(part: u64, whole: u64) -> String {

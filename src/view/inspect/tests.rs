@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use redrive_groups::Collector;
+use redrive_protocol::message::Attribute;
 
 use super::super::document::MAX_COMMENT;
 use super::super::text::{Screen, Style};

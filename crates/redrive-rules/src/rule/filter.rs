@@ -2,6 +2,7 @@
 //! condition or transform looks into it. Compiling is `compile`'s business; nothing here can fail.
 
 use std::cell::{Cell, OnceCell};
+use std::ops::Range;
 
 use jiff::Timestamp;
 use redrive_protocol::message::{Attribute, AttributeValue, Message, SystemAttributes};
@@ -180,6 +181,16 @@ impl Test {
             Self::Range { .. } => Some("numbers"),
             Self::Time { .. } => Some("times: RFC 3339 text, or milliseconds since 1970"),
             Self::Exists(_) | Self::Equals(_) | Self::AnyOf(_) | Self::AnythingBut(_) => None,
+        }
+    }
+
+    /// Where in a text it matches, if it looks for a part of it.
+    pub(super) fn matched(&self, text: &str) -> Option<Range<usize>> {
+        match self {
+            Self::Contains(part) => text.find(part).map(|start| start..start + part.len()),
+            Self::Suffix(end) => text.strip_suffix(end.as_str()).map(|before| before.len()..text.len()),
+            Self::Regex(regex) => regex.find(text).map(|found| found.range()),
+            _ => None,
         }
     }
 

@@ -43,7 +43,7 @@ use self::cap::{Cap, Count};
 use self::context::Context;
 use self::deliver::{Changes, carry_out};
 pub use self::envelope::read_envelope;
-pub use self::explain::{ExplainedCondition, ExplainedRule, ExplainedStep, Explanation};
+pub use self::explain::{ExplainedCondition, ExplainedRule, ExplainedStep, Explanation, explain_conditions};
 use self::filter::{Condition, Subject};
 pub use self::json::{Member, Node, is_json, parse as parse_json};
 pub use self::pointer::{MAX_PAYLOAD, Pointer};
