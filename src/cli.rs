@@ -3,6 +3,7 @@
 
 mod control;
 mod explain;
+mod generate;
 mod inspect;
 mod policy;
 mod resolve;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::control::{ControlArgs, OrderName};
 pub use self::explain::ExplainArgs;
+pub use self::generate::{CompletionsArgs, ManArgs, Values};
 pub use self::inspect::{InitArgs, InspectArgs, LookArgs};
 pub use self::policy::{PolicyArgs, PolicyFormat, PolicyPhase};
 pub use self::resolve::{DecisionArgs, ResolveArgs};
@@ -37,6 +39,14 @@ pub struct Cli {
     /// The journal's file.
     #[arg(long, global = true, env = "REDRIVE_JOURNAL", value_name = "FILE", default_value = JOURNAL)]
     pub journal: PathBuf,
+
+    /// Show no progress. Errors, warnings and questions are shown all the same.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+
+    /// With --version: also what the program was built with.
+    #[arg(long, requires = "version")]
+    pub verbose: bool,
 }
 
 /// Where the journal is unless the command line says otherwise.
@@ -80,7 +90,7 @@ pub enum Command {
     Apply(ApplyArgs),
     /// Pause a run that is under way, let it go on, slow it or stop it, from another terminal. Noted in its report.
     #[command(
-        after_help = "Examples:\n  redrive control 3f2a9c0d1e4b pause --reason \"INC-4711: database is busy\"\n  redrive control 3f2a9c0d1e4b rate 50/s"
+        after_help = "Examples:\n  redrive control 3f2a9c0d1e4b pause --reason INC-4711\n  redrive control 3f2a9c0d1e4b rate 50/s"
     )]
     Control(ControlArgs),
     /// Decide about messages in doubt, or give up a run. Without a decision it lists what is in doubt.
@@ -104,12 +114,12 @@ pub enum Command {
         after_help = "Examples:\n  redrive sandbox --tour\n  redrive sandbox --scenario empty --load orders-dlq=evidence.jsonl"
     )]
     Sandbox(SandboxArgs),
-    /// Print a completion script for a shell.
+    /// Print a completion script for a shell. Those for bash, zsh and fish complete runs, plan files and queues too.
     #[command(after_help = "Example:\n  redrive completions bash > redrive.bash")]
     Completions(CompletionsArgs),
-    /// Print the manual page.
-    #[command(after_help = "Example:\n  redrive man > redrive.1")]
-    Man,
+    /// Print the manual page, or write a page for each command.
+    #[command(after_help = "Examples:\n  redrive man > redrive.1\n  redrive man --out man1")]
+    Man(ManArgs),
 }
 
 /// How things are printed.
@@ -387,12 +397,4 @@ pub struct ReportArgs {
     /// How to print.
     #[arg(long, value_enum, default_value = "text")]
     pub format: ReportFormat,
-}
-
-/// `redrive completions`.
-#[derive(Debug, Args)]
-pub struct CompletionsArgs {
-    /// The shell.
-    #[arg(value_enum)]
-    pub shell: clap_complete::Shell,
 }

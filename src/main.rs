@@ -2,9 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use mimalloc::MiMalloc;
-use redrive::cli::Cli;
 use redrive::commands;
 
 // What one thread receives another one frees, a hundred thousand times a second: docs/design/performance.md has the figures.
@@ -12,5 +10,5 @@ use redrive::commands;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    commands::main(Cli::parse()).into()
+    commands::main().into()
 }

@@ -208,6 +208,12 @@ impl Aws {
         Ok(self.at(url, client))
     }
 
+    /// The names of the account's queues, at least the first; none where listing is not allowed.
+    pub async fn queue_names(&self, access: &Access) -> Result<Vec<String>> {
+        let client = self.sqs_client(access).await?;
+        Ok(listed(&client.client, &site("queues", &client)).await)
+    }
+
     fn at(&self, url: String, client: SqsClient) -> Arc<dyn Queue> {
         let site = site(QueueUrl::name(&url), &client);
         let mut clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -276,7 +282,13 @@ impl Aws {
 
 /// The queue whose name is most like this one, where listing is allowed and one is like it at all.
 async fn similar(client: &aws_sdk_sqs::Client, site: &Site, name: &str) -> Option<String> {
-    /// An account may have any number of queues, and this is for a hint.
+    let names = listed(client, site).await;
+    nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
+}
+
+/// The names of an account's queues, where listing is allowed.
+async fn listed(client: &aws_sdk_sqs::Client, site: &Site) -> Vec<String> {
+    /// An account may have any number of queues, and this is for hints.
     const PAGES: usize = 3;
     let (mut urls, mut token) = (Vec::new(), None);
     for _ in 0..PAGES {
@@ -288,7 +300,7 @@ async fn similar(client: &aws_sdk_sqs::Client, site: &Site, name: &str) -> Optio
             break;
         }
     }
-    nearest(name, urls.iter().map(|url| QueueUrl::name(url))).map(str::to_owned)
+    urls.iter().map(|url| QueueUrl::name(url).to_owned()).collect()
 }
 
 fn site(queue: &str, client: &SqsClient) -> Site {

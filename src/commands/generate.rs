@@ -1,4 +1,4 @@
-//! What is printed from the program's own types: the schema, completions, the manual page, the reference of the command
+//! What is printed from the program's own types: its version, the schema, the manual pages, the reference of the command
 //! line.
 
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use redrive_rules::job::schema_json;
 
-use crate::cli::{Cli, CompletionsArgs};
+use crate::cli::{Cli, ManArgs};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::view::output;
@@ -19,20 +19,33 @@ pub(super) fn schema() -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-pub(super) fn completions(args: &CompletionsArgs) -> Result<Exit> {
-    let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "redrive", &mut script);
-    output::out(&String::from_utf8_lossy(&script))?;
+/// What the program was built with.
+pub(super) fn version() -> Result<Exit> {
+    let features = if cfg!(feature = "sandbox") { "sandbox" } else { "none" };
+    output::out(&format!(
+        "redrive {}\nfeatures: {features}\nplatform: {}-{}\nformats: job 1, plan {}, JSON output {}\n",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH,
+        std::env::consts::OS,
+        crate::plan::FORMAT,
+        crate::view::JSON_VERSION,
+    ))?;
     Ok(Exit::Done)
 }
 
-pub(super) fn man() -> Result<Exit> {
+pub(super) fn man(args: &ManArgs) -> Result<Exit> {
+    if let Some(directory) = &args.out {
+        clap_mangen::generate_to(Cli::command(), directory).map_err(|error| {
+            Error::failed(format!("the manual pages cannot be written to {}: {error}", directory.display()))
+        })?;
+        return Ok(Exit::Done);
+    }
     let page = man_page().map_err(|error| Error::failed(format!("the manual page cannot be made: {error}")))?;
     output::out(&String::from_utf8_lossy(&page))?;
     Ok(Exit::Done)
 }
 
-/// One page with every command in it: pages of their own would be names of files that nobody has.
+/// One page with every command in it, for whoever has no place for many.
 fn man_page() -> io::Result<Vec<u8>> {
     let mut root = Cli::command();
     root.build();

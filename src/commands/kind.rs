@@ -19,7 +19,7 @@ pub(super) enum FileKind {
 }
 
 /// Our JSON says its type within this many bytes.
-const HEAD: usize = 4096;
+pub(super) const HEAD: usize = 4096;
 
 /// What kind of file it is; `None` where it looks like none of them.
 pub(super) fn of(bytes: &[u8]) -> Option<FileKind> {

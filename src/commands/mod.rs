@@ -4,6 +4,7 @@
 mod apply;
 mod approve;
 mod check;
+mod completions;
 mod control;
 mod explain;
 mod followers;
@@ -31,6 +32,9 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
 use crate::cli::{Cli, Command, RunsArgs, RunsCommand};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -39,8 +43,15 @@ use crate::view;
 
 pub use generate::reference as cli_reference;
 
-/// Runs a command to its end; errors are shown on stderr.
-pub fn main(cli: Cli) -> Exit {
+/// Understands the command line and does what it says; errors are shown on stderr.
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let asks = error.kind() == ErrorKind::DisplayVersion && std::env::args_os().any(|word| word == "--verbose");
+            return if asks { generate::version().unwrap_or_else(|error| error.exit()) } else { error.exit() };
+        }
+    };
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match threads {
         Ok(runtime) => runtime.block_on(dispatch(cli)),
@@ -57,6 +68,9 @@ pub fn main(cli: Cli) -> Exit {
 
 async fn dispatch(cli: Cli) -> Result<Exit> {
     let journal = cli.journal;
+    if cli.quiet {
+        view::progress::silence();
+    }
     match cli.command {
         Command::Inspect(args) => Box::pin(inspect::inspect(args)).await,
         Command::Init(args) => Box::pin(init::init(args)).await,
@@ -77,8 +91,8 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Schema => generate::schema(),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => sandbox::sandbox(args).await,
-        Command::Completions(args) => generate::completions(&args),
-        Command::Man => generate::man(),
+        Command::Completions(args) => completions::completions(&args, &journal).await,
+        Command::Man(args) => generate::man(&args),
     }
 }
 

@@ -20,3 +20,5 @@ pub mod text;
 mod troubles;
 mod units;
 mod wire;
+
+pub use wire::VERSION as JSON_VERSION;

@@ -114,17 +114,18 @@ pub fn prompt(text: &str) {
 
 /// What a document on stdout is shown on.
 pub fn screen() -> Screen {
+    let style = Style { colour: takes_colour(io::stdout().is_terminal()) };
     if !io::stdout().is_terminal() {
-        return Screen::PLAIN;
+        return Screen { style, ..Screen::PLAIN };
     }
     let width = terminal_size_of(io::stdout()).map_or(Screen::PLAIN.width, |(width, _)| usize::from(width.0));
     // Lines that are longer are hard to follow, and a terminal that claims to have no columns has some.
-    Screen { width: width.clamp(40, 140), style: Style { colour: is_colour_wanted() } }
+    Screen { width: width.clamp(40, 140), style }
 }
 
 /// Whether stderr takes colours.
 pub fn stderr_colour() -> bool {
-    is_stderr_a_terminal() && is_colour_wanted()
+    takes_colour(is_stderr_a_terminal())
 }
 
 /// Whether somebody sees what moves on stderr.
@@ -138,11 +139,12 @@ pub(super) fn stderr_size() -> (u16, u16) {
     known.filter(|(width, height)| *width > 0 && *height > 0).unwrap_or((80, 24))
 }
 
-fn is_colour_wanted() -> bool {
-    // <https://no-color.org>: set, and not empty.
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    !refused && !dumb
+/// By <https://no-color.org> and <https://bixense.com/clicolors>: who refuses colours gets none, who insists gets them everywhere.
+fn takes_colour(is_terminal: bool) -> bool {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let is_forced = set("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    let is_dumb = set("TERM").is_some_and(|term| term == "dumb");
+    set("NO_COLOR").is_none() && (is_forced || is_terminal && !is_dumb)
 }
 
 /// Sends what goes to stderr through this, until it is `None` again.

@@ -10,6 +10,7 @@ mod looking;
 mod pace;
 mod terminal;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use tokio::sync::mpsc;
@@ -28,6 +29,18 @@ pub enum Mode {
     Lines,
     /// JSON Lines on stdout.
     Json,
+}
+
+/// Whether nobody wants to see progress.
+static SILENT: AtomicBool = AtomicBool::new(false);
+
+/// Shows no progress from here on; JSON is data, and goes on.
+pub fn silence() {
+    SILENT.store(true, Ordering::Relaxed);
+}
+
+fn is_silent() -> bool {
+    SILENT.load(Ordering::Relaxed)
 }
 
 /// Shows events until the last sender is gone, and leaves the terminal as it was.
@@ -49,13 +62,14 @@ enum Screen {
     Bars(Box<bars::Bars>),
     Lines(lines::Words),
     Json(Box<lines::Json>),
-    /// Stdout is broken.
+    /// Stdout is broken, or nobody wants to see it.
     Nobody,
 }
 
 impl Screen {
     fn new(mode: Mode, plan: Plan) -> Self {
         match mode {
+            Mode::Bars | Mode::Lines if is_silent() => Self::Nobody,
             Mode::Bars => Self::Bars(Box::new(bars::Bars::on_stderr(&plan))),
             Mode::Lines => Self::Lines(lines::Words::new(&plan)),
             Mode::Json => Self::Json(Box::new(lines::Json::new(plan))),

@@ -17,7 +17,7 @@ use crate::plan::{Approver, Plan};
 use redrive_protocol::protocol::{Cause, Resolved};
 
 /// The version of every JSON form of this program's output.
-pub(super) const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 
 /// A run's figures, with what else its kind of object says. Fields are only ever added.
 #[derive(Debug, Serialize)]

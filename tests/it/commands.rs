@@ -1,5 +1,6 @@
 //! The rest of the command line: jobs applied without a plan file, the journal's lists and reports, and what is generated.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::Duration;
@@ -268,13 +269,112 @@ async fn what_is_generated_is_what_the_docs_hold() {
         }
     }
     stage.redrive(&["completions", "tcsh"]).await.expect(2);
+    stage.redrive(&["completions"]).await.expect(2);
     let page = stage.redrive(&["man"]).await.expect(0).stdout;
     assert!(page.contains(".TH redrive") && page.contains("Exit codes"), "{page}");
     let version = stage.redrive(&["--version"]).await.expect(0);
     assert_eq!(version.stdout, concat!("redrive ", env!("CARGO_PKG_VERSION"), "\n"));
+    for words in [["--version", "--verbose"], ["--verbose", "-V"]] {
+        let verbose = stage.redrive(&words).await.expect(0).stdout;
+        assert!(verbose.starts_with(&version.stdout) && verbose.contains("\nfeatures: sandbox\n"), "{verbose}");
+    }
+    stage.redrive(&["--verbose", "runs"]).await.expect(2);
     // Nothing said is no success: a script that lost its arguments must notice.
     let nothing = stage.redrive(&[]).await.expect(2);
     assert!(nothing.stderr.contains("Usage: redrive") && nothing.stdout.is_empty(), "{}", nothing.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_has_a_manual_page_and_none_names_a_page_that_is_not_there() {
+    let stage = Stage::new().await;
+    std::fs::create_dir(stage.path("man1")).expect("a directory");
+    stage.redrive(&["man", "--out", "man1"]).await.expect(0);
+    let pages: BTreeMap<String, String> = std::fs::read_dir(stage.path("man1"))
+        .expect("pages")
+        .map(|entry| entry.expect("a page").path())
+        .map(|path| {
+            let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(&path).expect("a page").replace('\\', ""))
+        })
+        .collect();
+    for command in ["redrive", "redrive-plan", "redrive-apply", "redrive-runs-prune", "redrive-sandbox"] {
+        assert!(pages.contains_key(command), "{command}");
+    }
+    let reference = regex::Regex::new(r"[a-z-]+\(1\)").expect("a pattern");
+    for (page, text) in &pages {
+        for name in reference.find_iter(text).map(|found| found.as_str().trim_end_matches("(1)")) {
+            assert!(pages.contains_key(name), "{page} names {name}(1)");
+        }
+    }
+    let ran = stage.redrive(&["man", "--out", "missing"]).await.expect(1);
+    assert!(ran.stderr.contains("the manual pages cannot be written to missing"), "{}", ran.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_plans_and_queues_are_completed() {
+    let stage = ready().await;
+    stage.redrive(&["plan", "job.toml", "--out", "a plan.json"]).await.expect(0);
+    stage.redrive(&["apply", "a plan.json"]).await.expect(0);
+    stage.file("other.json", "{}");
+    let values = async |of: &str| stage.redrive(&["completions", "--values", of]).await.expect(0).stdout;
+    let run = stage.redrive(&["apply", "a plan.json", "--format", "json"]).await.expect(0).summary();
+    let run = run["run"].as_str().expect("a run").to_owned();
+    assert_eq!(values("runs").await, format!("{run}\n"));
+    assert_eq!(values("plans").await, "a plan.json\n");
+    let queues = values("queues").await;
+    assert!(queues.lines().any(|queue| queue == "orders-dlq"), "{queues}");
+
+    // As bash asks: the words of the line, and which of them it is.
+    let script = stage.redrive(&["completions", "bash"]).await.expect(0).stdout;
+    stage.file("redrive.bash", &script);
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_redrive")).parent().expect("a directory");
+    let completed = async |words: &[&str]| {
+        let ask = "source redrive.bash; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); \
+                   _redrive_or_value redrive \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD - 1]}\"; \
+                   printf '%s\\n' \"${COMPREPLY[@]}\"";
+        let mut command = tokio::process::Command::new("bash");
+        command.args(["-c", ask, "bash"]).args(words).current_dir(stage.directory.path());
+        let path = format!("{}:/usr/bin:/bin", program.display());
+        command.env_clear().env("PATH", path).env("HOME", stage.directory.path()).envs(stage.sandbox.environment());
+        Ran::of(command.output().await.expect("bash")).expect(0).stdout
+    };
+    assert_eq!(completed(&["redrive", "report", &run[..3]]).await, format!("{run}\n"));
+    assert_eq!(completed(&["redrive", "show", ""]).await, "a plan.json\n");
+    assert_eq!(completed(&["redrive", "inspect", "orders-d"]).await, "orders-dlq\n");
+    assert_eq!(completed(&["redrive", "repo"]).await, "report\n");
+    assert!(completed(&["redrive", "report", "--form"]).await.contains("--format"));
+    assert_eq!(completed(&["redrive", "report", "--format", "ht"]).await, "html\n");
+    let zsh = stage.redrive(&["completions", "zsh"]).await.expect(0).stdout;
+    for function in [":_redrive_runs'", ":_redrive_plans'", ":_redrive_queues'"] {
+        assert!(zsh.contains(function), "{function}");
+    }
+    assert!(stage.redrive(&["completions", "fish"]).await.expect(0).stdout.contains("--values runs"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quiet_shows_no_progress_and_still_the_summary_and_errors() {
+    for (options, shows) in [(&["apply", "plan.json"][..], true), (&["apply", "plan.json", "--quiet"], false)] {
+        let stage = ready().await;
+        stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+        let ran = stage.redrive(options).await.expect(0);
+        assert_eq!(ran.stderr.contains("have left the source"), shows, "{}", ran.stderr);
+        assert!(ran.stdout.contains("What happened"), "{}", ran.stdout);
+        let wrong = stage.redrive(&["show", "missing.json", "-q"]).await.expect(2);
+        assert!(wrong.stderr.contains("error:"), "{}", wrong.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn colours_come_where_they_are_insisted_on_and_never_where_they_are_refused() {
+    let stage = ready().await;
+    let coloured = async |environment: &[(&str, &str)]| {
+        let ran = stage.redrive_with(&["plan", "job.toml"], environment).await.expect(0);
+        let wrong = stage.redrive_with(&["show", "missing.json"], environment).await.expect(2);
+        (ran.stdout.contains("\u{1b}["), wrong.stderr.contains("\u{1b}["))
+    };
+    assert_eq!(coloured(&[("CLICOLOR_FORCE", "1")]).await, (true, true));
+    assert_eq!(coloured(&[("CLICOLOR_FORCE", "0")]).await, (false, false));
+    assert_eq!(coloured(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]).await, (false, false));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ use redrive_protocol::target::RuleId;
 
 use super::super::output;
 use super::super::text::neutral;
+use super::is_silent;
 use super::lines::{Every, notable, standing};
 use super::pace::{Pace, expected, expected_in_all, gone};
 use super::terminal::Stderr;
@@ -123,7 +124,7 @@ pub(super) struct Status {
 impl Status {
     /// On stderr; `None` if that is no terminal.
     pub(super) fn on_stderr() -> Option<Self> {
-        if !output::is_stderr_a_terminal() {
+        if is_silent() || !output::is_stderr_a_terminal() {
             return None;
         }
         let all = MultiProgress::with_draw_target(on_stderr());

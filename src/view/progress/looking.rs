@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::output;
 use super::bars::Status;
+use super::is_silent;
 use super::lines::Every;
 use crate::words::{count, thousands};
 
@@ -32,6 +33,7 @@ impl Looking {
         let line = words(looked, of);
         match &self.status {
             Some(status) => status.show(line),
+            None if is_silent() => {}
             None if self.every.lock().unwrap_or_else(PoisonError::into_inner).is_due(Instant::now()) => {
                 output::note(&line);
             }
