@@ -7,8 +7,10 @@ mod generate;
 mod inspect;
 mod policy;
 mod resolve;
+mod runs;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -20,8 +22,10 @@ pub use self::generate::{CompletionsArgs, ManArgs, Values};
 pub use self::inspect::{InitArgs, InspectArgs, LookArgs};
 pub use self::policy::{PolicyArgs, PolicyFormat, PolicyPhase};
 pub use self::resolve::{DecisionArgs, ResolveArgs};
+pub use self::runs::{PruneArgs, ReportArgs, RunArgs, RunsArgs, RunsCommand};
 #[cfg(feature = "sandbox")]
 pub use self::sandbox::SandboxArgs;
+pub use self::watch::WatchArgs;
 
 /// Reviewed, resumable moves of Amazon SQS messages: a job file says what goes where, `plan` shows it, `apply` does it.
 ///
@@ -93,6 +97,9 @@ pub enum Command {
         after_help = "Examples:\n  redrive control 3f2a9c0d1e4b pause --reason INC-4711\n  redrive control 3f2a9c0d1e4b rate 50/s"
     )]
     Control(ControlArgs),
+    /// Go on looking for messages that come back after a run has ended. They join its figures and its report.
+    #[command(after_help = "Example:\n  redrive watch 3f2a9c0d1e4b --for 30m")]
+    Watch(WatchArgs),
     /// Decide about messages in doubt, or give up a run. Without a decision it lists what is in doubt.
     #[command(after_help = "Examples:\n  redrive resolve 3f2a9c0d1e4b\n  redrive resolve 3f2a9c0d1e4b --discard --all")]
     Resolve(ResolveArgs),
@@ -100,7 +107,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  redrive runs --format json")]
     Runs(RunsArgs),
     /// Show how one run stands.
-    #[command(after_help = "Examples:\n  redrive status\n  redrive status 3f2a9c0d1e4b")]
+    #[command(after_help = "Examples:\n  redrive status\n  redrive status 3f2a9c0d1e4b --watch")]
     Status(RunArgs),
     /// Make the report of one run.
     #[command(after_help = "Example:\n  redrive report 3f2a9c0d1e4b --format html > report.html")]
@@ -320,6 +327,10 @@ pub struct ApplyArgs {
     /// Go without the canary that the job asks for; the reason is in the report.
     #[arg(long, value_name = "REASON")]
     pub skip_canary: Option<String>,
+    /// Once the run is finished, go on looking for messages that come back for so long, such as `30m`. Exits with 5 if more do than
+    /// the job's `max_bounced` allows.
+    #[arg(long, value_name = "TIME")]
+    pub watch: Option<String>,
     /// Begin, or go on, although this journal does not know what it should of an unfinished run over the source: what that
     /// run had sent and not yet deleted is sent again.
     #[arg(long)]
@@ -340,61 +351,4 @@ pub struct ApplyArgs {
     /// Which AWS it is.
     #[command(flatten)]
     pub reach: ReachArgs,
-}
-
-/// `redrive runs`.
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub struct RunsArgs {
-    /// What else to do with them.
-    #[command(subcommand)]
-    pub command: Option<RunsCommand>,
-    /// How to print.
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: Format,
-}
-
-/// What `redrive runs` does beside listing.
-#[derive(Debug, Subcommand)]
-pub enum RunsCommand {
-    /// Forget old runs, and make the journal smaller. What a forgotten run had sent is not recognised any more.
-    #[command(after_help = "Example:\n  redrive runs prune --older-than 90d")]
-    Prune(PruneArgs),
-}
-
-/// `redrive runs prune`.
-#[derive(Debug, Args)]
-pub struct PruneArgs {
-    /// Forget finished runs that ended longer ago than this, such as `90d`.
-    #[arg(long, value_name = "AGE", required_unless_present = "run", conflicts_with = "run")]
-    pub older_than: Option<String>,
-    /// Forget this run.
-    #[arg(long, value_name = "RUN")]
-    pub run: Option<String>,
-    /// Forget it although it is not finished, or has messages in doubt.
-    #[arg(long, requires = "run")]
-    pub force: bool,
-    /// How to print.
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: Format,
-}
-
-/// `redrive status`.
-#[derive(Debug, Args)]
-pub struct RunArgs {
-    /// The run's identity, or the beginning of it. Default: the newest run.
-    pub run: Option<String>,
-    /// How to print.
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: Format,
-}
-
-/// `redrive report`.
-#[derive(Debug, Args)]
-pub struct ReportArgs {
-    /// The run's identity, or the beginning of it. Default: the newest run.
-    pub run: Option<String>,
-    /// How to print.
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: ReportFormat,
 }

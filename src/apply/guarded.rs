@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use redrive_protocol::message::MessageId;
 use redrive_protocol::protocol::Lease;
-use redrive_protocol::target::{RuleId, TargetKind};
-use redrive_rules::job::{Guard, Wait};
+use redrive_protocol::target::RuleId;
+use redrive_rules::job::Guard;
 
 use super::rate::Cap;
 use super::valve::{By, Valve};
-use crate::guard::{Bounces, Share, Watched, auto_wait, shares};
-use crate::plan::{Outcome, Plan};
+use crate::guard::{Bounces, Planned, Share, Watched};
+use crate::plan::{self, Plan};
 
 /// So many messages are withheld before the canary is judged as it is, at the least, and for each message of it.
 const WITHHELD: (usize, usize) = (1_000, 10);
@@ -71,12 +71,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Guards {
     pub(super) fn new(plan: &Plan, guarding: Guarding) -> Self {
         let Guarding { guard, watched, skip_canary, socket } = guarding;
-        let queues = || plan.targets.iter().filter(|target| target.kind == TargetKind::Sqs);
-        let wait = match guard.canary.map(|canary| canary.wait) {
-            Some(Wait::For(age)) => age.0,
-            Some(Wait::Auto) | None => auto_wait(queues().filter_map(|target| target.queue.as_ref())),
-        };
-        let shares = guard.canary.map(|canary| shares(canary.messages, &expected(plan))).unwrap_or_default();
+        let canary = Planned::of(&guard, &plan::to_queues(&plan.rules, &plan.targets), &plan.targets);
+        let (shares, wait) = canary.map(|canary| (canary.shares, canary.wait)).unwrap_or_default();
         Self {
             bounces: Mutex::new(Bounces::new(guard.max_bounced, guard.per_rule)),
             guard,
@@ -160,16 +156,4 @@ impl Guards {
     pub(super) fn take_withheld(&self) -> Vec<Lease> {
         std::mem::take(&mut *locked(&self.withheld)).leases
     }
-}
-
-/// How many messages of each rule the plan expects to go to a queue.
-fn expected(plan: &Plan) -> Vec<(RuleId, u64)> {
-    let is_queue = |outcome: Outcome| match outcome {
-        Outcome::To(target) => plan.target(target).is_some_and(|target| target.kind == TargetKind::Sqs),
-        Outcome::Exhausted(_) | Outcome::Kept(_) | Outcome::Blocked(_) => false,
-    };
-    let of = |outcomes: &[crate::plan::OutcomeFigures]| {
-        outcomes.iter().filter(|of| is_queue(of.outcome)).map(|of| of.estimate.total).sum()
-    };
-    plan.rules.iter().map(|rule| (rule.rule, of(&rule.outcomes))).collect()
 }

@@ -11,7 +11,7 @@ use crate::journal::GuardEvent;
 pub(super) async fn note(shared: &Shared, kind: &str, who: Option<String>, words: String, data: &Value) -> Option<()> {
     let (at, kind, data) = (shared.journal.now(), kind.to_owned(), data.to_string());
     let event = GuardEvent { at, kind, who, words, data };
-    shared.journaled(shared.journal.guard(event.clone()).await)?;
+    shared.journaled(shared.journal.guard(&shared.setting.run, event.clone()).await)?;
     shared.events.send(&Event::Guard(event));
     Some(())
 }

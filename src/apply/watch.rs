@@ -45,7 +45,7 @@ pub(super) struct Watch {
 impl Watch {
     /// Takes up where an earlier session left, before the first message. `None` if the run halts over it.
     pub(super) async fn begin(shared: &Arc<Shared>) -> Option<Self> {
-        let events = shared.journaled(shared.journal.guard_events().await)?;
+        let events = shared.journaled(shared.journal.guard_events(&shared.setting.run).await)?;
         for event in events.iter().filter(|event| event.kind == "rule_stopped") {
             let rule = serde_json::from_str::<Value>(&event.data).ok().and_then(|data| data["rule"].as_u64());
             if let Some(rule) = rule.and_then(|rule| u16::try_from(rule).ok()) {
@@ -169,7 +169,10 @@ impl Watch {
     /// Messages were seen in this dead-letter queue: those that the run sent are noted, and too many of them stop it.
     async fn came_back(&mut self, at: Option<usize>, messages: Vec<MessageId>) {
         let shared = Arc::clone(&self.shared);
-        let Some(bounces) = shared.journaled(shared.journal.bounced(messages.clone()).await) else { return };
+        let Some(bounces) = shared.journaled(shared.journal.bounced(&shared.setting.run, messages.clone()).await)
+        else {
+            return;
+        };
         for (id, bounce) in messages.iter().zip(bounces) {
             let Some(Bounce { rule, sent, is_new }) = bounce else { continue };
             self.bounced += u64::from(is_new);

@@ -114,6 +114,11 @@ impl Named {
         Self { name: name.to_owned(), is_url: false, ..self }
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its ARN.
     pub fn arn(&self) -> String {
         let Self { partition, region, account, name, .. } = self;

@@ -7,22 +7,24 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::earlier::{Earlier, approvers, earlier};
 use super::followers::{Followers, Named};
 use super::job::Compiled;
 use super::kind::{self, FileKind};
 use super::own::Own;
-use super::{approve, guarding, job, plan as planning, read_bytes, show, signals, text_of, wiring};
+use super::{approve, guarding, job, plan as planning, read_bytes, show, signals, text_of, watch, wiring};
 use crate::apply::{self, Apply, Events, Options, Stop, Summary};
 use crate::cli::{ApplyArgs, Format, JOURNAL, PlanFormat};
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::journal::{Journal, Marks, Reader, system_clock};
-use crate::plan::{self, Approver, Plan};
+use crate::plan::{self, Plan};
 use crate::view::plan::headline;
 use crate::view::{output, progress, report};
 use redrive_protocol::protocol::{Begun, RunSpec, SessionEnd, Totals};
 
 pub(super) async fn apply(args: ApplyArgs, journal: &Path) -> Result<Exit> {
+    let watched = args.watch.as_deref().map(|time| watch::time("--watch", time)).transpose()?;
     let reach = wiring::Reach::new(&args.reach).await?;
     // From the start: a sample that is being taken is to be given back, too.
     let stop = Stop::default();
@@ -43,7 +45,16 @@ pub(super) async fn apply(args: ApplyArgs, journal: &Path) -> Result<Exit> {
     };
     // What runs on a sandbox that goes with this process leaves nothing behind.
     let marks = if reach.is_embedded() { None } else { Marks::of_user() };
-    Box::pin(carry_out(&args, &reach, plan, journal, marks, stop)).await
+    let (run, asked) = (plan.id().to_owned(), stop.clone());
+    let exit = Box::pin(carry_out(&args, &reach, plan, journal, marks, stop)).await?;
+    match watched {
+        // Of a run that was halted or stopped, not all has been sent: whoever goes on with it watches it then.
+        Some(time) if matches!(exit, Exit::Done | Exit::Partial) && !asked.is_asked() => {
+            let late = watch::after(&reach.aws, &run, time, args.format, journal, &asked).await?;
+            Ok(if late == Exit::Done { exit } else { late })
+        }
+        _ => Ok(exit),
+    }
 }
 
 /// Whether it is a plan and not a job. A file that looks like neither is taken for what its name says.
@@ -265,7 +276,7 @@ async fn begin(
         refused.map_or(Ok(()), Err)?;
         let outlets = wiring::outlets(opened, &journal, &begun).await?;
         let skip = args.skip_canary.clone();
-        let guarding = guarding::of(aws, &job, &plan, &source, &outlets, skip, journal_path).await?;
+        let guarding = guarding::of(aws, (&job, &rules), &plan, &source, &outlets, skip, journal_path).await?;
         Ok::<_, Error>((outlets, guarding))
     };
     let (outlets, guarding) = match ready.await {
@@ -316,46 +327,6 @@ async fn run(args: &ApplyArgs, parts: Apply, listener: mpsc::Receiver<apply::Eve
     summary
 }
 
-/// What the journal knows of a plan's run.
-#[derive(Debug)]
-enum Earlier {
-    None,
-    /// With those who had approved it by then. One that was given up has messages parked, which are to be brought back.
-    Begun {
-        approvers: Vec<Approver>,
-        given_up: bool,
-    },
-    Finished,
-}
-
-fn earlier(journal: &Path, plan: &Plan) -> Result<Earlier> {
-    let runs = Reader::open(journal)?.map(|reader| reader.runs_like(plan.id())).transpose()?.unwrap_or_default();
-    Ok(match runs.iter().find(|run| run.name == plan.id()) {
-        None => Earlier::None,
-        Some(run) if run.given_up.is_some() && run.ended.is_some() => {
-            return Err(Error::plan_refused(format!("run {} was given up, and its plan with it", run.name))
-                .hint("nothing was touched; make a new plan. What the run had sent is known, and is not sent again"));
-        }
-        Some(run) if run.ended.is_some() => Earlier::Finished,
-        Some(run) => Earlier::Begun { approvers: super::runs::approvers(run)?, given_up: run.given_up.is_some() },
-    })
-}
-
-/// Who approved the plan: by the files beside it, and by what the journal noted when the run was begun, for the plan of a run
-/// that goes on may no longer be at hand. Fails where they are fewer than asked for.
-fn approvers(args: &ApplyArgs, plan: &Plan, earlier: &Earlier) -> Result<Vec<Approver>> {
-    let approve::Found { mut approvers, others } = approve::found(&args.file, plan, args.allowed_signers.as_deref())?;
-    if let Earlier::Begun { approvers: noted, .. } = earlier {
-        // What was not verified then does not become so by having been noted.
-        let counts = |noted: &&Approver| args.allowed_signers.is_none() || noted.key.is_some();
-        let is_new = |noted: &&Approver| approvers.iter().all(|found| found.by != noted.by);
-        let more: Vec<Approver> = noted.iter().filter(counts).filter(is_new).cloned().collect();
-        approvers.extend(more);
-    }
-    plan::require_approvals(plan, &approvers, args.require_approvals, &others)?;
-    Ok(approvers)
-}
-
 /// A run that is finished: its report, and nothing else is done.
 fn finished(args: &ApplyArgs, journal: &Path, run: &str) -> Result<Exit> {
     let Some(reader) = Reader::open(journal)? else { return Ok(Exit::Done) };
@@ -381,6 +352,9 @@ fn again(args: &ApplyArgs, journal: &Path) -> Vec<String> {
     }
     if args.allow_drift {
         option("--allow-drift", None);
+    }
+    if let Some(time) = &args.watch {
+        option("--watch", Some(time.clone()));
     }
     if let Some(metrics) = &args.metrics {
         option("--metrics", Some(metrics.display().to_string()));

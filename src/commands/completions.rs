@@ -26,7 +26,7 @@ _redrive_or_value() {
     local values value word=${COMP_WORDS[COMP_CWORD]}
     [[ $COMP_CWORD -gt 1 && $word != -* && ${COMP_WORDS[COMP_CWORD - 1]} != -* ]] || return 0
     case ${COMP_WORDS[1]} in
-        status | report | resolve | control) values=runs ;;
+        status | report | resolve | control | watch) values=runs ;;
         show | approve | apply) values=plans ;;
         inspect | init) values=queues ;;
         *) return 0 ;;
@@ -113,7 +113,7 @@ fn zsh(script: &str) -> String {
 
 fn fish() -> String {
     let values = [
-        ("status report resolve control", "runs", "-f "),
+        ("status report resolve control watch", "runs", "-f "),
         ("show approve apply", "plans", ""),
         ("inspect init", "queues", "-f "),
     ];

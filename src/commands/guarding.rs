@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use redrive_protocol::target::{Target, TargetKind};
 use redrive_rules::job::{Destination, Job};
+use redrive_rules::rule::Rules;
 
 use super::{resolve, wiring};
 use crate::apply::{Guarding, Outlet};
@@ -12,12 +13,12 @@ use crate::aws::{Access, Aws};
 use crate::error::Result;
 use crate::guard::{DeadLetters, Watched, socket_of};
 use crate::plan::Plan;
-use crate::sqs::Queue;
+use crate::sqs::{Queue, QueueAttributes};
 
 /// What is watched of a run that has begun. Queues are opened only if the job asks for something that looks at them.
 pub(super) async fn of(
     aws: &Aws,
-    job: &Job,
+    (job, rules): (&Job, &Rules),
     plan: &Plan,
     source: &Arc<dyn Queue>,
     outlets: &[Outlet],
@@ -25,29 +26,44 @@ pub(super) async fn of(
     journal: &Path,
 ) -> Result<Guarding> {
     let guard = job.guard.clone().unwrap_or_default();
-    let looks = guard.canary.is_some() || guard.max_bounced.is_some() || guard.max_backlog.is_some();
-    let watched = if looks { watched(aws, job, plan, source, outlets).await? } else { Watched::default() };
+    let mut watched = Watched::default();
+    if guard.canary.is_some() || guard.max_bounced.is_some() {
+        watched.dead_letters = dead_letters(aws, (job, rules), plan, source).await?;
+    }
+    if guard.canary.is_some() || guard.max_backlog.is_some() {
+        for (target, outlet) in plan.targets.iter().zip(outlets) {
+            if let (Some(attributes), Outlet::Queue { queue, .. }) = (consumed(target, rules), outlet) {
+                let name = attributes.name().to_owned();
+                watched.destinations.push(crate::guard::Destination { name, queue: Arc::clone(queue) });
+            }
+        }
+    }
     let skip_canary = skip_canary.map(|why| (resolve::user(), why));
     Ok(Guarding { guard, watched, skip_canary, socket: Some(socket_of(journal)) })
 }
 
-/// The queues that messages go to, and those where they end if nobody can process them.
-async fn watched(aws: &Aws, job: &Job, plan: &Plan, source: &Arc<dyn Queue>, outlets: &[Outlet]) -> Result<Watched> {
-    let mut watched = Watched::default();
-    let mut seen = Vec::new();
-    for (target, outlet) in plan.targets.iter().zip(outlets) {
-        let (TargetKind::Sqs, Some(attributes), Outlet::Queue { queue, .. }) = (target.kind, &target.queue, outlet)
-        else {
-            continue;
-        };
-        let name = attributes.name().to_owned();
-        watched.destinations.push(crate::guard::Destination { name, queue: Arc::clone(queue) });
+/// A queue that the job sends to and that a consumer takes messages from.
+fn consumed<'a>(target: &'a Target, rules: &Rules) -> Option<&'a QueueAttributes> {
+    let is_sent_to = target.kind == TargetKind::Sqs && rules.destinations_used().contains(target.destination.as_str());
+    target.queue.as_ref().filter(|_| is_sent_to)
+}
+
+/// The queues where messages end that no consumer of the destinations can process, each once.
+pub(super) async fn dead_letters(
+    aws: &Aws,
+    (job, rules): (&Job, &Rules),
+    plan: &Plan,
+    source: &Arc<dyn Queue>,
+) -> Result<Vec<DeadLetters>> {
+    let (mut found, mut seen) = (Vec::new(), Vec::new());
+    for target in &plan.targets {
+        let Some(attributes) = consumed(target, rules) else { continue };
         let Some(policy) = &attributes.redrive_policy else { continue };
         let arn = &policy.dead_letter_target_arn;
-        if seen.contains(arn) {
+        if seen.contains(&arn) {
             continue;
         }
-        seen.push(arn.clone());
+        seen.push(arn);
         let is_source = *arn == plan.source.arn;
         let queue = if is_source {
             Arc::clone(source)
@@ -56,9 +72,9 @@ async fn watched(aws: &Aws, job: &Job, plan: &Plan, source: &Arc<dyn Queue>, out
             opened.map_err(|error| error.about(&format!("the dead-letter queue of {}", attributes.name())))?
         };
         let name = arn.rsplit(':').next().unwrap_or(arn).to_owned();
-        watched.dead_letters.push(DeadLetters { name, queue, is_source });
+        found.push(DeadLetters { name, queue, is_source });
     }
-    Ok(watched)
+    Ok(found)
 }
 
 /// A queue and its dead-letter queue are of one account and region, and reached alike.

@@ -6,6 +6,7 @@ mod approve;
 mod check;
 mod completions;
 mod control;
+mod earlier;
 mod explain;
 mod followers;
 mod generate;
@@ -26,6 +27,7 @@ mod sandbox;
 mod show;
 mod signals;
 mod signature;
+mod watch;
 mod wiring;
 
 use std::fs::File;
@@ -83,10 +85,11 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Policy(args) => Box::pin(policy::policy(args)).await,
         Command::Apply(args) => Box::pin(apply::apply(args, &journal)).await,
         Command::Control(args) => control::control(args, &journal).await,
+        Command::Watch(args) => watch::watch(args, &journal).await,
         Command::Resolve(args) => resolve::resolve(args, &journal).await,
         Command::Runs(RunsArgs { command: Some(RunsCommand::Prune(args)), .. }) => prune::prune(&args, &journal),
         Command::Runs(args) => runs::runs(&args, &journal),
-        Command::Status(args) => runs::status(&args, &journal),
+        Command::Status(args) => runs::status(&args, &journal).await,
         Command::Report(args) => runs::report(&args, &journal),
         Command::Schema => generate::schema(),
         #[cfg(feature = "sandbox")]

@@ -26,8 +26,12 @@ pub(super) async fn policy(args: PolicyArgs) -> Result<Exit> {
     let file = args.job.display().to_string();
     let Compiled { job, rules } = job::compile_or_show(&file, &read_job(&args.job)?)?;
     let reach = if args.offline { None } else { Some(wiring::Reach::new(&args.reach).await?) };
-    let mut survey =
-        Survey { aws: reach.as_ref().map(|reach| &*reach.aws), until: Instant::now() + PATIENCE, notes: Vec::new() };
+    let mut survey = Survey {
+        aws: reach.as_ref().map(|reach| &*reach.aws),
+        until: Instant::now() + PATIENCE,
+        notes: Vec::new(),
+        dead_letters: Vec::new(),
+    };
     let needs = survey.needs(&job, &rules).await;
     let phase = args.phase.map(|phase| match phase {
         PolicyPhase::Plan => Phase::Plan,
@@ -77,6 +81,8 @@ struct Survey<'a> {
     aws: Option<&'a Aws>,
     until: Instant,
     notes: Vec<String>,
+    /// Where what fails in the queues that messages are sent to comes to.
+    dead_letters: Vec<(String, Access)>,
 }
 
 impl Survey<'_> {
@@ -107,6 +113,9 @@ impl Survey<'_> {
         if let Some(park) = &job.unmatched.park {
             needs.queues.push(self.queue(&park.queue, &wiring::access(park.access()), UsedAs::Parking).await);
         }
+        if job.guard.as_ref().is_some_and(|guard| guard.canary.is_some() || guard.max_bounced.is_some()) {
+            self.watched(&mut needs.queues).await;
+        }
         if rules.reads_payloads() {
             needs.bodies = Some(self.bodies(job, identity(&source)));
         }
@@ -124,9 +133,19 @@ impl Survey<'_> {
     async fn queue(&mut self, reference: &str, access: &Access, used_as: UsedAs) -> Queue {
         let looked = self.look(async |aws: &Aws| Ok(aws.queue(reference, access).await?.attributes().await?)).await;
         let named = crate::aws::Named::of(reference, access);
+        let is_sent_to = used_as == (UsedAs::Destination { is_sent_to: true });
         let (arn, key) = match looked {
-            Some(Ok(attributes)) => (attributes.arn.clone(), self.key_of(&attributes)),
+            Some(Ok(attributes)) => {
+                if is_sent_to {
+                    self.redrives(&attributes, access);
+                }
+                (attributes.arn.clone(), self.key_of(&attributes))
+            }
             unknown => {
+                if is_sent_to {
+                    let name = format!("REPLACE-WITH-THE-DEAD-LETTER-QUEUE-OF-{}", named.name());
+                    self.dead_letters.push((named.clone().sibling(&name).arn(), access.clone()));
+                }
                 let place = if used_as == (UsedAs::Destination { is_sent_to: false }) { "" } else { reference };
                 if let Some(Err(error)) = unknown {
                     self.notes.push(format!(
@@ -137,6 +156,21 @@ impl Survey<'_> {
             }
         };
         Queue { used_as, identity: identity(access), arn, is_by_url: named.is_url, key }
+    }
+
+    /// Notes where what fails in a queue comes to. A queue and its dead-letter queue are reached alike.
+    fn redrives(&mut self, queue: &QueueAttributes, access: &Access) {
+        let arn = queue.redrive_policy.as_ref().map(|policy| policy.dead_letter_target_arn.clone());
+        self.dead_letters.extend(arn.map(|arn| (arn, access.clone())));
+    }
+
+    /// The dead-letter queues that are looked at. What comes back to the source is met by receiving from it.
+    async fn watched(&mut self, queues: &mut Vec<Queue>) {
+        for (arn, access) in std::mem::take(&mut self.dead_letters) {
+            if queues.iter().all(|queue| queue.arn != arn || !matches!(queue.used_as, UsedAs::Source { .. })) {
+                queues.push(self.queue(&arn, &access, UsedAs::DeadLetters).await);
+            }
+        }
     }
 
     /// The queues that redrive to the source.
@@ -172,6 +206,7 @@ impl Survey<'_> {
             self.notes.push("the origin queues are not known: name each queue that messages may go back to".to_owned());
         }
         for attributes in found {
+            self.redrives(&attributes, access);
             let key = self.key_of(&attributes);
             queues.push(origin(attributes.arn, key));
         }

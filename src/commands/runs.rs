@@ -1,6 +1,7 @@
 //! `redrive runs`, `status` and `report`: what the journal says. They read only, while another process may write.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::apply::Figures;
 use crate::cli::{Format, ReportArgs, ReportFormat, RunArgs, RunsArgs};
@@ -26,14 +27,30 @@ pub(super) fn runs(args: &RunsArgs, journal: &Path) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-pub(super) fn status(args: &RunArgs, journal: &Path) -> Result<Exit> {
-    let (reader, record) = find(args.run.as_deref(), journal)?;
-    let run = load(&reader, record)?;
-    output::out(&match args.format {
-        Format::Text => view::status(&run).text(output::screen()),
-        Format::Json => view::status_json(&run),
-    })?;
-    Ok(Exit::Done)
+pub(super) async fn status(args: &RunArgs, journal: &Path) -> Result<Exit> {
+    let mut name = args.run.clone();
+    let mut shown = String::new();
+    loop {
+        let (reader, record) = find(name.as_deref(), journal)?;
+        name = Some(record.name.clone());
+        let is_at_work = record.process.is_some_and(|process| process.is_alive);
+        let run = load(&reader, record)?;
+        let text = match args.format {
+            Format::Text => view::status(&run).text(output::screen()),
+            Format::Json => view::status_json(&run),
+        };
+        if text != shown {
+            if args.watch && args.format == Format::Text {
+                output::clear_screen()?;
+            }
+            output::out(&text)?;
+            shown = text;
+        }
+        if !args.watch || !is_at_work {
+            return Ok(Exit::Done);
+        }
+        tokio::time::sleep(STATUS_EVERY).await;
+    }
 }
 
 pub(super) fn report(args: &ReportArgs, journal: &Path) -> Result<Exit> {
@@ -52,6 +69,9 @@ pub(super) fn report(args: &ReportArgs, journal: &Path) -> Result<Exit> {
     })?;
     Ok(Exit::Done)
 }
+
+/// How often the status of a run is looked at that is watched.
+const STATUS_EVERY: Duration = Duration::from_secs(1);
 
 /// Takes messages as a journal gives them.
 type Each<'a> = &'a mut dyn FnMut(Trouble) -> Result<()>;

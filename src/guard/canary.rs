@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use redrive_protocol::queue::QueueAttributes;
-use redrive_protocol::target::RuleId;
-use redrive_rules::job::Percent;
+use redrive_protocol::target::{RuleId, Target, TargetKind};
+use redrive_rules::job::{Guard, Percent, Wait};
 
 /// What is added to the time that a message needs to reach the dead-letter queue: SQS's counts lag by up to a minute.
 const SLACK: Duration = Duration::from_mins(1);
@@ -16,7 +16,7 @@ const LONGEST: Duration = Duration::from_hours(12);
 
 /// How many messages of each rule go first: in proportion to what is expected of them, and at least one of each of which anything
 /// is.
-pub fn shares(messages: u32, expected: &[(RuleId, u64)]) -> BTreeMap<RuleId, u64> {
+fn shares(messages: u32, expected: &[(RuleId, u64)]) -> BTreeMap<RuleId, u64> {
     let all: u64 = expected.iter().map(|(_, count)| count).sum();
     let exact = |count: u64| u128::from(messages) * u128::from(count);
     let mut shares = BTreeMap::new();
@@ -39,12 +39,34 @@ pub fn shares(messages: u32, expected: &[(RuleId, u64)]) -> BTreeMap<RuleId, u64
 }
 
 /// How long a message that fails takes to reach the dead-letter queue of one of these, and some slack.
-pub fn auto_wait<'a>(destinations: impl Iterator<Item = &'a QueueAttributes>) -> Duration {
+fn auto_wait<'a>(destinations: impl Iterator<Item = &'a QueueAttributes>) -> Duration {
     let needs = |queue: &QueueAttributes| {
         let receives = queue.redrive_policy.as_ref().map_or(1, |policy| policy.max_receive_count.max(1));
         Duration::from_secs(queue.visibility_timeout_seconds).saturating_mul(receives)
     };
     destinations.map(needs).max().unwrap_or_default().saturating_add(SLACK).min(LONGEST)
+}
+
+/// The canary of a job, as a plan knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// How many messages of each rule go first.
+    pub shares: BTreeMap<RuleId, u64>,
+    /// For how long the others wait then.
+    pub wait: Duration,
+}
+
+impl Planned {
+    /// The canary, if the job asks for one. `expected`: how many messages of each rule go to a queue among the targets.
+    pub fn of(guard: &Guard, expected: &[(RuleId, u64)], targets: &[Target]) -> Option<Self> {
+        let queues = targets.iter().filter(|target| target.kind == TargetKind::Sqs);
+        let canary = guard.canary?;
+        let wait = match canary.wait {
+            Wait::For(age) => age.0,
+            Wait::Auto => auto_wait(queues.filter_map(|target| target.queue.as_ref())),
+        };
+        Some(Self { shares: shares(canary.messages, expected), wait })
+    }
 }
 
 /// How far the canary has come.

@@ -1,5 +1,7 @@
 //! Asks a program whether the run may go on. It is run without a shell, with nothing on its stdin, and ended if it takes too long.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -32,6 +34,20 @@ pub enum Answer {
     Halt(String),
     /// Nothing, and why.
     Nothing(String),
+}
+
+/// Why the program could not be run here, if it could not: it is not looked for as a shell would, but as the system does.
+pub fn missing(words: &[String]) -> Option<String> {
+    let program = words.first()?;
+    let is_program =
+        |path: &Path| path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0);
+    if program.contains('/') {
+        let found = is_program(Path::new(program));
+        return (!found).then(|| format!("{program} is not a program that can be run"));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|directory| is_program(&directory.join(program)));
+    (!found).then(|| format!("no {program} is in the PATH"))
 }
 
 /// Runs the program and takes its answer.
@@ -101,6 +117,18 @@ mod tests {
         assert_eq!(answer(told).await, Answer::Halt("r 7 3".to_owned()));
         let much = "i=0; while [ $i -lt 5000 ]; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx >&2; i=$((i+1)); done; exit 2";
         assert_eq!(answer(much).await, Answer::Halt("x".repeat(32)), "it is not held up by what nobody reads");
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_run_is_known_without_running_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let text = directory.path().join("text");
+        std::fs::write(&text, "#!/bin/sh\n").expect("written");
+        std::fs::set_permissions(&text, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+        let missing = |program: &str| missing(&[program.to_owned()]);
+        assert_eq!((missing("/bin/sh"), missing("sh")), (None, None));
+        assert!(missing(&text.display().to_string()).is_some_and(|why| why.contains("not a program that can be run")));
+        assert!(missing("/nowhere/healthy").is_some() && missing("no-such-program-anywhere").is_some());
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ mod look;
 
 pub use backlog::Backlog;
 pub use bounces::{AT_LEAST, Bounces, Share, WINDOW};
-pub use canary::{Course, Observation, Verdict, auto_wait, shares};
-pub use command::{Answer, Asked, ask};
+pub use canary::{Course, Observation, Planned, Verdict};
+pub use command::{Answer, Asked, ask, missing};
 pub use control::{Listener, Order, Request, Unheard, Waiting, request, socket_of};
 pub use look::{DeadLetters, Destination, Seen, Watched, backlog, look};

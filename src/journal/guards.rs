@@ -8,7 +8,7 @@ use super::rested::json;
 use super::table::Table;
 use crate::error::Result;
 use redrive_protocol::message::MessageId;
-use redrive_protocol::protocol::{Key, RunNo};
+use redrive_protocol::protocol::{Key, RunNo, State};
 use redrive_protocol::target::RuleId;
 
 /// Something that a guard or a person did to a run.
@@ -49,22 +49,24 @@ pub struct CameBack {
 }
 
 impl Table {
-    pub(super) fn note_guard(&self, run: RunNo, event: &GuardEvent) -> Result<()> {
+    pub(super) fn note_guard(&self, run: &str, event: &GuardEvent) -> Result<()> {
         let GuardEvent { at, kind, who, words, data } = event;
         self.direct(|c| {
             c.execute(
-                "INSERT INTO guard_event (run, at, kind, who, words, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![run.0, at.as_millisecond(), kind, who, words, data],
+                "INSERT INTO guard_event (run, at, kind, who, words, data)
+                 SELECT id, ?2, ?3, ?4, ?5, ?6 FROM run WHERE name = ?1",
+                params![run, at.as_millisecond(), kind, who, words, data],
             )
         })
         .map(drop)
     }
 
-    pub(super) fn guard_events(&self, run: RunNo) -> Result<Vec<GuardEvent>> {
-        self.direct(|c| events(c, "?1", run.0))
+    pub(super) fn guard_events(&self, run: &str) -> Result<Vec<GuardEvent>> {
+        self.direct(|c| events(c, run))
     }
 
-    pub(super) fn bounced(&self, run: RunNo, messages: &[MessageId], now: Timestamp) -> Result<Vec<Option<Bounce>>> {
+    pub(super) fn bounced(&self, run: &str, messages: &[MessageId], now: Timestamp) -> Result<Vec<Option<Bounce>>> {
+        let run = RunNo(self.direct(|c| c.query_row("SELECT id FROM run WHERE name = ?1", [run], |row| row.get(0)))?);
         messages.iter().map(|id| self.bounce(run, &Key::of(id), now)).collect()
     }
 
@@ -92,18 +94,15 @@ impl Table {
     }
 }
 
-/// What guards and people did to a run, in order. `run`: an expression for its number, of this parameter.
-pub(super) fn events(
-    connection: &Connection,
-    run: &str,
-    parameter: impl rusqlite::ToSql,
-) -> rusqlite::Result<Vec<GuardEvent>> {
-    let sql = format!("SELECT at, kind, who, words, data FROM guard_event WHERE run = {run} ORDER BY seq");
+/// What guards and people did to a run, in order.
+pub(super) fn events(connection: &Connection, run: &str) -> rusqlite::Result<Vec<GuardEvent>> {
+    let sql = "SELECT at, kind, who, words, data FROM guard_event
+               WHERE run = (SELECT id FROM run WHERE name = ?1) ORDER BY seq";
     let event = |row: &Row<'_>| {
         let (kind, who, words, data) = (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
         Ok(GuardEvent { at: time(row, 0)?, kind, who, words, data })
     };
-    connection.prepare(&sql)?.query_map([parameter], event)?.collect()
+    connection.prepare(sql)?.query_map([run], event)?.collect()
 }
 
 /// What came back of a run's messages, by rule.
@@ -114,6 +113,15 @@ pub(super) fn came_back(connection: &Connection, run: &str) -> rusqlite::Result<
         Ok(CameBack { rule: RuleId(row.get(0)?), messages: row.get(1)?, seen: (time(row, 2)?, time(row, 3)?) })
     };
     connection.prepare(sql)?.query_map([run], of)?.collect()
+}
+
+/// How many of the last messages that a run sent came back, and of how many that is.
+pub(super) fn came_back_of_last(connection: &Connection, run: &str, most: u64) -> rusqlite::Result<(u64, u64)> {
+    let sql = "SELECT count(bounce.id), count(*) FROM
+                   (SELECT run, sent_as FROM rested WHERE run = (SELECT id FROM run WHERE name = ?1)
+                    AND sent_as IS NOT NULL AND state = ?3 ORDER BY seq DESC LIMIT ?2) AS sent
+               LEFT JOIN bounce ON bounce.run = sent.run AND bounce.id = sent.sent_as";
+    connection.query_row(sql, params![run, most, State::Done as u8], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {

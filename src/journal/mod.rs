@@ -276,19 +276,19 @@ impl Journal {
         self.ask(|reply| Command::Resolve { resolve, reply }).await
     }
 
-    /// Notes what a guard or a person did to the run.
-    pub async fn guard(&self, event: GuardEvent) -> Result<()> {
-        self.ask(|reply| Command::Guard { event, reply }).await
+    /// Notes what a guard or a person did to a run.
+    pub async fn guard(&self, run: &str, event: GuardEvent) -> Result<()> {
+        self.ask(|reply| Command::Guard { run: run.to_owned(), event, reply }).await
     }
 
-    /// What guards and people did to the run so far, in order.
-    pub async fn guard_events(&self) -> Result<Vec<GuardEvent>> {
-        self.ask(|reply| Command::GuardEvents { reply }).await
+    /// What guards and people did to a run so far, in order.
+    pub async fn guard_events(&self, run: &str) -> Result<Vec<GuardEvent>> {
+        self.ask(|reply| Command::GuardEvents { run: run.to_owned(), reply }).await
     }
 
-    /// Notes which of these messages are this run's, come back. Answers by position; `None` for one that it did not send.
-    pub async fn bounced(&self, messages: Vec<MessageId>) -> Result<Vec<Option<Bounce>>> {
-        self.tell(messages, |messages, reply| Command::Bounced { messages, reply }).await
+    /// Notes which of these messages a run had sent, and are back. Answers by position; `None` for one that it did not send.
+    pub async fn bounced(&self, run: &str, messages: Vec<MessageId>) -> Result<Vec<Option<Bounce>>> {
+        self.tell(messages, |messages, reply| Command::Bounced { run: run.to_owned(), messages, reply }).await
     }
 
     /// How many messages are in flight with us, without those that are to be deleted: they may be gone already.

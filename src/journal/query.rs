@@ -164,12 +164,17 @@ impl Reader {
 
     /// What guards and people did to a run, in order.
     pub fn guard_events(&self, run: &str) -> Result<Vec<GuardEvent>> {
-        self.sql(|c| guards::events(c, "(SELECT id FROM run WHERE name = ?1)", run))
+        self.sql(|c| guards::events(c, run))
     }
 
     /// What came back of a run's messages, by rule.
     pub fn came_back(&self, run: &str) -> Result<Vec<CameBack>> {
         self.sql(|c| guards::came_back(c, run))
+    }
+
+    /// How many of the last messages that a run sent came back, and of how many that is: of so many at the most.
+    pub fn came_back_of_last(&self, run: &str, most: u64) -> Result<(u64, u64)> {
+        self.sql(|c| guards::came_back_of_last(c, run, most))
     }
 
     /// Messages of a run that are blocked, held or failed, and those once in doubt; one after the other, the most urgent first.

@@ -64,9 +64,9 @@ pub(super) enum Command {
     KeepReturned { reply: Reply<()> },
     Unclaim { claims: Vec<MessageId>, reply: Reply<()> },
     Resolve { resolve: Resolve, reply: Reply<u64> },
-    Guard { event: GuardEvent, reply: Reply<()> },
-    GuardEvents { reply: Reply<Vec<GuardEvent>> },
-    Bounced { messages: Vec<MessageId>, reply: Reply<Vec<Option<Bounce>>> },
+    Guard { run: String, event: GuardEvent, reply: Reply<()> },
+    GuardEvents { run: String, reply: Reply<Vec<GuardEvent>> },
+    Bounced { run: String, messages: Vec<MessageId>, reply: Reply<Vec<Option<Bounce>>> },
 }
 
 impl Command {
@@ -281,17 +281,11 @@ impl Writer {
             Command::Leases { before, most, reply } => answer!(reply, protocol.leases(before, most)),
             Command::Releasable { most, reply } => answer!(reply, protocol.releasable(most)),
             Command::Leased { changes, reply } => answer!(reply, protocol.set_leases(&changes)),
-            Command::Guard { event, reply } => {
-                let run = protocol.run();
-                answer!(reply, protocol.store().note_guard(run, &event))
-            }
-            Command::GuardEvents { reply } => {
-                let run = protocol.run();
-                answer!(reply, protocol.store().guard_events(run))
-            }
-            Command::Bounced { messages, reply } => {
-                let (run, now) = (protocol.run(), (self.clock)());
-                answer!(reply, protocol.store().bounced(run, &messages, now))
+            Command::Guard { run, event, reply } => answer!(reply, protocol.store().note_guard(&run, &event)),
+            Command::GuardEvents { run, reply } => answer!(reply, protocol.store().guard_events(&run)),
+            Command::Bounced { run, messages, reply } => {
+                let now = (self.clock)();
+                answer!(reply, protocol.store().bounced(&run, &messages, now))
             }
             Command::Vanish { reply } => answer!(reply, protocol.vanish()),
             Command::KeepReturned { reply } => answer!(reply, protocol.keep_returned()),

@@ -288,6 +288,19 @@ pub struct Shown {
     pub attributes: Vec<String>,
 }
 
+/// How many messages of each rule are expected to go to a queue, where a consumer takes them.
+pub fn to_queues(rules: &[RuleFigures], targets: &[Target]) -> Vec<(RuleId, u64)> {
+    let is_queue = |outcome: Outcome| match outcome {
+        Outcome::To(target) => targets.get(usize::from(target.0)).is_some_and(|to| to.kind == TargetKind::Sqs),
+        Outcome::Exhausted(_) | Outcome::Kept(_) | Outcome::Blocked(_) => false,
+    };
+    let of = |rule: &RuleFigures| {
+        let outcomes = rule.outcomes.iter().filter(|of| is_queue(of.outcome));
+        (rule.rule, outcomes.map(|of| of.estimate.total).sum())
+    };
+    rules.iter().map(of).collect()
+}
+
 impl Hazard {
     /// One with the severity of its code.
     pub fn new(code: HazardCode, text: impl Into<String>) -> Self {

@@ -19,6 +19,7 @@ use super::origins::{Opener, Origins, resolve};
 use super::sample::{Fresh, SampleOptions, Scanned, scan, visibility_of};
 use super::survey::{Extent, check_arn, check_sampling, reach, untouched};
 use crate::error::{Error, Result};
+use crate::guard;
 use crate::payload::Payloads;
 use crate::sqs::{MAX_BATCH, Queue, QueueAttributes};
 use crate::store::Bucket;
@@ -121,8 +122,20 @@ pub async fn make(request: Request<'_>) -> Result<Plan> {
     let looked = look_at_messages(&view, targets, request.extent, options, request.cancel).await?;
     let Looked { look, origins, scanned } = looked;
     let tool_version = env!("CARGO_PKG_VERSION");
-    let (source, notifies) = (attributes.clone(), request.notifies);
-    let input = Input { job, file, text, author, notifies, tool_version, source, origins, look, scanned, callers };
+    let input = Input {
+        job,
+        file,
+        text,
+        author,
+        notifies: request.notifies,
+        command_missing: job.guard.as_ref().and_then(|guard| guard::missing(guard.command.as_deref()?)),
+        tool_version,
+        source: attributes.clone(),
+        origins,
+        look,
+        scanned,
+        callers,
+    };
     Ok(build(input).seal())
 }
 

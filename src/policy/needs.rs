@@ -53,6 +53,8 @@ pub enum UsedAs {
     Origin,
     /// Messages wait in it.
     Parking,
+    /// What consumers of a destination fail comes to it, and is looked at.
+    DeadLetters,
 }
 
 /// A queue that a job uses.
@@ -156,7 +158,12 @@ pub fn policies(needs: &Needs, phase: Option<Phase>) -> Vec<Policy> {
         let Some(key) = &queue.key else { continue };
         for purpose in purposes(queue, false) {
             match purpose {
-                Purpose::ReceiveMessages => allow(&queue.identity, Purpose::DecryptMessages, key.clone()),
+                // Of those that are looked at only while a plan is applied, a plan needs no key either.
+                Purpose::ReceiveMessages | Purpose::WatchDeadLetters
+                    if phase.is_none_or(|phase| purpose.is_for(phase)) =>
+                {
+                    allow(&queue.identity, Purpose::DecryptMessages, key.clone());
+                }
                 Purpose::SendMessages => allow(&queue.identity, Purpose::EncryptMessages, key.clone()),
                 _ => {}
             }
@@ -192,6 +199,9 @@ pub fn policies(needs: &Needs, phase: Option<Phase>) -> Vec<Policy> {
 
 /// What is done to a queue itself.
 fn purposes(queue: &Queue, uses_origin: bool) -> Vec<Purpose> {
+    if queue.used_as == UsedAs::DeadLetters {
+        return vec![Purpose::WatchDeadLetters];
+    }
     let mut purposes = vec![Purpose::ReadQueueAttributes];
     if !queue.is_by_url {
         purposes.push(Purpose::FindQueues);
@@ -204,7 +214,7 @@ fn purposes(queue: &Queue, uses_origin: bool) -> Vec<Purpose> {
         }
         UsedAs::Parking => purposes.extend([Purpose::ReceiveMessages, Purpose::DeleteMessages, Purpose::SendMessages]),
         UsedAs::Origin | UsedAs::Destination { is_sent_to: true } => purposes.push(Purpose::SendMessages),
-        UsedAs::Destination { is_sent_to: false } => {}
+        UsedAs::Destination { is_sent_to: false } | UsedAs::DeadLetters => {}
     }
     purposes
 }

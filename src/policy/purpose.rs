@@ -44,6 +44,8 @@ pub enum Purpose {
     ReceiveMessages,
     /// Deleting what is elsewhere.
     DeleteMessages,
+    /// Looking at what came back.
+    WatchDeadLetters,
     /// Sending to queues.
     SendMessages,
     /// Whether the buckets are there.
@@ -66,12 +68,13 @@ pub enum Purpose {
 
 impl Purpose {
     /// All of them, in the order in which a policy has them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::FindQueues,
         Self::ReadQueueAttributes,
         Self::FindOriginQueues,
         Self::ReceiveMessages,
         Self::DeleteMessages,
+        Self::WatchDeadLetters,
         Self::SendMessages,
         Self::FindBuckets,
         Self::ArchiveMessages,
@@ -91,6 +94,7 @@ impl Purpose {
             Self::FindOriginQueues => "FindOriginQueues",
             Self::ReceiveMessages => "ReceiveMessages",
             Self::DeleteMessages => "DeleteMessages",
+            Self::WatchDeadLetters => "WatchDeadLetters",
             Self::SendMessages => "SendMessages",
             Self::FindBuckets => "FindBuckets",
             Self::ArchiveMessages => "ArchiveMessages",
@@ -111,6 +115,9 @@ impl Purpose {
             Self::FindOriginQueues => &["sqs:ListDeadLetterSourceQueues"],
             Self::ReceiveMessages => &["sqs:ChangeMessageVisibility", "sqs:ReceiveMessage"],
             Self::DeleteMessages => &["sqs:DeleteMessage"],
+            Self::WatchDeadLetters => {
+                &["sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage"]
+            }
             Self::SendMessages => &["sqs:SendMessage"],
             Self::FindBuckets => &["s3:ListBucket"],
             Self::ArchiveMessages | Self::WriteBodiesInS3 => &["s3:PutObject"],
@@ -128,12 +135,15 @@ impl Purpose {
             Self::ReadQueueAttributes => "all queues",
             Self::FindOriginQueues => "the source, if a rule sends to `origin`",
             Self::ReceiveMessages | Self::DeleteMessages => "the source, the parking queue",
+            Self::WatchDeadLetters => {
+                "dead-letter queues of the destinations, if `[guard]` has `canary` or `max_bounced`"
+            }
             Self::SendMessages => "destination, origin and parking queues; the source, if there is a parking queue",
             Self::FindBuckets => "buckets of archives and of bodies in S3",
             Self::ArchiveMessages | Self::CompareArchivedMessages => "objects under the archive's key prefix",
             Self::ReadBodiesInS3 => "objects that the Extended Client wrote, if `extended_client = true`",
             Self::WriteBodiesInS3 => "the same buckets, if a transform changes bodies",
-            Self::DecryptMessages => "KMS keys of the source and the parking queue",
+            Self::DecryptMessages => "KMS keys of the queues that messages are received from",
             Self::EncryptMessages => "KMS keys of the queues that messages are sent to",
             Self::AssumeRoles => "each `role_arn` of the job",
         }
@@ -151,6 +161,7 @@ impl Purpose {
                 "to look at messages, to hold them while they are moved, and to give back what stays"
             }
             Self::DeleteMessages => "to delete what is confirmed elsewhere, or dropped",
+            Self::WatchDeadLetters => "to see which messages came back; each is given back at once",
             Self::SendMessages => "to send messages",
             Self::FindBuckets => "to check that the bucket exists, and to tell a missing object from a forbidden one",
             Self::ArchiveMessages => "to write one object a message, only if there is none yet",
@@ -170,6 +181,7 @@ impl Purpose {
         match self {
             Self::FindOriginQueues => phase == Phase::Plan,
             Self::DeleteMessages
+            | Self::WatchDeadLetters
             | Self::SendMessages
             | Self::ArchiveMessages
             | Self::CompareArchivedMessages

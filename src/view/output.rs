@@ -25,6 +25,15 @@ pub fn out(text: &str) -> Result<()> {
     forgiving(write(&mut io::stdout().lock(), text))
 }
 
+/// Clears the terminal that stdout is, if it is one.
+pub fn clear_screen() -> Result<()> {
+    if !io::stdout().is_terminal() {
+        return Ok(());
+    }
+    let mut stdout = io::stdout().lock();
+    forgiving(stdout.write_all(b"\x1b[2J\x1b[H").and_then(|()| stdout.flush()))
+}
+
 /// What a write to stdout gave. A reader that went away, as `head` does, has what it wanted.
 fn forgiving(written: io::Result<()>) -> Result<()> {
     match written {

@@ -2,16 +2,17 @@
 //! before a stop, that a killed run goes on where it was, and what a person's word does.
 
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use sqs_sandbox::Seed;
+use sqs_sandbox::{Fault, Options, Rule, Seed, Signal, When};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
 
 use crate::end_to_end::assert_adds_up;
 use crate::support::consumer::Consumer;
-use crate::support::stage::{Ran, Stage};
+use crate::support::stage::{Ran, Stage, each_of};
 
 const AT_ONCE: Duration = Duration::from_millis(1);
 
@@ -29,7 +30,10 @@ fn kind_b(body: &str) -> bool {
 
 /// A source of so many messages, every tenth of kind b, and their consumer's queue, which moves on what fails twice.
 async fn planned(messages: u64, dead_letters: &str, guard: &str) -> Stage {
-    let stage = Stage::new().await;
+    planned_on(Stage::new().await, messages, dead_letters, guard).await
+}
+
+async fn planned_on(stage: Stage, messages: u64, dead_letters: &str, guard: &str) -> Stage {
     let source = stage.queue("failed", &[]);
     let dead = if dead_letters == "failed" { source } else { stage.queue(dead_letters, &[]) };
     let policy = format!("{{\"deadLetterTargetArn\":\"{dead}\",\"maxReceiveCount\":\"2\"}}");
@@ -43,6 +47,7 @@ version = 1
 name = "guarded"
 [source]
 queue = "failed"
+visibility_timeout = "10s"
 [destination.orders]
 sqs = {{ queue = "orders" }}
 [[rule]]
@@ -72,7 +77,11 @@ struct Run {
 
 impl Run {
     fn start(stage: &Stage) -> Self {
-        let mut child = stage.command(&APPLY).stdout(Stdio::piped()).spawn().expect("the program starts");
+        Self::of(stage, &APPLY)
+    }
+
+    fn of(stage: &Stage, arguments: &[&str]) -> Self {
+        let mut child = stage.command(arguments).stdout(Stdio::piped()).spawn().expect("the program starts");
         let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         Self { child, lines, read: Vec::new() }
     }
@@ -102,6 +111,13 @@ impl Run {
         assert_eq!(ended.status.code(), Some(code), "{words}\n{:#?}", self.read);
         self.read.pop().expect("a summary")
     }
+}
+
+/// The identity of the run of the stage's plan.
+fn run_of(stage: &Stage) -> String {
+    let plan = std::fs::read_to_string(stage.path("plan.json")).expect("a plan");
+    let plan: Value = serde_json::from_str(&plan).expect("JSON");
+    plan["digest"].as_str().expect("a digest")[7..19].to_owned()
 }
 
 /// Waits until the consumer has had everything.
@@ -273,7 +289,7 @@ async fn a_consumer_that_is_behind_slows_the_run_and_does_not_halt_it() {
     assert!(words.contains("waiting for the consumer: orders holds"), "{words}");
     assert!(words.contains("50 are the most it should"), "{words}");
     assert_eq!(run.end(0).await["moved"], 300);
-    assert!(consumer.processed() > 0);
+    assert!(!consumer.processed().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -281,9 +297,7 @@ async fn a_persons_word_pauses_slows_and_stops_a_run_and_never_speeds_it_up() {
     let stage = planned(2_000, "dead", "[limits]\nrate = \"50/s\"").await;
     let mut run = Run::start(&stage);
     stage.until_requested("SendMessageBatch").await;
-    let name: Value =
-        serde_json::from_str(&std::fs::read_to_string(stage.path("plan.json")).expect("a plan")).expect("JSON");
-    let name = name["digest"].as_str().expect("a digest")[7..19].to_owned();
+    let name = run_of(&stage);
     let told = stage.redrive(&["control", &name, "pause", "--reason", "INC-4711"]).await.expect(0);
     assert!(told.stdout.contains("paused: INC-4711"), "{}", told.stdout);
     let paused = run.until("paused").await;
@@ -362,4 +376,127 @@ async fn a_run_without_guards_looks_at_nothing() {
     };
     assert_eq!(looks("orders"), ["GetQueueUrl", "GetQueueAttributes"], "once, when it is opened");
     assert!(looks("dead").is_empty());
+}
+
+/// A person slows a run, pauses it and lets it go on, as far as it comes.
+async fn held_back(stage: &Stage, ended: &AtomicBool) {
+    let run = run_of(stage);
+    for order in [&["rate", "10/s"][..], &["pause"], &["resume"]] {
+        let arguments = [&["control", &run], order].concat();
+        while !ended.load(Ordering::Relaxed) && stage.redrive(&arguments).await.code != Some(0) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+const SWEPT: u64 = 40;
+
+/// A run with a canary that a person holds back on its way, killed at one of its requests and applied again until it is
+/// finished; gives whether it was killed.
+async fn killed_at(at: impl FnOnce(Rule) -> Rule, when: When) -> bool {
+    let stage = Stage::with_options(Options { signals: true, ..Options::default() }).await;
+    let guard = "[guard]\ncanary = { messages = 5, wait = \"1s\" }\nmax_bounced = \"50%\"\n[limits]\nrate = \"20/s\"";
+    let stage = planned_on(stage, SWEPT, "dead", guard).await;
+    let consumer = Consumer::start(&stage, "orders", AT_ONCE, nothing);
+    let (child, ended) = (stage.spawn(&APPLY), AtomicBool::new(false));
+    let pid = child.id().expect("running");
+    stage.sandbox.faults().add(at(Rule::new(Fault::Kill { pid, signal: Signal::Kill, when })));
+    let run = async {
+        let code = child.wait_with_output().await.expect("ended").status.code();
+        ended.store(true, Ordering::Relaxed);
+        code
+    };
+    let (code, ()) = tokio::join!(run, held_back(&stage, &ended));
+    stage.sandbox.faults().clear();
+    let report = stage.redrive(&["report", "--format", "json"]).await;
+    if !report.stdout.contains("\"canary_passed\"") {
+        assert!(left(&stage, SWEPT) <= 5, "no more than the canary: {}", report.stdout);
+    }
+    let mut summary = Value::Null;
+    for _ in 0..6 {
+        let ran = stage.redrive(&APPLY).await;
+        assert!(matches!(ran.code, Some(0 | 3 | 5)), "{ran:?}");
+        summary = ran.summary();
+        if ran.code == Some(0) {
+            break;
+        }
+    }
+    assert_eq!((&summary["outcome"], &summary["moved"]), (&"finished".into(), &SWEPT.into()), "{summary}");
+    until_consumed(&stage).await;
+    let (processed, doubts) = (consumer.processed(), stage.doubts().await);
+    assert_eq!(processed.len() as u64, SWEPT, "nothing is lost");
+    let copies = processed.values().sum::<u64>() - SWEPT;
+    assert!(copies <= doubts, "{copies} copies, and {doubts} sends in doubt");
+    code.is_none()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_anywhere_with_a_canary_a_pause_and_another_rate_it_loses_nothing_and_goes_on_where_it_was() {
+    let source = [1, 2, 3, 5, 8, 12, 16].map(|nth| ("failed", nth));
+    let (sends, looks) = ([1, 2, 3, 4].map(|nth| ("orders", nth)), [1, 2, 4].map(|nth| ("dead", nth)));
+    let places: Vec<_> = source.into_iter().chain(sends).chain(looks).enumerate().collect();
+    let all = places.len();
+    let killed = each_of(5, places, |(case, (queue, nth))| async move {
+        let when = if case % 2 == 0 { When::Before } else { When::After };
+        let at = |rule: Rule| {
+            let rule = rule.resource(queue).nth(nth);
+            if queue == "orders" { rule.action("SendMessageBatch") } else { rule }
+        };
+        killed_at(at, when).await
+    });
+    let killed = killed.await.into_iter().filter(|killed| *killed).count();
+    assert!(killed * 3 > all * 2, "only {killed} of {all} were killed before their end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_back_after_the_end_joins_the_report_and_too_much_of_it_is_an_exit_code() {
+    let stage = planned(40, "dead", "[guard]\nmax_bounced = \"20%\"").await;
+    let mut run = Run::of(&stage, &[&APPLY[..], &["--watch", "30m"]].concat());
+    while run.line().await.expect("a summary")["type"] != "summary" {}
+    // Only now, when it has finished, does the consumer fail some.
+    let broken = Consumer::start(&stage, "orders", AT_ONCE, everything);
+    let watched = run.end(5).await;
+    assert_eq!(
+        (&watched["type"], &watched["moved"], &watched["limit"]),
+        (&"watched".into(), &40.into(), &"20%".into())
+    );
+    assert!(watched["came_back"].as_u64().is_some_and(|back| back > 8), "{watched}");
+    until_holds(&stage, "dead", 40).await;
+    drop(broken);
+    // What it had not seen by then another look finds; its end by the clock is another than that by the limit.
+    let name = run_of(&stage);
+    let again = stage.redrive(&["watch", &name, "--for", "1s", "--format", "json"]).await;
+    let again: Value = serde_json::from_str(again.stdout.lines().last().unwrap_or_default()).expect("JSON");
+    assert_eq!(
+        (&again["came_back"], again["new"].as_u64()),
+        (&40.into(), Some(40 - watched["came_back"].as_u64().expect("a number")))
+    );
+    let (all, visible) = stage.counts("dead");
+    assert_eq!((all, visible), (40, 40), "all that was looked at is given back");
+    let report = stage.redrive(&["report", "--format", "text"]).await.expect(0).stdout;
+    assert!(report.contains("of which 40 came back") && report.contains("watched for"), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_which_nothing_comes_back_is_watched_until_its_time_is_over() {
+    let stage = planned(20, "dead", "[guard]\nmax_bounced = \"2%\"").await;
+    stage.redrive(&APPLY).await.expect(0);
+    stage.sandbox.clear_log();
+    let watched = stage.redrive(&["watch", &run_of(&stage), "--for", "1s"]).await.expect(0);
+    assert!(watched.stdout.contains("0 of 20 messages came back"), "{}", watched.stdout);
+    let log = stage.sandbox.log();
+    assert!(log.iter().all(|of| of.action != "ReceiveMessage"), "a count is enough to see that there is nothing");
+    stage.redrive(&["watch", &run_of(&stage), "--for", "soon"]).await.expect(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_is_watched_is_shown_until_the_run_has_ended() {
+    let stage = planned(60, "dead", "[limits]\nrate = \"10/s\"").await;
+    let run = Run::start(&stage);
+    stage.until_requested("SendMessageBatch").await;
+    let (watched, _) = tokio::join!(stage.redrive(&["status", "--watch", "--format", "json"]), run.end(0));
+    let shown: Vec<Value> =
+        watched.expect(0).stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(shown.first().map(|of| of["outcome"].clone()), Some("running".into()));
+    assert_eq!(shown.last().map(|of| of["outcome"].clone()), Some("finished".into()));
 }

@@ -21,7 +21,7 @@ struct Case {
 
 const ALONE: &[&str] = &["default"];
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 9] = [
     Case {
         job: "lambda-dlq",
         source: "invoices-failed",
@@ -113,6 +113,13 @@ const CASES: [Case; 8] = [
         identities: ALONE,
         seeds: || vec![seed("m-1", &Value::from("no shipment")), with_id("m-2", json!({"shipment": {"id": "S-1"}}))],
     },
+    Case {
+        job: "guarded-redrive",
+        source: "orders-backlog",
+        destinations: &["orders"],
+        identities: ALONE,
+        seeds: || vec![with_id("m-1", json!({})), with_id("m-2", json!({}))],
+    },
 ];
 
 /// A message two hours old that came from the queue `orders`, or from the case's first destination.
@@ -169,7 +176,16 @@ impl Trial {
         let (dlq_key, key) = (key("source"), key("destination"));
         let attributes: Vec<_> = fifo.into_iter().chain([("KmsMasterKeyId", dlq_key.as_str())]).collect();
         self.source().create_queue(source, &attributes, None).expect("a queue");
-        let arn = self.source().queue(source).expect("the source").arn;
+        // What is watched over is the dead-letter queue of a destination.
+        let is_watched = *job == "guarded-redrive";
+        if is_watched {
+            self.stage
+                .sandbox
+                .create_queue("orders-dlq", &[("KmsMasterKeyId", dlq_key.as_str())], None)
+                .expect("a queue");
+        }
+        let dead_letters = if is_watched { "orders-dlq" } else { source };
+        let arn = self.source().queue(dead_letters).expect("made").arn;
         let redrive = format!("{{\"deadLetterTargetArn\":\"{arn}\",\"maxReceiveCount\":\"3\"}}");
         for (position, destination) in destinations.iter().enumerate() {
             let is_origin = position == 0 && self.old_account.is_none() && *job != "unparsable-to-dlq";
@@ -179,7 +195,7 @@ impl Trial {
         }
         self.stage.sandbox.create_bucket("redrive-archive").expect("a bucket");
         let origin = self.stage.sandbox.queue(destinations[0]).expect("made").arn;
-        let is_dlq = *job != "queue-to-queue" && *job != "unparsable-to-dlq";
+        let is_dlq = !["queue-to-queue", "unparsable-to-dlq", "guarded-redrive"].contains(job);
         let seeds = seeds().into_iter().map(|seed| Seed { source_arn: is_dlq.then(|| origin.clone()), ..seed });
         self.source().seed(source, seeds).expect("seeded");
     }

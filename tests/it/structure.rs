@@ -19,8 +19,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("store", &["error", "sqs"]),
     ("retry", &["sqs"]),
     ("payload", &["error", "sqs", "store"]),
-    ("plan", &["error", "payload", "sqs", "store", "words"]),
     ("guard", &["sqs"]),
+    ("plan", &["error", "guard", "payload", "sqs", "store", "words"]),
     ("apply", &["crash_point", "error", "exit", "guard", "journal", "payload", "plan", "retry", "sqs", "store"]),
     // Behind the seams.
     ("aws", &["error", "md5", "retry", "sqs", "store"]),

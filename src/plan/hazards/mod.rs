@@ -4,6 +4,7 @@
 //! A hazard is said only if it applies, so that a plan without hazards is a short one; a new one is a code, a function here, a
 //! line in one of the two lists, and a row in its table test.
 
+mod guards;
 mod messages;
 mod parking;
 mod queues;
@@ -33,6 +34,8 @@ pub(super) struct Facts<'a> {
     pub(super) now: Timestamp,
     /// The host of the job's webhook, if that is known.
     pub(super) notifies: Option<&'a str>,
+    /// Why the guard's command could not be run here, if it could not.
+    pub(super) command_missing: Option<&'a str>,
     pub(super) source: &'a QueueAttributes,
     pub(super) targets: &'a [Target],
     pub(super) rules: &'a [RuleFigures],
@@ -68,9 +71,12 @@ pub(super) fn refusals(facts: &Facts) -> Vec<Hazard> {
 
 /// What a reviewer should know, the dangers first.
 pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
-    let checks: [fn(&Facts) -> Option<Hazard>; 36] = [
+    let checks: [fn(&Facts) -> Option<Hazard>; 40] = [
         reach::reached_by_job,
         reach::file_outside,
+        guards::runs_command,
+        guards::command_missing,
+        guards::nothing_comes_back,
         messages::dropped,
         queues::sample_uneven,
         queues::consumer_active,
@@ -105,6 +111,7 @@ pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
         queues::sample_cut,
         queues::sampling_effect,
         reach::notifies,
+        guards::guards,
     ];
     let mut found: Vec<_> = checks.iter().filter_map(|check| check(facts)).collect();
     found.sort_by_key(|hazard| hazard.severity);

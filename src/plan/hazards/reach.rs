@@ -1,5 +1,5 @@
 //! What the job itself says about where things are: servers and roles that are not the reader's own, files outside the
-//! directory. Whoever applies a plan of somebody else must have seen it, for bodies go there.
+//! directory, a program to run. Whoever applies a plan of somebody else must have seen it, for bodies go there.
 
 use std::path::{Component, Path};
 
@@ -9,7 +9,7 @@ use super::{Facts, Hazard, HazardCode, hazard, list};
 
 /// All of it, from the job alone: apply compares it with what the plan says.
 pub fn reach(job: &Job) -> Vec<Hazard> {
-    [by_settings(job), outside(job)].into_iter().flatten().collect()
+    [by_settings(job), outside(job), super::guards::runs(job)].into_iter().flatten().collect()
 }
 
 pub(super) fn reached_by_job(facts: &Facts) -> Option<Hazard> {

@@ -8,6 +8,7 @@ use super::*;
 use crate::plan::fake::{at, attributes, message, redrives_to};
 use crate::plan::{Basis, Estimate, OriginCount, OutcomeFigures};
 
+mod guards;
 mod samples;
 
 /// A world without hazards, to change one thing in.
@@ -100,6 +101,7 @@ impl World {
     fn facts(&self) -> Facts<'_> {
         Facts {
             notifies: None,
+            command_missing: None,
             job: &self.job,
             now: at("2026-11-22T06:00:00Z"),
             source: &self.source,
@@ -394,7 +396,5 @@ fn what_is_not_used_is_no_hazard() {
 #[test]
 fn names_are_listed_as_people_do() {
     let listed = |names: &[&str]| list(names.iter().map(|name| (*name).to_owned()));
-    assert_eq!(listed(&[]), "");
-    assert_eq!(listed(&["a"]), "a");
-    assert_eq!(listed(&["a", "b", "a", "c"]), "a, b and c");
+    assert_eq!([listed(&[]), listed(&["a"]), listed(&["a", "b", "a", "c"])], ["", "a", "a, b and c"]);
 }

@@ -1,8 +1,8 @@
 //! A consumer of a queue: receives over HTTP as any does, deletes what it can process, and makes visible again what it cannot, so
 //! that the queue's redrive policy moves it on.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
@@ -14,7 +14,7 @@ use super::stage::Stage;
 /// Consumes until it is dropped.
 pub(crate) struct Consumer {
     consuming: JoinHandle<()>,
-    processed: Arc<AtomicU64>,
+    processed: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
 impl Consumer {
@@ -22,14 +22,14 @@ impl Consumer {
     pub(crate) fn start(stage: &Stage, queue: &str, pause: Duration, fails: fn(&str) -> bool) -> Self {
         let client = Admin::at(&stage.sandbox.endpoint_url()).sqs;
         let url = format!("{}/000000000000/{queue}", stage.sandbox.endpoint_url());
-        let processed = Arc::new(AtomicU64::new(0));
+        let processed: Arc<Mutex<BTreeMap<String, u64>>> = Arc::default();
         let consuming = tokio::spawn(consume(client, url, pause, fails, Arc::clone(&processed)));
         Self { consuming, processed }
     }
 
-    /// How many messages it has processed.
-    pub(crate) fn processed(&self) -> u64 {
-        self.processed.load(Ordering::Relaxed)
+    /// How often it has processed each body.
+    pub(crate) fn processed(&self) -> BTreeMap<String, u64> {
+        self.processed.lock().expect("not poisoned").clone()
     }
 }
 
@@ -39,18 +39,25 @@ impl Drop for Consumer {
     }
 }
 
-async fn consume(client: Client, url: String, pause: Duration, fails: fn(&str) -> bool, processed: Arc<AtomicU64>) {
+async fn consume(
+    client: Client,
+    url: String,
+    pause: Duration,
+    fails: fn(&str) -> bool,
+    processed: Arc<Mutex<BTreeMap<String, u64>>>,
+) {
     loop {
         let received = client.receive_message().queue_url(&url).max_number_of_messages(10).wait_time_seconds(1);
         let messages = received.send().await.expect("received").messages.unwrap_or_default();
         for message in messages {
             let receipt = message.receipt_handle.expect("a receipt handle");
-            if fails(&message.body.unwrap_or_default()) {
+            let body = message.body.unwrap_or_default();
+            if fails(&body) {
                 let given_back = client.change_message_visibility().queue_url(&url).receipt_handle(receipt);
                 given_back.visibility_timeout(0).send().await.expect("given back");
             } else {
                 client.delete_message().queue_url(&url).receipt_handle(receipt).send().await.expect("deleted");
-                processed.fetch_add(1, Ordering::Relaxed);
+                *processed.lock().expect("not poisoned").entry(body).or_default() += 1;
             }
         }
         tokio::time::sleep(pause).await;

@@ -1,0 +1,41 @@
+//! What a plan says of guards.
+
+use super::*;
+
+fn guarded(guard: &str) -> World {
+    let mut world = World::new();
+    world.job = job(&format!("{JOB}[guard]\n{guard}\n"));
+    world
+}
+
+fn text(world: &World, code: HazardCode) -> Option<String> {
+    hazards(&world.facts()).into_iter().find(|hazard| hazard.code == code).map(|hazard| hazard.text)
+}
+
+#[test]
+fn the_wait_of_a_canary_is_in_the_plan_and_so_is_what_it_cannot_see() {
+    let mut world = guarded("canary = { messages = 50 }\nmax_bounced = \"2%\"\nmax_backlog = 5_000");
+    let blind = text(&world, HazardCode::NothingComesBack).expect("a queue without a redrive policy");
+    assert!(blind.contains("what fails in orders:"), "{blind}");
+    world.queue().redrive_policy = redrives_to("elsewhere");
+    world.queue().visibility_timeout_seconds = 30;
+    assert_eq!(text(&world, HazardCode::NothingComesBack), None);
+    let words = text(&world, HazardCode::Guarded).expect("guards");
+    for part in [
+        "a canary of 50 messages goes first (50 of \"all\"), and the others wait 2m 30s",
+        "a minute; more than 2% that come back halt the run; sending slows while a destination holds more than 5,000.",
+    ] {
+        assert!(words.contains(part), "{part} in {words}");
+    }
+    assert_eq!(text(&World::new(), HazardCode::Guarded), None);
+}
+
+#[test]
+fn a_program_of_the_job_is_said_before_it_is_run() {
+    let world = guarded("command = [\"./healthy\", \"--strict\"]");
+    let words = text(&world, HazardCode::RunsCommand).expect("a caution");
+    assert!(words.ends_with(": ./healthy --strict"), "{words}");
+    assert!(reach(&world.job).iter().any(|hazard| hazard.code == HazardCode::RunsCommand), "a plan cannot hide it");
+    let facts = Facts { command_missing: Some("./healthy: no such file"), ..world.facts() };
+    assert!(hazards(&facts).iter().any(|hazard| hazard.code == HazardCode::CommandMissing));
+}
