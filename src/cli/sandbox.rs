@@ -34,7 +34,7 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "N", default_value_t = 120_000)]
     pub in_flight_limit: usize,
     /// How likely a short poll leaves out each of the eight servers that a standard queue is spread over, from 0 to 1: so often a
-    /// queue of one message seems to be empty.
+    /// queue of one message seems to be empty. As likely a FIFO queue passes over the group whose turn it is.
     #[arg(long, value_name = "P", default_value_t = 0.02)]
     pub short_poll_miss: f64,
     /// Misbehave: `ACTION[/QUEUE]:FAULT[:HOW OFTEN]`, or a rule in JSON. `*` is any action; how often is a probability,

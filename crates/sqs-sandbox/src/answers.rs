@@ -1,6 +1,6 @@
 //! Answers that are the same for every action: errors in the words and the form of each service.
 
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use s3s::Body;
@@ -45,11 +45,25 @@ pub(super) fn is_query(parts: &Parts) -> bool {
     (parts.method == Method::POST && is_form) || (matches!(parts.method, Method::GET | Method::POST) && names_action())
 }
 
+/// Whether a request of the Query protocol wants an answer in JSON: SDKs never do, people with `curl` may.
+pub(super) fn wants_json(parts: &Parts) -> bool {
+    parts.headers.get(ACCEPT).is_some_and(|value| value == "application/json")
+}
+
 /// An answer of the Query protocol.
 pub(super) fn xml(status: StatusCode, text: String) -> Response<Body> {
+    of_type("text/xml", status, text)
+}
+
+/// An answer of the Query protocol to who wants JSON.
+pub(super) fn query_json(text: String) -> Response<Body> {
+    of_type("application/json", StatusCode::OK, text)
+}
+
+fn of_type(content_type: &'static str, status: StatusCode, text: String) -> Response<Body> {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 

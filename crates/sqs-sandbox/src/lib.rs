@@ -31,6 +31,11 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+/// The README's code, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -78,7 +83,7 @@ pub struct Options {
     /// Whether standard queues deliver out of order, and short polls miss messages.
     pub shuffle: bool,
     /// How likely a short poll leaves out each of the eight servers that a standard queue is spread over, from 0 to 1: how often a
-    /// queue of one message seems to be empty.
+    /// queue of one message seems to be empty. As likely a FIFO queue passes over the group whose turn it is.
     pub short_poll_miss: f64,
     /// How many messages of a queue may be in flight.
     pub in_flight_limit: usize,

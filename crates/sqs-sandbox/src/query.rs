@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Parameters that are whole numbers.
 const NUMBERS: [&str; 6] = [
@@ -196,6 +196,21 @@ pub(super) fn response(action: &str, answer: &[u8], request_id: &str) -> String 
     xml
 }
 
+/// An answer of the JSON protocol as the Query protocol has it in JSON, where lists begin with a small letter.
+pub(super) fn json_response(action: &str, answer: &[u8], request_id: &str) -> String {
+    let mut response = json!({"ResponseMetadata": {"RequestId": request_id}});
+    if let Ok(Value::Object(members)) = serde_json::from_slice(answer) {
+        let result = members.into_iter().map(|(mut name, value)| {
+            if value.is_array() {
+                name.get_mut(..1).unwrap_or_default().make_ascii_lowercase();
+            }
+            (name, value)
+        });
+        response[format!("{action}Result")] = Value::Object(result.collect());
+    }
+    json!({format!("{action}Response"): response}).to_string()
+}
+
 fn children(xml: &mut String, action: &str, members: &Map<String, Value>) {
     for (name, value) in members {
         match (name.as_str(), value) {
@@ -283,7 +298,7 @@ mod tests {
             &SendMessageBatchRequestEntry.2.DelaySeconds=3";
         assert_eq!(
             members("SendMessageBatch", batch),
-            serde_json::json!({
+            json!({
                 "Action": "SendMessageBatch",
                 "QueueUrl": "http://h/0/q",
                 "Entries": [
@@ -297,13 +312,13 @@ mod tests {
         let create = "QueueName=q&Attribute.1.Name=VisibilityTimeout&Attribute.1.Value=7&Tag.1.Key=k&Tag.1.Value=v";
         assert_eq!(
             members("CreateQueue", create),
-            serde_json::json!({"QueueName": "q", "Attributes": {"VisibilityTimeout": "7"}, "tags": {"k": "v"}})
+            json!({"QueueName": "q", "Attributes": {"VisibilityTimeout": "7"}, "tags": {"k": "v"}})
         );
-        assert_eq!(members("SendMessageBatch", "Entries="), serde_json::json!({"Entries": []}));
+        assert_eq!(members("SendMessageBatch", "Entries="), json!({"Entries": []}));
         let receive = "AttributeName=All&MessageAttributeName.2=b&MessageAttributeName.1=a&VisibilityTimeout=x";
         assert_eq!(
             members("ReceiveMessage", receive),
-            serde_json::json!({
+            json!({
                 "AttributeNames": ["All"], "MessageAttributeNames": ["a", "b"], "VisibilityTimeout": "x"
             })
         );

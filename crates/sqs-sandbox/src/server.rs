@@ -21,7 +21,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::answers::{self, Cut, ended, ended_s3, failed, failed_query, json, refused, unsigned, unsigned_s3, xml};
+use super::answers::{
+    self, Cut, ended, ended_s3, failed, failed_query, json, query_json, refused, unsigned, unsigned_s3, wants_json, xml,
+};
 use super::control;
 use super::course::Course;
 use super::faults::When;
@@ -224,6 +226,7 @@ impl Shared {
             return Ok(xml(StatusCode::NOT_FOUND, "<UnknownOperationException/>\n".to_owned()));
         }
         let path = parts.uri.path();
+        let wants_json = wants_json(parts) && !sts::knows(&action);
         let result = if path.len() > 1 && matches!(action.as_str(), "CreateQueue" | "ListQueues") {
             // These are no queue's.
             Err(Failure::unknown_action(&action))
@@ -232,9 +235,11 @@ impl Shared {
         } else {
             let trace = parts.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
             let call = Call::parse(&action, &query::request(&action, &parameters, path), trace);
-            self.carry_out(call, entry, touched).await?.map(|body| query::response(&action, &body, &request_id))
+            let form = if wants_json { query::json_response } else { query::response };
+            self.carry_out(call, entry, touched).await?.map(|body| form(&action, &body, &request_id))
         };
         Ok(match result {
+            Ok(text) if wants_json => query_json(text),
             Ok(text) => xml(StatusCode::OK, text),
             Err(failure) => failed_query(&failure, entry, &request_id),
         })

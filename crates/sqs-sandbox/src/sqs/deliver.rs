@@ -80,7 +80,8 @@ impl Queue {
     fn receive_fifo(&mut self, now: Millis, ask: Ask, received: &mut Received) {
         while received.deliveries.len() < ask.max {
             let Order::Fifo(groups) = &self.order else { return };
-            let Some(group) = groups.pick(&mut self.rng, self.manner.shuffle) else { return };
+            let miss = if self.manner.shuffle { self.manner.short_poll_miss } else { 0.0 };
+            let Some(group) = groups.pick(&mut self.rng, miss) else { return };
             for slot in groups.first(&group, ask.max - received.deliveries.len()) {
                 if self.slot(slot).is_none_or(|stored| stored.state != State::Visible) {
                     break;
@@ -136,7 +137,7 @@ impl Queue {
                     asked.into_iter().find_map(|shard| shards.pop(shard))
                 }
                 Order::Fifo(groups) => groups
-                    .pick(&mut self.rng, false)
+                    .pick(&mut self.rng, 0.0)
                     .and_then(|group| groups.first(&group, 1).first().copied())
                     .and_then(|slot| Some(Place { slot, arrival: self.slots[slot as usize].as_ref()?.arrival })),
             };

@@ -118,12 +118,12 @@ impl Groups {
         }
     }
 
-    /// A group to receive from: mostly the first, for the order of groups is only roughly kept.
-    pub(super) fn pick(&self, rng: &mut SmallRng, shuffle: bool) -> Option<Arc<str>> {
+    /// A group to receive from: the first, unless it is passed over with this probability, for the order of groups is only roughly kept.
+    pub(super) fn pick(&self, rng: &mut SmallRng, miss: f64) -> Option<Arc<str>> {
         let mut rest = self.ready.values();
         let mut picked = rest.next()?;
         for next in rest {
-            if !shuffle || rng.random_ratio(3, 4) {
+            if miss == 0.0 || !rng.random_bool(miss) {
                 break;
             }
             picked = next;

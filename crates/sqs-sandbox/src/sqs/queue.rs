@@ -29,7 +29,7 @@ const FIRST_SEQUENCE: u64 = 18_000_000_000_000_000_000;
 pub(crate) struct Manner {
     pub(crate) seed: u64,
     pub(crate) shuffle: bool,
-    /// How likely a short poll of a shuffled standard queue leaves out each shard.
+    /// How likely a short poll of a shuffled standard queue leaves out each shard, and a receive of a FIFO queue the first group.
     pub(crate) short_poll_miss: f64,
     pub(crate) in_flight_limit: usize,
 }

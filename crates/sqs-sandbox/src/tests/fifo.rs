@@ -145,6 +145,29 @@ async fn a_fifo_dead_letter_queue_replaces_the_deduplication_id() {
 }
 
 #[tokio::test]
+async fn the_group_whose_turn_it_is_is_passed_over_as_often_as_the_options_say() {
+    let firsts = async |short_poll_miss| {
+        let stage = Stage::with(Options { short_poll_miss, ..Options::default() }).await;
+        let url = stage.queue("q.fifo", &[FIFO]).await;
+        for number in 0..40 {
+            send(&stage, &url, &format!("group-{number}"), &format!("{number:02}")).await;
+        }
+        let mut all = Vec::new();
+        while all.len() < 40 {
+            let received = stage.receive(&url).await;
+            all.extend(received.into_iter().map(|message| message.body.unwrap()));
+        }
+        all
+    };
+    let in_order: Vec<_> = (0..40).map(|number| format!("{number:02}")).collect();
+    assert_eq!(firsts(0.0).await, in_order);
+    let mut passed_over = firsts(0.25).await;
+    assert_ne!(passed_over, in_order);
+    passed_over.sort();
+    assert_eq!(passed_over, in_order);
+}
+
+#[tokio::test]
 async fn over_the_in_flight_limit_a_fifo_queue_gives_nothing_and_no_error() {
     let stage = Stage::with(Options { in_flight_limit: 2, ..Options::default() }).await;
     let url = stage.queue("q.fifo", &[FIFO]).await;

@@ -8,6 +8,7 @@ mod policies;
 mod query;
 mod queues;
 mod raw;
+mod readme;
 mod signatures;
 mod standard;
 mod tasks;

@@ -131,6 +131,24 @@ async fn errors_faults_and_the_log_are_the_same_in_the_query_protocol() {
 }
 
 #[tokio::test]
+async fn who_wants_json_gets_json() {
+    let stage = Stage::new().await;
+    let url = stage.queue("q", &[]).await;
+    stage.send(&url, "<x>").await;
+    let ask = async |action: &str| {
+        let headers = format!("{FORM}Accept: application/json\r\n");
+        let answer = exchange(&stage.sandbox, &http("POST", "/000000000000/q", &headers, action)).await;
+        assert!(answer.contains("content-type: application/json"), "{answer}");
+        serde_json::from_str::<serde_json::Value>(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap()
+    };
+    let received = ask("Action=ReceiveMessage&WaitTimeSeconds=1").await;
+    let message = &received["ReceiveMessageResponse"]["ReceiveMessageResult"]["messages"][0];
+    assert_eq!(message["Body"], "<x>", "{received}");
+    let purged = ask("Action=PurgeQueue").await;
+    assert!(purged["PurgeQueueResponse"]["ResponseMetadata"]["RequestId"].is_string(), "{purged}");
+}
+
+#[tokio::test]
 async fn sts_says_who_it_is_and_lets_roles_be_assumed() {
     let stage = Stage::new().await;
     let who = done(&stage, "/", "Action=GetCallerIdentity&Version=2011-06-15").await;
