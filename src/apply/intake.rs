@@ -29,6 +29,8 @@ use super::{lease, park};
 /// A message that is judged, on its way to the journal.
 struct Pending {
     judgement: Judgement,
+    /// What helps to find it, if the job asks for that.
+    identity: Option<String>,
     content: Option<Content>,
     group: Option<String>,
     place: Place,
@@ -108,6 +110,7 @@ pub(super) async fn handle(
         let is_withheld = group.as_ref().is_some_and(|group| shared.guards.withholds(group));
         let behind =
             group.as_ref().is_some_and(|group| stopped_groups.contains(group) || shared.gate.is_stopped(group));
+        let identity = shared.rules.identify(&message);
         // A drift stops the run; what was received with it is given back unjudged.
         let judged = if halting || shared.is_halting() {
             Err(Unjudged::Halted(claim))
@@ -132,7 +135,7 @@ pub(super) async fn handle(
                         shared.budget.stayed(judgement.rule);
                     }
                 }
-                pending.push(Pending { judgement, content, group, place, hold });
+                pending.push(Pending { judgement, identity, content, group, place, hold });
             }
             Err(Unjudged::Halted(claim)) => unclaimed.push(claim.id().clone()),
             // It stays in flight with us, and nobody handles it until it is given back.
@@ -295,7 +298,11 @@ async fn dispatch(
     removals: &Sender<Removal>,
 ) -> Option<()> {
     let (mut judgements, mut rests) = (Vec::with_capacity(pending.len()), Vec::with_capacity(pending.len()));
-    for Pending { judgement, content, group, place, hold } in pending {
+    let mut identities = Vec::new();
+    for Pending { judgement, identity, content, group, place, hold } in pending {
+        if let (Decided::Send(_), Some(identity)) = (&judgement.decision, identity) {
+            identities.push((judgement.claim.id().clone(), identity));
+        }
         let target = match judgement.decision {
             Decided::Send(target) | Decided::Drop(target) => Some(target),
             Decided::Stay(_) => None,
@@ -303,6 +310,7 @@ async fn dispatch(
         rests.push((content, group, place, hold, target, judgement.rule, judgement.exhausted));
         judgements.push(judgement);
     }
+    shared.journaled(shared.journal.identify(identities).await)?;
     let judged = shared.journaled(shared.journal.judge(judgements).await)?;
     let mut behind = Vec::new();
     for (judged, (content, group, place, hold, target, rule, exhausted)) in judged.into_iter().zip(rests) {

@@ -35,7 +35,9 @@ pub(super) fn version() -> Result<Exit> {
 
 pub(super) fn man(args: &ManArgs) -> Result<Exit> {
     if let Some(directory) = &args.out {
-        clap_mangen::generate_to(Cli::command(), directory).map_err(|error| {
+        let written =
+            std::fs::create_dir_all(directory).and_then(|()| clap_mangen::generate_to(Cli::command(), directory));
+        written.map_err(|error| {
             Error::failed(format!("the manual pages cannot be written to {}: {error}", directory.display()))
         })?;
         return Ok(Exit::Done);

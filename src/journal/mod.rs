@@ -16,6 +16,7 @@ mod entries;
 mod filter;
 mod front;
 mod guards;
+mod identity;
 mod lock;
 mod mark;
 mod place;
@@ -180,6 +181,14 @@ impl Journal {
     /// `drained`: the source has been gone through, so that a later session need not.
     pub async fn turn(&self, parking_arn: String, drained: bool) -> Result<Begun> {
         self.ask(|reply| Command::Turn { parking_arn, drained, reply }).await
+    }
+
+    /// Notes what helps to find these messages, should they come into doubt: on disk before anything that is asked for later.
+    pub async fn identify(&self, identities: Vec<(MessageId, String)>) -> Result<()> {
+        if identities.is_empty() {
+            return Ok(());
+        }
+        self.ask(|reply| Command::Identify { identities, reply }).await
     }
 
     /// Puts decisions on disk. Answers by position.

@@ -45,6 +45,7 @@ pub fn prune(path: &Path, runs: &[String]) -> Result<Pruned> {
         "rested",
         "segment",
         "note",
+        "identity",
         "lease",
         "resolution",
         "tally",

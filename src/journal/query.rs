@@ -90,6 +90,8 @@ pub struct Trouble {
     pub sent_as: Option<MessageId>,
     /// Which path, size or name it is about, or the destination's words.
     pub note: Option<String>,
+    /// What helps to find it, if the job asks for that.
+    pub identity: Option<String>,
     /// When it last changed.
     pub at: Timestamp,
     /// What somebody decided about its doubts.
@@ -104,8 +106,9 @@ const RUN: &str = "SELECT decision, at, who, reason, run.name, queue.arn, run.jo
     LEFT JOIN resolution ON resolution.run = run.id AND resolution.id = x''";
 
 const TROUBLE: &str = "SELECT decision, resolution.at, who, resolution.reason, message.id, state, rule, target,
-    message.reason, message.doubts, sent_as, note.text, message.at FROM message JOIN run ON run.id = message.run
+    message.reason, message.doubts, sent_as, note.text, message.at, identity.text FROM message JOIN run ON run.id = message.run
     LEFT JOIN note ON note.source = message.source AND note.id = message.id AND note.run = message.run
+    LEFT JOIN identity ON identity.run = message.run AND identity.id = message.id
     LEFT JOIN resolution ON resolution.run = message.run AND resolution.id = message.id
     AND resolution.source = message.source WHERE run.name = ?1";
 
@@ -297,6 +300,7 @@ fn trouble(row: &Row<'_>) -> rusqlite::Result<Trouble> {
         sent_as: row.get::<_, Option<Vec<u8>>>(10)?.map(|id| Key::from(id).id()),
         note: row.get(11)?,
         at: time(row, 12)?,
+        identity: row.get(13)?,
     })
 }
 

@@ -125,6 +125,13 @@ CREATE TABLE note (
     text TEXT NOT NULL,
     PRIMARY KEY (source, id, run)
 ) WITHOUT ROWID;
+-- What helps to find a message, if the job asks for it (identity.rs).
+CREATE TABLE identity (
+    run INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (run, id)
+) WITHOUT ROWID;
 -- Receipt handles of what is in flight with us; gone when it is not. A message that was delivered twice has two: which of
 -- them is the newest, and so the one that counts, cannot always be known.
 CREATE TABLE lease (

@@ -49,6 +49,7 @@ pub(super) enum Command {
     Admit { deliveries: Vec<Delivery>, reply: Reply<Vec<Admitted>> },
     AdmitParked { deliveries: Vec<(Delivery, Option<MessageId>)>, reply: Reply<Vec<Admitted>> },
     Turn { parking_arn: String, drained: bool, reply: Reply<Begun> },
+    Identify { identities: Vec<(MessageId, String)>, reply: Reply<()> },
     Judge { judgements: Vec<Judgement>, reply: Reply<Vec<Judged>> },
     Settle { settlements: Vec<Settlement>, piece: Option<(TargetId, u64)>, reply: Reply<Vec<Settled>> },
     Archive { change: Change, reply: Reply<()> },
@@ -75,6 +76,7 @@ impl Command {
         match self {
             Self::Admit { deliveries, .. } => deliveries.len(),
             Self::AdmitParked { deliveries, .. } => deliveries.len(),
+            Self::Identify { .. } => 0,
             Self::Judge { judgements, .. } => judgements.len(),
             Self::Settle { settlements, .. } => settlements.len(),
             Self::Deleted { deletes, .. } => deletes.len(),
@@ -259,6 +261,10 @@ impl Writer {
             Command::Admit { deliveries, reply } => answer!(reply, protocol.admit(deliveries)),
             Command::AdmitParked { deliveries, reply } => answer!(reply, protocol.admit_parked(deliveries)),
             Command::Turn { parking_arn, drained, reply } => answer!(reply, protocol.turn(&parking_arn, drained)),
+            Command::Identify { identities, reply } => {
+                let run = protocol.run();
+                answer!(reply, protocol.store().identify(run, &identities))
+            }
             Command::Judge { judgements, reply } => answer!(reply, protocol.judge(judgements)),
             Command::Settle { settlements, piece, reply } => {
                 let settled = protocol.settle(settlements);

@@ -154,6 +154,8 @@ struct TroubleObject<'a> {
     doubts: u32,
     sent_as: Option<&'a str>,
     note: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<&'a str>,
     at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     resolved: Option<ResolvedObject<'a>>,
@@ -307,6 +309,7 @@ impl<'a> TroubleObject<'a> {
             doubts: trouble.doubts,
             sent_as: trouble.sent_as.as_ref().map(redrive_protocol::message::MessageId::as_str),
             note: trouble.note.as_deref(),
+            identity: trouble.identity.as_deref(),
             at: trouble.at,
             resolved: trouble.resolved.as_ref().map(ResolvedObject::new),
         }

@@ -35,6 +35,41 @@ async fn held(when: When) -> (Stage, String, Vec<String>) {
     (stage, run, held)
 }
 
+/// How many identities the journal holds.
+fn identities(stage: &Stage) -> u64 {
+    let journal = rusqlite::Connection::open(stage.path(".redrive/journal.db")).expect("a journal");
+    journal.query_row("SELECT count(*) FROM identity", [], |row| row.get(0)).expect("a count")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doubt_is_shown_with_what_the_job_names_to_find_it_even_after_a_kill() {
+    let stage = Stage::with_options(Options { signals: true, ..Options::default() }).await;
+    stage.orders();
+    stage.sandbox.seed("orders-dlq", (0..TOTAL).map(message)).expect("seeded");
+    let report = "[report]\nidentify = [\"$.n\", \"$.big\", \"attribute:tenant\"]\nredact = [\"$.big\"]\n";
+    stage.file("job.toml", &format!("{}\n{report}", hold()));
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    assert!(stage.killed_at(When::After, |rule| rule.action("SendMessageBatch").nth(1)).await, "it was killed");
+    let shown = |listed: &str| {
+        let listed: Value = serde_json::from_str(listed).expect("JSON");
+        let troubles = listed["troubles"].as_array().expect("messages").clone();
+        troubles.iter().map(|one| one["identity"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    let run: Value =
+        serde_json::from_str(&stage.redrive(&["status", "--format", "json"]).await.expect(0).stdout).expect("JSON");
+    let run = run["run"].as_str().expect("a run").to_owned();
+    let killed = shown(&stage.redrive(&["resolve", &run, "--format", "json"]).await.expect(0).stdout);
+    assert!(!killed.is_empty() && killed.iter().all(|identity| identity.contains("attribute:tenant = ")), "{killed:?}");
+
+    let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(6).summary();
+    let report = stage.redrive(&["report", &run]).await.expect(0).stdout;
+    assert!(report.contains("attribute:tenant = "), "{report}");
+    let all = shown(&stage.redrive(&["report", &run, "--format", "json"]).await.expect(0).stdout);
+    assert!(all.iter().all(|identity| !identity.contains("12345678901234567890123")), "{all:?}");
+    // Nothing is kept of those that nobody has to look for.
+    assert_eq!(identities(&stage), summary["in_doubt"].as_u64().expect("a number"), "{summary}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_arrived_is_deleted_and_not_sent_and_the_report_says_who_decided() {
     let (stage, run, held) = held(When::After).await;

@@ -156,6 +156,7 @@ pub(in crate::view) fn trouble(id: &str, state: State, target: Option<TargetId>,
         doubts,
         sent_as: None,
         note: None,
+        identity: None,
         at: at("2026-11-20T10:00:30Z"),
         resolved: None,
     }
@@ -281,6 +282,7 @@ pub(in crate::view) fn hostile_troubles() -> Vec<Trouble> {
         trouble.id = MessageId::new(format!("{}{EVIL}", trouble.id));
         trouble.sent_as = Some(MessageId::new(EVIL));
         trouble.note = Some(EVIL.to_owned());
+        trouble.identity = Some(EVIL.to_owned());
         trouble.resolved = Some(evil());
     }
     troubles

@@ -194,6 +194,9 @@ fn why(reason: Option<Reason>) -> Line {
 /// The ID of a message and what is noted of it.
 fn item(trouble: &Trouble) -> Line {
     let mut line = theirs(trouble.id.as_str());
+    if let Some(identity) = &trouble.identity {
+        line = line.ours(" (").theirs(identity).ours(")");
+    }
     if let Some(sent_as) = &trouble.sent_as {
         line = line.ours(", there as ").theirs(sent_as.as_str());
     }

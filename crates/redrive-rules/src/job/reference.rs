@@ -71,6 +71,7 @@ expires_after = "8h"
 
 [report]
 redact = ["$.customer.email"]
+identify = ["$.order.id", "attribute:tenant"]
 ```
 
 Three kinds of value are written as text: an **age** is a whole number and `s`, `m`, `h` or `d` (`"90s"`, `"6h"`); a **time** is

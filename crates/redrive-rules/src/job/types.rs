@@ -340,4 +340,8 @@ pub struct ReportOptions {
     /// Message attributes whose values are never shown or noted, wherever in the message a transform carries them.
     #[serde(default)]
     pub redact_attributes: Vec<String>,
+    /// What helps to find a message that is in doubt: JSONPaths into its body, and `attribute:NAME` for message attributes. Their values
+    /// are in the journal while it is on its way, and stay if it comes into doubt; what is redacted is not among them.
+    #[serde(default)]
+    pub identify: Vec<String>,
 }

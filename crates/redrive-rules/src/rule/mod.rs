@@ -19,6 +19,7 @@ mod edit;
 mod envelope;
 mod explain;
 mod filter;
+mod identify;
 mod jq;
 mod json;
 mod number;
@@ -45,6 +46,7 @@ use self::deliver::{Changes, carry_out};
 pub use self::envelope::read_envelope;
 pub use self::explain::{ExplainedCondition, ExplainedRule, ExplainedStep, Explanation, explain_conditions};
 use self::filter::{Condition, Subject};
+use self::identify::{Mark, identify};
 pub use self::json::{Member, Node, is_json, parse as parse_json};
 pub use self::pointer::{MAX_PAYLOAD, Pointer};
 use self::redact::Redaction;
@@ -64,6 +66,8 @@ pub struct Rules {
     cap: Option<Cap>,
     destinations: BTreeMap<String, Destination>,
     redaction: Redaction,
+    /// What helps to find a message.
+    marks: Vec<Mark>,
     /// Whether pointers of the Extended Client are followed.
     reads_payloads: bool,
     /// Where they may lead to; `None`: anywhere.
@@ -306,6 +310,14 @@ impl Rules {
     /// and in words about it. Without redaction it changes nothing.
     pub fn veil<'v>(&self, versions: impl IntoIterator<Item = (&'v str, &'v Attributes)>) -> Veil<'_> {
         self.redaction.veil(versions)
+    }
+
+    /// What helps to find this message, as `[report] identify` names it, without what must not be shown.
+    pub fn identify(&self, message: &Message) -> Option<String> {
+        if self.marks.is_empty() {
+            return None;
+        }
+        identify(&self.marks, message, &self.veil([(message.shown(), &message.attributes)]))
     }
 }
 

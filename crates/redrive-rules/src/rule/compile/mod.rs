@@ -10,6 +10,7 @@ use redrive_protocol::target::{DROP, KEEP, ORIGIN, RuleId};
 
 use super::cap::Cap;
 use super::filter::Condition;
+use super::identify::Mark;
 use super::jq::{Program, ProgramError};
 use super::path::{Path, PathError};
 use super::redact::Redaction;
@@ -85,6 +86,7 @@ pub(super) fn compile(job: &Job) -> Result<Rules, Vec<Problem>> {
         exhausted: route(&retry.exhausted, &root.key("retry").key("exhausted"), &mut findings),
     });
     let redaction = redaction(job, &mut findings);
+    let marks = marks(job, &mut findings);
     if !findings.0.is_empty() {
         return Err(findings.0.into_iter().map(|finding| finding.problem).collect());
     }
@@ -95,7 +97,18 @@ pub(super) fn compile(job: &Job) -> Result<Rules, Vec<Problem>> {
     let payload_buckets = job.source.extended_client_buckets.clone().map(|buckets| buckets.into_iter().collect());
     let job = job.name.clone();
     let ordered = rules;
-    Ok(Rules { job, ordered, unmatched, fallback, cap, destinations, redaction, reads_payloads, payload_buckets })
+    Ok(Rules {
+        job,
+        ordered,
+        unmatched,
+        fallback,
+        cap,
+        destinations,
+        redaction,
+        marks,
+        reads_payloads,
+        payload_buckets,
+    })
 }
 
 fn destinations(job: &Job, findings: &mut Findings) -> std::collections::BTreeMap<String, Destination> {
@@ -120,6 +133,20 @@ fn destinations(job: &Job, findings: &mut Findings) -> std::collections::BTreeMa
         Some((name.clone(), compiled))
     };
     job.destination.iter().filter_map(compile).collect()
+}
+
+fn marks(job: &Job, findings: &mut Findings) -> Vec<Mark> {
+    let place = Place::root().key("report").key("identify");
+    let mark = |(index, text): (usize, &String)| match text.strip_prefix("attribute:") {
+        Some(name) if !name.is_empty() => Some(Mark::Attribute(text.clone(), name.to_owned())),
+        Some(_) => {
+            let finding = Finding::new(&place.index(index), "the name of the message attribute is missing");
+            findings.add(finding.help("such as \"attribute:tenant\""));
+            None
+        }
+        None => Some(Mark::Path(text.clone(), path(text, &place.index(index), findings)?)),
+    };
+    job.report.identify.iter().enumerate().filter_map(mark).collect()
 }
 
 fn redaction(job: &Job, findings: &mut Findings) -> Redaction {

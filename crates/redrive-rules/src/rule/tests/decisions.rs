@@ -252,6 +252,28 @@ fn what_is_blocked_is_written_about_without_its_secrets() {
 }
 
 #[test]
+fn what_identifies_a_message_is_shown_without_what_is_redacted() {
+    let identify = |report: &str, message: &Message| rules(&format!("[report]\n{report}\n")).identify(message);
+    let order = r#"{"order":{"id":"A-17","lines":[1,2,3,4,5,6]},"card":"4111-1111","copy":"4111-1111"}"#;
+    let order = with_attribute(message(order), "tenant", "String", "eu-1");
+    let named =
+        "identify = [\"$.order.id\", \"attribute:tenant\", \"$.order.lines[*]\", \"$.none\", \"attribute:none\"]";
+    assert_eq!(
+        identify(named, &order).as_deref(),
+        Some("$.order.id = A-17, attribute:tenant = eu-1, $.order.lines[*] = 1 2 3 4 5")
+    );
+    let secret = "identify = [\"$.card\", \"$.copy\", \"attribute:tenant\"]\nredact = [\"$.card\"]\nredact_attributes = [\"tenant\"]";
+    assert_eq!(
+        identify(secret, &order).as_deref(),
+        Some("$.card = [redacted], $.copy = [redacted], attribute:tenant = [redacted]")
+    );
+    assert_eq!(identify("", &order), None);
+    assert_eq!(identify(named, &message("no JSON")), None);
+    let long = message(&format!("{{\"order\":{{\"id\":\"{}\"}}}}", "é".repeat(1000)));
+    assert_eq!(identify(named, &long).map(|text| text.chars().count()), Some("$.order.id = ".len() + 101));
+}
+
+#[test]
 fn what_a_job_can_reach() {
     let used =
         |lines: &str| rules(lines).destinations_used().into_iter().map(str::to_owned).collect::<Vec<_>>().join(" ");
