@@ -122,10 +122,13 @@ async fn job_text(args: &InitArgs, looked: &Looked) -> Result<String> {
                     let _ =
                         writeln!(text, "# Not exact: it took {right} of the group's {wanted}, and {others} others.");
                 }
+                if let Some(words) = view::of_base64(rule) {
+                    let _ = writeln!(text, "# {words}");
+                }
                 text.push_str(&rule_toml(&group.name, &rule.when, KEEP));
             }
             None => {
-                let _ = writeln!(text, "# No short rule takes the group {:?}.", group.name);
+                let _ = writeln!(text, "# The group {:?}: {}", group.name, view::no_rule(group));
             }
         }
     }

@@ -28,7 +28,7 @@ pub(super) async fn inspect(args: InspectArgs) -> Result<Exit> {
     view::check_redaction(&args.look.redact)?;
     let inspection = match (&args.from, &args.queue) {
         (Some(path), _) => {
-            let mut collector = Collector::new(by);
+            let mut collector = Collector::new(by, args.look.redact.clone());
             messages::read(path, |message| collector.take(message, 0))?;
             let now = Timestamp::now();
             let finding = collector.finish(now);
@@ -102,7 +102,7 @@ pub(super) async fn look(named: &str, args: &LookArgs, by: Option<Finder>) -> Re
     });
     let url = queue.url().to_owned();
     let clock = || reach.aws.server_time(&url).unwrap_or_else(Timestamp::now);
-    let mut collector = Collector::new(by);
+    let mut collector = Collector::new(by, args.redact.clone());
     let looking = Looking::on_stderr();
     let surveying = survey(
         Survey {

@@ -108,7 +108,12 @@ async fn a_queue_is_shown_in_groups_and_every_message_is_given_back() {
     assert_eq!(stage.inventory("orders-dlq"), before);
     assert_eq!(stage.counts("orders-dlq"), (60, 60), "all can be received again");
     assert_eq!((stage.requests("DeleteMessageBatch"), stage.requests("SendMessageBatch")), (0, 0));
+    let splits = looked["splits"].as_array().expect("splits");
+    let explains = |split: &Value| split["explains"].as_f64().expect("a share");
+    assert!(splits.is_sorted_by(|one, next| explains(one) >= explains(next)), "{looked}");
+    assert_eq!(splits[0]["at"], "$.error.type", "{looked}");
     let text = stage.redrive(&["inspect", "orders-dlq"]).await.expect(0).stdout;
+    assert!(text.contains("What tells them apart: $.error.type ("), "{text}");
     assert!(
         text.contains("60 messages in 4 groups; the largest: Timeout: gateway … did not answer within … ms, 50.0 %."),
         "{text}"
@@ -226,11 +231,12 @@ async fn secrets_are_not_shown_in_any_form() {
         "AKIAIOSFODNN7EXAMPLE",
         "hunter22",
         "s3cr3t-of-mine",
+        "s3cr3t-of-yours",
         "Bearer abcdefgh12345678",
     ];
     let seeds = (0..12).map(|n| {
         let body = json!({"error": {"type": "Declined", "message": format!("card {} of {} was declined", secrets[1], secrets[0])},
-            "key": secrets[2], "password": secrets[3], "note": {"mine": secrets[4]}, "header": secrets[5], "n": n});
+            "key": secrets[2], "password": secrets[3], "note": {"mine": secrets[4 + n % 2]}, "header": secrets[6], "n": n});
         Seed::new(body.to_string()).attribute("contact", MessageAttribute::string(secrets[0]))
     });
     stage.sandbox.seed("orders-dlq", seeds).expect("seeded");
@@ -343,6 +349,36 @@ fn outside_of_spans(line: &str) -> String {
         rest = end.map_or(inner, |end| &inner[end + ticks.len()..]);
     }
     outside + rest + "\n"
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_for_bodies_in_base64_takes_them_and_where_there_is_none_that_is_said() {
+    let stage = Stage::with_queues().await;
+    let seeds = (0..40).map(|n| {
+        let body = match n % 4 {
+            0 | 1 => json!({"pad": "x".repeat(n), "error": {"type": "ClockSkew"}}),
+            2 => json!({"id": n * 7919, "alpha": 1}),
+            _ => json!({"id": n * 7919, "beta": 1}),
+        };
+        Seed::new(BASE64_STANDARD.encode(body.to_string()))
+    });
+    stage.sandbox.seed("orders-dlq", seeds).expect("seeded");
+    let text = stage.redrive(&["inspect", "orders-dlq"]).await.expect(0).stdout;
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("The pattern is a word of it as Base64 writes it"), "{text}");
+    assert_eq!(words.matches("No rule takes it: its bodies are JSON in Base64").count(), 2, "{text}");
+    stage.redrive(&["init", "orders-dlq", "--out", "job.toml"]).await.expect(0);
+    let job = std::fs::read_to_string(stage.path("job.toml")).expect("the job");
+    let rule = job.find("[[rule]]").expect("a rule");
+    let to = rule + job[rule..].find("to = \"keep\"").expect("its destination");
+    let end = to + "to = \"keep\"".len();
+    let (before, after) = (&job[..to], &job[end..]);
+    stage.file(
+        "job.toml",
+        &format!("{before}to = \"again\"{after}\n[destination.again]\nsqs = {{ queue = \"orders\" }}\n"),
+    );
+    let ran = stage.redrive(&["apply", "job.toml", "--auto-approve", "--format", "json"]).await.expect(0);
+    assert_eq!((&ran.summary()["moved"], &ran.summary()["kept"]), (&json!(20), &json!(20)), "{job}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

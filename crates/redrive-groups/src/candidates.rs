@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
 use redrive_protocol::message::Message;
 use redrive_rules::job::{Condition, MessageFact};
 use redrive_rules::rule::{condition_toml, is_json};
@@ -62,12 +64,15 @@ pub(crate) fn candidates(messages: &[&Message]) -> Vec<Candidate> {
         of_places(place, if tells { 70 } else { 15 }, &mut found);
     }
     of_bodies(messages, if tells { 70 } else { 18 }, &mut found);
-    // A rule is read by people and kept in git: nothing secret belongs into one.
-    found.retain(|candidate| {
-        let written = condition_toml(&candidate.condition);
-        matches!(secret::hide(&written), Cow::Borrowed(_)) && written.len() < 400 && !written.contains(is_hidden)
-    });
     found
+}
+
+impl Candidate {
+    /// A rule is read by people and kept in git: nothing secret belongs into one, and nothing that nobody sees.
+    pub(crate) fn may_be_written(&self) -> bool {
+        let written = condition_toml(&self.condition);
+        matches!(secret::hide(&written), Cow::Borrowed(_)) && written.len() < 400 && !written.contains(is_hidden)
+    }
 }
 
 /// What nobody sees who reads a job, or what turns the direction of writing.
@@ -79,6 +84,9 @@ fn is_hidden(letter: char) -> bool {
 fn of_names(place: &OwnedPlace, values: &[&str], cost: usize, found: &mut Vec<Candidate>) {
     if values.len() > 5 || values.iter().any(|value| value.is_empty()) {
         return;
+    }
+    if let ([value], true) = (values, place.is_in_base64()) {
+        found.extend(in_base64(&if place.is_part() { (*value).to_owned() } else { quoted(value) }, cost));
     }
     if place.is_part() {
         if let [value] = values {
@@ -131,6 +139,9 @@ fn of_sentences(place: &OwnedPlace, template: &Template, found: &mut Vec<Candida
     parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
     for part in parts.into_iter().take(3) {
         containing(place, part, 16, found);
+        if place.is_in_base64() {
+            found.extend(in_base64(part, 16));
+        }
     }
     if let (true, Some(first)) =
         (template.from_start && !place.is_part(), template.parts.first().filter(|part| part.len() >= 8))
@@ -177,6 +188,25 @@ fn containing(place: &OwnedPlace, part: &str, cost: usize, found: &mut Vec<Candi
         let code = format!("any({program} | strings; contains({}))", quoted(part));
         found.push(Candidate { condition: Condition { jq: Some(code), ..Condition::default() }, cost: cost + 40 });
     }
+}
+
+/// A piece of JSON in a body that is Base64: as Base64 writes it, which depends on where among three bytes it begins. `None` if it
+/// is short, or may be written with escapes.
+fn in_base64(piece: &str, cost: usize) -> Option<Candidate> {
+    let inner = piece.trim_matches('"');
+    if piece.len() < 6 || !inner.bytes().all(|byte| matches!(byte, b' '..=b'~') && !b"\"\\/".contains(&byte)) {
+        return None;
+    }
+    let form = |before: usize| {
+        let bytes = [&[0_u8; 2][..before], piece.as_bytes()].concat();
+        let written = BASE64_STANDARD_NO_PAD.encode(&bytes);
+        // A letter is six bits; only those that are of the piece alone are the same wherever it stands.
+        let own = (before * 8).div_ceil(6)..bytes.len() * 8 / 6;
+        regex::escape(&written[own])
+    };
+    let regex = Some(format!("{}|{}|{}", form(0), form(1), form(2)));
+    let condition = Condition { message: Some(MessageFact::Text), regex, ..Condition::default() };
+    Some(Candidate { condition, cost: cost + 20 })
 }
 
 fn of_places(place: &OwnedPlace, cost: usize, found: &mut Vec<Candidate>) {

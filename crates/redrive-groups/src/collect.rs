@@ -1,5 +1,6 @@
 //! Taking messages in, and what comes out when all are there.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
@@ -7,12 +8,14 @@ use jiff::Timestamp;
 use redrive_protocol::message::{Message, MessageId};
 use redrive_rules::rule::Finder;
 
-use crate::describe::{Fact, Variation, facts, name, varies};
+use crate::describe::{Fact, LAST, MOST_DESCRIBED, Rank, Variation, facts, name, varies};
 use crate::drawn::Drawn;
 use crate::envelope::Envelope;
-use crate::group::{Members, group};
+use crate::group::{ENVELOPE, Members, group};
 use crate::hash::{hash, wide};
 use crate::record::Record;
+use crate::secret::veiled;
+use crate::split::{Split, splits};
 use crate::suggest::{Suggestion, suggest};
 
 /// Messages that are grouped; of more, as many are drawn.
@@ -30,6 +33,7 @@ const MOST_SOURCES: usize = 64;
 /// Takes messages in.
 pub struct Collector {
     by: Option<Finder>,
+    redact: Vec<String>,
     looked: u64,
     bytes: u64,
     records: Drawn<Record>,
@@ -45,15 +49,17 @@ impl fmt::Debug for Collector {
 
 impl Default for Collector {
     fn default() -> Self {
-        Self::new(None)
+        Self::new(None, Vec::new())
     }
 }
 
 impl Collector {
-    /// Groups by what went wrong, or by hand: by what this finds in each message.
-    pub fn new(by: Option<Finder>) -> Self {
+    /// Groups by what went wrong, or by hand: by what this finds in each message. What is at these paths of bodies, and in
+    /// attributes of these names, is in no name of a group, in no rule and in nothing else that is said of it.
+    pub fn new(by: Option<Finder>, redact: Vec<String>) -> Self {
         Self {
             by,
+            redact,
             looked: 0,
             bytes: 0,
             records: Drawn::new(MOST_RECORDS),
@@ -100,25 +106,27 @@ impl Collector {
         for (number, members) in members.iter().enumerate() {
             let of_group: Vec<&Message> =
                 kept.iter().filter(|(_, group)| *group == Some(number)).map(|(message, _)| message).collect();
-            groups.push(assemble(members, &records, &of_group, &self.sources, self.by.as_ref()));
+            groups.push(assemble(members, &records, &of_group, &self.sources, self.by.as_ref(), &self.redact));
         }
-        for (group, rule) in groups.iter_mut().zip(suggest(&kept, &members, self.by.as_ref(), now)) {
+        for (group, rule) in groups.iter_mut().zip(suggest(&kept, &members, self.by.as_ref(), &self.redact, now)) {
             group.rule = rule;
         }
         let rest = Members { labels: Vec::new(), records: others };
         let of_rest: Vec<&Message> =
             kept.iter().filter(|(_, group)| group.is_none()).map(|(message, _)| message).collect();
         let others = (!rest.records.is_empty()).then(|| {
-            let rest = assemble(&rest, &records, &of_rest, &self.sources, None);
+            let rest = assemble(&rest, &records, &of_rest, &self.sources, None, &self.redact);
             Group { name: "other".to_owned(), facts: Vec::new(), ..rest }
         });
+        let splits = order_facts(&mut groups, &members);
         distinct(&mut groups);
         let sightings = records
             .iter()
             .zip(&of_record)
             .map(|(record, group)| Sighting { receive: record.receive, sent: record.sent.unwrap_or(0), group: *group })
             .collect();
-        Finding { looked: self.looked, bytes: self.bytes, kept: kept.len() as u64, groups, others, sightings, by_draw }
+        let kept = kept.len() as u64;
+        Finding { looked: self.looked, bytes: self.bytes, kept, groups, splits, others, sightings, by_draw }
     }
 }
 
@@ -133,6 +141,8 @@ pub struct Finding {
     pub kept: u64,
     /// The groups, the largest first.
     pub groups: Vec<Group>,
+    /// What tells them apart, the split that explains most first.
+    pub splits: Vec<Split>,
     /// All that are in none.
     pub others: Option<Group>,
     /// Each grouped message: what tells whether a sample is of one piece.
@@ -168,7 +178,7 @@ pub struct Sighting {
 pub struct Group {
     /// A name for it, of at most some dozen letters; no two groups have the same.
     pub name: String,
-    /// What its messages have in common.
+    /// What its messages have in common, in the order of the splits.
     pub facts: Vec<Fact>,
     /// How many there are.
     pub messages: u64,
@@ -216,6 +226,7 @@ fn assemble(
     kept: &[&Message],
     sources: &BTreeMap<u32, String>,
     by: Option<&Finder>,
+    redact: &[String],
 ) -> Group {
     let of_group = || members.records.iter().map(|position| &records[*position]);
     let mut sent: Vec<i64> = of_group().filter_map(|record| record.sent).collect();
@@ -232,20 +243,40 @@ fn assemble(
         from.into_iter().map(|(origin, count)| (sources.get(&origin).cloned(), count)).collect();
     sources.sort_by(|(arn, count), (other, others)| others.cmp(count).then_with(|| arn.cmp(other)));
     envelopes.retain(|_, count| *count * 2 >= members.records.len());
-    let facts = facts(members, kept, by);
+    let example = kept.first().map(|message| (*message).clone());
+    let kept: Vec<Cow<'_, Message>> = kept.iter().take(MOST_DESCRIBED).map(|message| veiled(message, redact)).collect();
+    let kept: Vec<&Message> = kept.iter().map(AsRef::as_ref).collect();
+    let facts = facts(members, &kept, by);
     Group {
-        name: name(&facts, kept),
+        name: name(&facts, &kept),
         messages: members.records.len() as u64,
         sent,
         receives: Spread::of(of_group().map(|record| record.receives)),
         sizes: Spread::of(of_group().map(|record| record.size)),
         sources,
         envelopes: envelopes.into_keys().collect(),
-        example: kept.first().map(|message| (*message).clone()),
-        varies: varies(kept, &facts),
+        example,
+        varies: varies(&kept, &facts),
         rule: None,
         facts,
     }
+}
+
+/// Puts what each group has in common in the order of what tells the groups apart, and gives that order.
+fn order_facts(groups: &mut [Group], members: &[Members]) -> Vec<Split> {
+    let mut places: HashMap<u32, String> = HashMap::from([(ENVELOPE, "form".to_owned())]);
+    let mut ranks: HashMap<String, Rank> = HashMap::from([("form".to_owned(), LAST)]);
+    for fact in groups.iter().flat_map(|group| &group.facts) {
+        places.insert(fact.at, fact.place.clone());
+        let rank = ranks.entry(fact.place.clone()).or_insert_with(|| fact.rank());
+        *rank = fact.rank().min(*rank);
+    }
+    let found = splits(members, |place| places.get(&place).map(|name| (ranks.get(name), name.as_str())));
+    let position = |fact: &Fact| found.iter().position(|((_, name), _)| *name == fact.place).unwrap_or(found.len());
+    for group in groups {
+        group.facts.sort_by_key(position);
+    }
+    found.into_iter().map(|((_, name), explains)| Split { place: name.to_owned(), explains }).collect()
 }
 
 /// Groups of one name get numbers.

@@ -14,9 +14,9 @@ use crate::record::{Named, word};
 use crate::roles::Role;
 use crate::{bounded, secret};
 
-/// Messages that are looked at to describe a group, and to see what varies.
+/// Messages that are looked at to see what varies in a group, and fewer of them to see what it has in common.
+pub(crate) const MOST_DESCRIBED: usize = 300;
 const LOOKED_AT: usize = 40;
-const MOST_VARYING: usize = 300;
 
 /// What is shown of each.
 const MOST_SHOWN: usize = 6;
@@ -33,7 +33,22 @@ pub struct Fact {
     /// What.
     pub value: String,
     role: Option<Role>,
+    /// The place as identities have it.
+    pub(crate) at: u32,
 }
+
+impl Fact {
+    /// How it ranks among others: what stands at the top says what the rest is about.
+    pub(crate) fn rank(&self) -> Rank {
+        (self.role.is_none(), self.role, self.place.matches('.').count())
+    }
+}
+
+/// What ranks lower comes first.
+pub(crate) type Rank = (bool, Option<Role>, usize);
+
+/// Behind all facts.
+pub(crate) const LAST: Rank = (true, None, usize::MAX);
 
 /// What differs between the messages of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,9 +67,7 @@ pub struct Variation {
 pub(crate) fn facts(members: &Members, kept: &[&Message], by: Option<&Finder>) -> Vec<Fact> {
     let named: Vec<Named> = kept.iter().take(LOOKED_AT).map(|message| Named::of(message)).collect();
     let mut facts: Vec<Fact> = members.labels.iter().filter_map(|label| fact(*label, kept, &named, by)).collect();
-    // What stands at the top says what the rest is about.
-    let depth = |fact: &Fact| (fact.role, fact.place.matches('.').count(), fact.place.clone());
-    facts.sort_by_cached_key(depth);
+    facts.sort_by_cached_key(|fact| (fact.rank(), fact.place.clone()));
     facts.dedup_by(|next, before| next.value == before.value);
     facts
 }
@@ -64,30 +77,31 @@ fn fact((place, label): Label, kept: &[&Message], named: &[Named], by: Option<&F
         BY_HAND => {
             let value = by.zip(kept.first()).and_then(|(by, message)| by.find(message));
             let value = value.map_or_else(|| "nothing there".to_owned(), |value| shown(&value));
-            return Some(Fact { place: by?.written().to_owned(), value, role: None });
+            return Some(Fact { place: by?.written().to_owned(), value, role: None, at: place });
         }
         ORIGIN => {
             let arn = kept.first()?.system.dead_letter_queue_source_arn().unwrap_or("none");
-            return Some(Fact { place: "DeadLetterQueueSourceArn".to_owned(), value: arn.to_owned(), role: None });
+            let origin = "DeadLetterQueueSourceArn".to_owned();
+            return Some(Fact { place: origin, value: arn.to_owned(), role: None, at: place });
         }
         SHAPE => {
             let Some(Node::Object(members)) = parse_json(kept.first()?.meant()?) else { return None };
             let keys: Vec<&str> = members.iter().take(8).map(|(key, _)| &**key).collect();
-            return Some(Fact { place: "members".to_owned(), value: shown(&keys.join(", ")), role: None });
+            return Some(Fact { place: "members".to_owned(), value: shown(&keys.join(", ")), role: None, at: place });
         }
         _ => {}
     }
     let name =
         named.iter().flat_map(|named| &named.words).find(|(at, _, value)| at.hash == place && word(value) == label);
     if let Some((at, role, value)) = name {
-        return Some(Fact { place: at.shown(), value: shown(value), role: Some(*role) });
+        return Some(Fact { place: at.shown(), value: shown(value), role: Some(*role), at: place });
     }
     let at_place = |named: &Named| named.texts.iter().find(|(at, ..)| below(at.hash, 0) == place).cloned();
     let texts: Vec<_> = named.iter().filter_map(at_place).collect();
     let (at, role, _) = texts.first()?;
     let texts: Vec<&str> = texts.iter().map(|(_, _, text)| text.as_str()).collect();
     let template = Template::of(&texts);
-    Some(Fact { place: at.shown(), value: shown(&template.shown()), role: Some(*role) })
+    Some(Fact { place: at.shown(), value: shown(&template.shown()), role: Some(*role), at: place })
 }
 
 /// Text without secrets, and not too long.
@@ -182,8 +196,7 @@ pub(crate) fn name(facts: &[Fact], kept: &[&Message]) -> String {
 /// What differs between these messages: the places where few values stand come first.
 pub(crate) fn varies(kept: &[&Message], facts: &[Fact]) -> Vec<Variation> {
     let mut found: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
-    let messages = &kept[..kept.len().min(MOST_VARYING)];
-    for message in messages {
+    for message in kept {
         // What stands in several elements of one message is one value of it.
         let mut of_message: BTreeSet<(String, String)> = BTreeSet::new();
         let mut note = |place: &Place<'_>, value: &str| {
@@ -208,8 +221,8 @@ pub(crate) fn varies(kept: &[&Message], facts: &[Fact]) -> Vec<Variation> {
             let all: u64 = values.values().sum();
             // Neither what is always the same, nor what is never the same, nor what is seldom there.
             values.len() > 1
-                && values.len() * 3 < messages.len().max(7)
-                && all * 2 >= messages.len() as u64
+                && values.len() * 3 < kept.len().max(7)
+                && all * 2 >= kept.len() as u64
                 && !facts.iter().any(|fact| fact.place == *place)
         })
         .map(|(place, values)| {
@@ -218,7 +231,7 @@ pub(crate) fn varies(kept: &[&Message], facts: &[Fact]) -> Vec<Variation> {
                 values.into_iter().map(|(value, count)| (shown(&value), count)).collect();
             values.sort_by(|(value, count), (other, others)| others.cmp(count).then_with(|| value.cmp(other)));
             values.truncate(MOST_VALUES);
-            Variation { place, distinct, values, messages: messages.len() as u64 }
+            Variation { place, distinct, values, messages: kept.len() as u64 }
         })
         .collect();
     varying.sort_by(|one, other| (one.distinct, &one.place).cmp(&(other.distinct, &other.place)));

@@ -22,7 +22,7 @@ const MOST_IDENTITIES: usize = 512;
 const MOST_SHAPES: usize = 64;
 
 /// What makes up an identity that is about no error. Places have other numbers but by a freak of chance.
-const ENVELOPE: u32 = 1;
+pub(crate) const ENVELOPE: u32 = 1;
 pub(crate) const ORIGIN: u32 = 2;
 pub(crate) const SHAPE: u32 = 3;
 pub(crate) const BY_HAND: u32 = 4;

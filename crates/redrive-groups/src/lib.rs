@@ -3,7 +3,7 @@
 //! Messages are handed in one by one ([`Collector::take`]). [`look`] takes off known envelopes and finds what is said about an
 //! error, with `roles` for names of members and `stack` for stack traces; of that `record` keeps hashes. When all are in,
 //! `template` finds sentences that are one sentence with other names in it (`mask` has masked numbers and IDs before), and
-//! `group` makes groups. `suggest` finds the rule that takes a group, tried with the job's own engine; `describe` says what a
+//! `group` makes groups, and `split` says what tells them apart. `suggest` finds the rule that takes a group, tried with the job's own engine; `describe` says what a
 //! group is and what varies in it; `secret` hides what nobody should see.
 //!
 //! Pure: no clock, no network, no file. Bounded: at most [`MOST_RECORDS`] messages are remembered, and as many bodies as
@@ -23,6 +23,7 @@ mod place;
 mod record;
 mod roles;
 mod secret;
+mod split;
 mod stack;
 mod suggest;
 mod template;
@@ -33,6 +34,7 @@ pub use self::envelope::Envelope;
 pub use self::look::opened;
 pub use self::roles::names_an_error;
 pub use self::secret::hide;
+pub use self::split::Split;
 pub use self::suggest::{Suggestion, rule_toml};
 
 /// The text up to so many bytes, or a few less where a character would be cut.

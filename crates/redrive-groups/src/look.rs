@@ -301,7 +301,8 @@ fn was_json(text: &str) -> bool {
     }
 }
 
-fn looks_like_json(text: &str) -> bool {
+/// Whether a text begins as an object or an array of JSON does.
+pub(crate) fn looks_like_json(text: &str) -> bool {
     let start = text.trim_start().as_bytes();
     start.len() > 1 && matches!(start[0], b'{' | b'[')
 }

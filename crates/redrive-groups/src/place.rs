@@ -132,6 +132,12 @@ impl OwnedPlace {
         matches!(self.steps.last(), Some(OwnedStep::Part(_)))
     }
 
+    /// Whether it is in JSON that is the body in Base64, and not in text within that.
+    pub(crate) fn is_in_base64(&self) -> bool {
+        let is_wrapped = |step: &OwnedStep| matches!(step, OwnedStep::Json | OwnedStep::Base64);
+        matches!(&self.steps[..], [OwnedStep::Body, OwnedStep::Base64, rest @ ..] if !rest.iter().any(is_wrapped))
+    }
+
     /// For people.
     pub(crate) fn shown(&self) -> String {
         match self.steps.first() {

@@ -1,10 +1,15 @@
-//! What looks like a secret in what is shown of a message: addresses of e-mail, card numbers, tokens, keys. A guess, in favour of
-//! hiding: nothing here is asked when messages are judged or sent.
+//! What must not be shown of a message: what the caller names, and what looks like a secret, such as addresses of e-mail, card
+//! numbers, tokens, keys. The latter is a guess, in favour of hiding: nothing here is asked when messages are judged or sent.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use redrive_protocol::message::{AttributeValue, Message, Payload};
+use redrive_rules::rule::Veil;
 use regex::{Captures, Regex};
+
+use crate::look::looks_like_json;
 
 /// A pattern, and what is shown in its place. A group named `keep` stays.
 struct Secret {
@@ -33,6 +38,34 @@ static SECRETS: LazyLock<Vec<Secret>> = LazyLock::new(|| {
 /// Letters and digits that may be a secret access key of AWS, and digits that may be of a card.
 static KEY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[A-Za-z0-9/+]{40,}").ok());
 static DIGITS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b[2-6][0-9](?:[ -]?[0-9]){11,17}\b").ok());
+
+/// A message without what is at these paths of its body and in attributes of these names, for whoever describes it. A body that is
+/// no JSON has no such places.
+pub(crate) fn veiled<'m>(message: &'m Message, redact: &[String]) -> Cow<'m, Message> {
+    if redact.is_empty() {
+        return Cow::Borrowed(message);
+    }
+    let hidden = Veil::with(redact, message, |veil| {
+        let mut hidden = message.clone();
+        let shown = message.shown();
+        if looks_like_json(shown) {
+            hidden.payload = message.payload.as_ref().map(|_| Payload::Fetched(veil.body(shown)));
+            hidden.body = if hidden.payload.is_none() { veil.body(shown) } else { hidden.body };
+        }
+        for (name, attribute) in &mut hidden.attributes {
+            if let AttributeValue::Text(_) = attribute.value {
+                attribute.value = AttributeValue::Text(veil.attribute(name, &attribute.value));
+            }
+        }
+        hidden
+    });
+    // Paths that are none hide nothing, and whoever names them is told so before; what cannot be hidden is not shown.
+    Cow::Owned(hidden.unwrap_or_else(|_| Message {
+        body: String::new(),
+        attributes: BTreeMap::new(),
+        ..message.clone()
+    }))
+}
 
 /// The text without what looks like a secret.
 pub fn hide(text: &str) -> Cow<'_, str> {

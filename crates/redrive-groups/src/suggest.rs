@@ -1,6 +1,7 @@
 //! The rule that takes a group and nothing else, in the job's own language. `candidates` are made from what the group's messages
 //! have in common; here they are asked by the job's own engine of the messages that were kept; the shortest that takes the group stands.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -11,6 +12,7 @@ use serde_json::Value;
 
 use crate::candidates::{Candidate, candidates};
 use crate::group::Members;
+use crate::secret::veiled;
 
 /// Messages of a group that conditions are made from, and messages that they are chosen on.
 const LOOKED_AT: usize = 24;
@@ -68,19 +70,22 @@ pub(crate) fn suggest(
     kept: &[(Message, Option<usize>)],
     groups: &[Members],
     by: Option<&Finder>,
+    redact: &[String],
     now: Timestamp,
 ) -> Vec<Option<Suggestion>> {
     let of_group =
         |number: usize| kept.iter().filter(move |(_, group)| *group == Some(number)).map(|(message, _)| message);
     let candidates: Vec<Vec<Candidate>> = (0..groups.len())
         .map(|number| {
-            let messages: Vec<&Message> = of_group(number).take(LOOKED_AT).collect();
+            let messages: Vec<Cow<'_, Message>> =
+                of_group(number).take(LOOKED_AT).map(|message| veiled(message, redact)).collect();
             match (by, messages.first()) {
-                (Some(by), Some(message)) => {
-                    vec![Candidate { condition: by.condition(by.find(message).as_deref()), cost: 1 }]
-                }
-                _ => candidates(&messages),
+                (Some(by), Some(message)) => vec![by_hand(by, message)],
+                _ => candidates(&messages.iter().map(AsRef::as_ref).collect::<Vec<_>>()),
             }
+            .into_iter()
+            .filter(Candidate::may_be_written)
+            .collect()
         })
         .collect();
     let sample = &kept[..kept.len().min(TRIED_ON)];
@@ -125,6 +130,11 @@ pub(crate) fn suggest(
     }
     let is_shown = |found: &Suggestion| !found.when.is_empty() && found.precision() >= SHOWN && found.recall() >= SHOWN;
     suggestions.into_iter().map(|suggestion| Some(suggestion).filter(is_shown)).collect()
+}
+
+/// What takes the messages with the value that this one has at the place by which the caller groups.
+fn by_hand(by: &Finder, message: &Message) -> Candidate {
+    Candidate { condition: by.condition(by.find(message).as_deref()), cost: 1 }
 }
 
 /// How well a rule found so far does.

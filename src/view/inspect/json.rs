@@ -27,6 +27,14 @@ pub struct LookedObject<'a> {
     tried_on: u64,
     groups: usize,
     others: u64,
+    splits: Vec<SplitObject<'a>>,
+}
+
+/// What tells groups apart.
+#[derive(Debug, Serialize)]
+struct SplitObject<'a> {
+    at: &'a str,
+    explains: f64,
 }
 
 /// A group.
@@ -118,6 +126,7 @@ pub fn looked(inspection: &Inspection) -> LookedObject<'_> {
         tried_on: finding.kept,
         groups: finding.groups.len(),
         others: finding.others.as_ref().map_or(0, |others| others.messages),
+        splits: finding.splits.iter().map(|split| SplitObject { at: &split.place, explains: split.explains }).collect(),
     }
 }
 

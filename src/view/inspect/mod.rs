@@ -7,9 +7,10 @@ mod json;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use redrive_groups::{Finding, Group, Suggestion, rule_toml};
+use redrive_groups::{Finding, Group, Split, Suggestion, opened, rule_toml};
 use redrive_protocol::message::{Attributes, Message, MessageId, SystemAttributes};
 use redrive_protocol::target::KEEP;
+use redrive_rules::job::Condition;
 use redrive_rules::rule::Veil;
 
 use self::example::Example;
@@ -22,6 +23,9 @@ use crate::sqs::QueueAttributes;
 use crate::words::{bytes, count, thousands};
 
 pub use self::json::{groups, looked};
+
+/// A split that explains less than this share is not worth a word.
+const LEAST_EXPLAINED: f64 = 0.01;
 
 /// Messages that were looked at, and what was found.
 #[derive(Debug)]
@@ -75,6 +79,7 @@ pub fn document(inspection: &Inspection, full: bool) -> Document {
     blocks.push(Block::Paragraph(prose(basis(inspection))));
     if !finding.groups.is_empty() {
         blocks.push(overview(inspection));
+        blocks.extend(told_apart(&finding.splits));
     }
     for (position, group) in finding.groups.iter().enumerate() {
         let title = plain(grouped(position as u64 + 1)).ours(". ").theirs(&group.name);
@@ -171,17 +176,47 @@ fn overview(inspection: &Inspection) -> Block {
     Block::Table(columns, rows)
 }
 
+/// What tells the groups apart, the split that explains most first.
+fn told_apart(splits: &[Split]) -> Option<Block> {
+    let (first, others) = splits.split_first()?;
+    let share = |split: &Split| format!(" ({:.1} %)", 100.0 * split.explains);
+    let mut line = ours("What tells them apart: ").theirs(&first.place).prose(share(first));
+    for split in others.iter().take_while(|split| split.explains >= LEAST_EXPLAINED) {
+        line = line.ours(", then ").theirs(&split.place).prose(share(split));
+    }
+    Some(Block::Paragraph(line.ours(".")))
+}
+
 fn card(inspection: &Inspection, group: &Group, full: bool) -> Vec<Block> {
     let mut blocks = figures(inspection, group);
     match &group.rule {
         Some(rule) => {
             blocks.push(Block::Paragraph(ours("The rule that takes it, ").prose(tried(rule)).ours(":")));
             blocks.push(Block::Toml(rule_toml(&group.name, &rule.when, KEEP)));
+            blocks.extend(of_base64(rule).map(|words| Block::Paragraph(ours(words))));
         }
-        None => blocks.push(Block::Paragraph(ours("No short rule takes it."))),
+        None => blocks.push(Block::Paragraph(ours(no_rule(group)))),
     }
     blocks.extend(Example::of(inspection, group).map(|one| one.block(full)));
     blocks
+}
+
+/// What there is to know about a rule for bodies in Base64. No other rule of ours has a pattern.
+pub fn of_base64(rule: &Suggestion) -> Option<&'static str> {
+    let is_pattern = |condition: &Condition| condition.message.is_some() && condition.regex.is_some();
+    rule.when.iter().any(is_pattern).then_some(
+        "The bodies are JSON in Base64. The pattern is a word of it as Base64 writes it, in the three forms that it has.",
+    )
+}
+
+/// Why a group has no rule.
+pub fn no_rule(group: &Group) -> &'static str {
+    if group.example.as_ref().is_some_and(|message| opened(message.shown()).is_some()) {
+        "No rule takes it: its bodies are JSON in Base64, conditions look at a body as it is written, and no word was found that all \
+         of these have and no others. A message attribute that tells them apart would make a rule of it."
+    } else {
+        "No short rule takes it."
+    }
 }
 
 /// How well a rule does on what was looked at.

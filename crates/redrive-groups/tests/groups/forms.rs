@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use redrive_groups::{Envelope, Finding};
+use redrive_groups::{Collector, Envelope, Finding};
 use redrive_protocol::message::{Message, MessageId, SystemAttributes};
-use redrive_rules::rule::condition_toml;
+use redrive_rules::rule::{Finder, condition_toml};
 use serde_json::{Value, json};
 
-use super::measure::found;
+use super::measure::{found, now};
 use super::sets::Draft;
 
-fn message(id: &str, draft: Draft) -> Message {
+pub(crate) fn message(id: &str, draft: Draft) -> Message {
     let system = SystemAttributes(BTreeMap::from([("SentTimestamp".to_owned(), "1795000000000".to_owned())]));
     Message { id: MessageId::new(id), body: draft.body, attributes: draft.attributes, system, payload: None }
 }
@@ -43,11 +43,7 @@ fn holds(finding: &Finding, envelopes: &[Envelope]) {
         assert_eq!(group.messages, 8);
         assert_eq!(group.envelopes, envelopes, "{group:?}");
         assert!(group.name.starts_with("PaymentError") || group.name.starts_with("AddressError"), "{}", group.name);
-        // No condition looks into a body that is not JSON itself.
-        let Some(rule) = &group.rule else {
-            assert_eq!(envelopes, [Envelope::Base64], "no rule for {}", group.name);
-            continue;
-        };
+        let Some(rule) = &group.rule else { panic!("no rule for {}", group.name) };
         assert!((rule.right, rule.taken, rule.wanted) == (8, 8, 8), "{rule:?}");
     }
 }
@@ -69,6 +65,45 @@ fn what_is_in_an_envelope_is_found() {
     holds(&wrapped(|inner| Draft::json(execution(inner))), &[StepFunctions, JsonInText]);
     let text = |inner: Value| format!("{}: it failed", inner["errorType"].as_str().expect("a class"));
     holds(&wrapped(|inner| Draft::text(text(inner))), &[NotJson]);
+}
+
+#[test]
+fn a_body_in_base64_is_taken_by_a_word_of_it_wherever_that_stands() {
+    // The word begins at each place among three bytes.
+    let coded = |inner: Value| {
+        let mut inner = inner;
+        let n = inner["n"].as_u64().expect("a number");
+        inner["aaa"] = Value::from("x".repeat(usize::try_from(n / 2).expect("small")));
+        Draft::text(BASE64_STANDARD.encode(inner.to_string()))
+    };
+    let finding = wrapped(coded);
+    holds(&finding, &[Envelope::Base64]);
+    let rule = condition_toml(&finding.groups[0].rule.as_ref().expect("a rule").when[0]);
+    let word = if finding.groups[0].name.starts_with("Payment") { "UGF5bWVudEVycm9y" } else { "QWRkcmVzc0Vycm9y" };
+    assert!(rule.starts_with("{ message = \"text\", regex = ") && rule.contains(word), "{rule}");
+}
+
+#[test]
+fn what_is_redacted_is_in_no_name_no_rule_and_nothing_else_that_is_said() {
+    let make = |n: usize| {
+        let who = ["Ottilie", "Balthasar", "Kunigunde"][n % 3];
+        let body = json!({"error": {"type": "Refused", "message": who}, "who": {"name": who}, "n": n});
+        message(&n.to_string(), Draft::json(body).with("customer", who))
+    };
+    let messages: Vec<Message> = (0..60).map(make).collect();
+    let redact = ["$.who.name", "customer"].map(str::to_owned).to_vec();
+    for by in [None, Some("$.who.name"), Some("customer")] {
+        let mut collector = Collector::new(by.map(|by| Finder::parse(by).expect("a path")), redact.clone());
+        for message in &messages {
+            collector.take(message.clone(), 0);
+        }
+        let finding = collector.finish(now());
+        assert_eq!(finding.groups.len(), 3, "they are still told apart");
+        for group in &finding.groups {
+            let said = format!("{} {:?} {:?} {:?}", group.name, group.facts, group.varies, group.rule);
+            assert!(!["Ottilie", "Balthasar", "Kunigunde"].iter().any(|who| said.contains(who)), "{said}");
+        }
+    }
 }
 
 #[test]
