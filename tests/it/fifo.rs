@@ -7,7 +7,7 @@ use sqs_sandbox::{Fault, Options, Rule, Seed, When};
 
 use crate::end_to_end::assert_adds_up;
 use crate::support::admin::Admin;
-use crate::support::stage::{Stage, each};
+use crate::support::stage::{HARSH, Stage, each};
 
 const JOB: &str = r#"
 version = 1
@@ -33,7 +33,7 @@ to = "out"
 
 /// Two FIFO queues, and numbered messages in groups, round by round; `body` says what is beside the number.
 async fn stage(groups: usize, rounds: usize, body: fn(usize, usize) -> &'static str) -> Stage {
-    let stage = Stage::with_options(Options { signals: true, ..Options::default() }).await;
+    let stage = Stage::with_options(Options { signals: true, short_poll_miss: HARSH, ..Options::default() }).await;
     let fifo = [("FifoQueue", "true"), ("ContentBasedDeduplication", "true")];
     stage.queue("in.fifo", &fifo);
     stage.queue("out.fifo", &fifo);
