@@ -250,7 +250,7 @@ pub struct PlanArgs {
     /// Show what changed since this older plan, instead of the plan itself.
     #[arg(long, value_name = "OLDPLAN")]
     pub diff: Option<PathBuf>,
-    /// Exit with 7 where something would move, with 0 where nothing would.
+    /// Exit with 7 if something would move, with 0 if nothing would.
     #[arg(long)]
     pub detailed_exitcode: bool,
     /// What to sample.
@@ -272,7 +272,7 @@ pub struct ShowArgs {
     /// Show what changed since this older plan, instead of the plan itself.
     #[arg(long, value_name = "OLDPLAN")]
     pub diff: Option<PathBuf>,
-    /// List only approvals whose signatures this file vouches for, as `ssh-keygen` has it.
+    /// List only approvals whose signatures this file vouches for (`ssh-keygen`'s allowed signers).
     #[arg(long, value_name = "FILE")]
     pub allowed_signers: Option<PathBuf>,
     /// How to print.
@@ -297,7 +297,7 @@ pub struct ApproveArgs {
     /// Sign the approval with this SSH key (`ssh-keygen -Y sign`, namespace `redrive-plan`).
     #[arg(long, value_name = "KEY")]
     pub sign: Option<PathBuf>,
-    /// Say at once where the approval would not count by this file, as `ssh-keygen` has it.
+    /// Say at once if the approval would not count by this file (`ssh-keygen`'s allowed signers).
     #[arg(long, value_name = "FILE", requires = "sign")]
     pub allowed_signers: Option<PathBuf>,
     /// How to print.
@@ -311,17 +311,17 @@ pub struct ApplyArgs {
     /// A saved plan, or a job file.
     #[arg(value_name = "PLAN|JOB")]
     pub file: PathBuf,
-    /// Carry out the plan of a job without asking. Needed where there is no terminal to ask on.
+    /// Carry out the plan of a job without asking. Needed if there is no terminal to ask for approval.
     #[arg(long)]
     pub auto_approve: bool,
     /// Refuse a plan that fewer people approved than this. Approvals are beside the plan; one person is one name and one
     /// key, and the plan's author is none of them.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub require_approvals: u32,
-    /// Count only approvals whose signatures this file vouches for, as `ssh-keygen` has it.
+    /// Count only approvals whose signatures this file vouches for (`ssh-keygen`'s allowed signers).
     #[arg(long, value_name = "FILE")]
     pub allowed_signers: Option<PathBuf>,
-    /// Go on where a rule takes more messages than the plan allows.
+    /// Continue if a rule takes more messages than the plan allows.
     #[arg(long)]
     pub allow_drift: bool,
     /// Go without the canary that the job asks for; the reason is in the report.

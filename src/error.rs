@@ -14,9 +14,9 @@ pub enum Kind {
     Usage,
     /// Something failed: a server, a permission, a disk.
     Failed,
-    /// Another process is at work with the journal: nothing was touched.
+    /// Another process is using the journal: nothing was touched.
     Busy,
-    /// Stopped on the way; the journal knows where, and the same command goes on.
+    /// Stopped on the way; the journal knows where, and the same command continues.
     Stopped,
     /// The plan may not be applied as it is.
     PlanRefused,
@@ -93,7 +93,7 @@ impl Error {
         }
         let hint = self.hint.map(|hint| format!("{hint}. ")).unwrap_or_default();
         Self::new(Kind::Stopped, self.message).hint(format!(
-            "{hint}Nothing is lost: the journal knows where every message is, and the same command goes on"
+            "{hint}Nothing is lost: the journal knows where every message is, and the same command continues"
         ))
     }
 

@@ -10,7 +10,7 @@ pub enum Exit {
     Failed = 1,
     /// 2: the command line or the job file is not valid. Nothing was touched.
     Usage = 2,
-    /// 3: stopped before the end, and resumable: the same command goes on.
+    /// 3: stopped before the end, and resumable: the same command continues.
     Stopped = 3,
     /// 4: refused before anything moved: a plan that is stale, altered, expired, unapproved or without bounds, or a guard.
     Refused = 4,

@@ -82,7 +82,7 @@ pub(super) async fn put_one(
         if tries >= retry::MAX_TRIES {
             shared.fail(
                 Error::new(Kind::Stopped, format!("the bucket {} does not answer", bucket.name()))
-                    .hint("nothing is lost; the same command goes on when it does"),
+                    .hint("nothing is lost; the same command continues when it does"),
             );
         }
         if shared.is_halting() {

@@ -167,7 +167,7 @@ fn fruitless(error: CallError, lost: u64) -> Error {
         "{lost} answers to receives on {resource} were lost or could not be read, and no other brought a message; the last one: {}",
         plain.message()
     );
-    let hint = "what they made invisible comes back by itself at the end of its visibility timeout";
+    let hint = "what they received becomes visible again when its visibility timeout ends";
     Error::new(Kind::Stopped, words).hint(hint).resumable()
 }
 

@@ -125,7 +125,7 @@ async fn look(
             Ok::<_, Error>(seen)
         });
         let looked = looking.await;
-        seen = looked.map_err(|error| Error::failed(format!("an archive cannot be looked at: {error}")))??;
+        seen = looked.map_err(|error| Error::failed(format!("an archive cannot be read: {error}")))??;
     }
 }
 
@@ -174,13 +174,17 @@ async fn lost(journal: &Journal, target: TargetId, path: &Path, held: Option<&Ar
     let mut words = vec![format!("the archive {} does not hold what was written to it", path.display())];
     if !gone.is_empty() {
         words.push(format!(
-            "{} messages are in it no more and were deleted from the source: {}",
+            "{} messages are no longer in it and were deleted from the source: {}",
             gone.len(),
             ids(&gone)
         ));
     }
     if !in_source.is_empty() {
-        words.push(format!("{} messages are in it no more and were not deleted: {}", in_source.len(), ids(&in_source)));
+        words.push(format!(
+            "{} messages are no longer in it and were not deleted: {}",
+            in_source.len(),
+            ids(&in_source)
+        ));
     }
     Ok(Error::new(Kind::Lost, words.join("; ")).hint(
         "nothing of the file was changed, and no further message is deleted; `redrive report` lists all of them. Put the file back \

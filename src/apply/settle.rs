@@ -125,7 +125,7 @@ fn behind(shared: &Shared, group: Option<&str>) -> impl Iterator<Item = Ended> {
 fn lapsed(shared: &Shared) {
     if shared.source_fifo {
         let words = "messages of a FIFO queue became visible again before their turn: the process slept, or could not extend them";
-        let hint = "Nothing is lost: what was not sent is in the source, and the same command goes on in order";
+        let hint = "Nothing is lost: what was not sent is in the source, and the same command continues in order";
         shared.fail(Error::new(Kind::Stopped, words).hint(hint));
     }
 }
@@ -141,7 +141,7 @@ async fn decide_doubts(
     }
     if doubts > MAX_DOUBTS {
         shared.fail(
-            Error::new(Kind::Stopped, "a destination takes messages but does not answer, again and again").hint(
+            Error::new(Kind::Stopped, "a destination keeps taking messages without answering").hint(
                 "the messages in doubt are in the journal and in the source; see `redrive status`, and run the same command \
                  again when the destination is well",
             ),

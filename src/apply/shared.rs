@@ -111,7 +111,7 @@ pub(super) struct Shared {
     /// Wakes receivers that rest because the source seemed dry.
     pub(super) refilled: Notify,
     /// Until when messages may still be in flight that were received by a killed process, or by a receive whose answer
-    /// never came: nobody has their handles, and they come back by themselves.
+    /// never came: nobody has their handles, and they become visible again by themselves.
     orphans_until: Mutex<Timestamp>,
     /// What SQS still said to be visible when the run ended for want of messages.
     pub(super) still_visible: AtomicU64,

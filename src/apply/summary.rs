@@ -94,7 +94,7 @@ pub struct Figures {
     pub held: u64,
     /// Refused by their destination and left where they were; or not finished, and gone from the source; or lost from their archive.
     pub failed: u64,
-    /// On their way when the run stopped; the same command goes on with them.
+    /// On their way when the run stopped; the same command continues with them.
     pub unfinished: u64,
     /// In the parking queue when the run stopped; the same command brings them back.
     pub parked: u64,

@@ -284,7 +284,7 @@ impl Watch {
             Order::Rate(0) => return Err("a rate is at least one message a second".to_owned()),
             Order::Rate(rate) => {
                 if let Some(approved) = shared.options.rate.filter(|approved| rate > *approved) {
-                    return Err(format!("{approved} messages a second were approved; plan anew for more"));
+                    return Err(format!("{approved} messages a second were approved; a higher rate needs a new plan"));
                 }
                 shared.guards.cap.ask(Some(rate));
                 ("rate", format!("sends at most {rate} messages a second{because}"))

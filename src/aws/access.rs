@@ -64,7 +64,7 @@ impl Reference {
         if valid {
             return Ok(Self::Name(text.to_owned()));
         }
-        Err(Error::usage(format!("{text:?} is no queue name, queue URL or queue ARN"))
+        Err(Error::usage(format!("{text:?} is not a queue name, queue URL or queue ARN"))
             .hint("a queue name has 1 to 80 letters, digits, hyphens and underscores, and may end in .fifo"))
     }
 }

@@ -14,7 +14,8 @@ use crate::sqs::{Counts, QueueAttributes, RedrivePolicy};
 pub(super) fn read(said: &HashMap<Name, String>, url: &str, region: &str) -> Result<QueueAttributes, String> {
     let text = |name: &Name| said.get(name).map(String::as_str).filter(|text| !text.is_empty());
     let known = |name: &Name| -> Result<Option<u64>, String> {
-        let number = |value: &str| value.parse().map_err(|_| format!("{name} is {value:?}, which is no whole number"));
+        let number =
+            |value: &str| value.parse().map_err(|_| format!("{name} is {value:?}, which is not a whole number"));
         text(name).map(number).transpose()
     };
     let number = |name: &Name, default: u64| known(name).map(|number| number.unwrap_or(default));
@@ -57,7 +58,7 @@ fn is_fifo_url(url: &str) -> bool {
 
 /// The policy as SQS writes it: JSON, with a count that some clients and servers write as text.
 fn read_redrive_policy(json: &str) -> Result<RedrivePolicy, String> {
-    let unreadable = || format!("RedrivePolicy is {json:?}, which is no redrive policy");
+    let unreadable = || format!("RedrivePolicy is {json:?}, which is not a redrive policy");
     let policy: Value = serde_json::from_str(json).map_err(|_| unreadable())?;
     let target = policy.get("deadLetterTargetArn").and_then(Value::as_str).ok_or_else(unreadable)?;
     let count = match policy.get("maxReceiveCount") {

@@ -31,6 +31,6 @@ pub enum OrderName {
     Resume,
     /// Send no more than this.
     Rate,
-    /// Stop in order, as Ctrl-C does; the same command goes on later.
+    /// Stop in order, as Ctrl-C does; the same command continues later.
     Stop,
 }

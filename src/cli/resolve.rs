@@ -40,7 +40,7 @@ pub struct DecisionArgs {
     /// Leave them in the source: this run does nothing more with them.
     #[arg(long)]
     pub release: bool,
-    /// Give up the run: it is not gone on with, and `apply JOB` plans anew, once it has brought back what the run had parked.
+    /// Abandon the run: it is not continued, and `apply JOB` plans anew, once it has brought back what the run had parked.
     /// What it sent is not sent again.
     #[arg(long)]
     pub abandon: bool,

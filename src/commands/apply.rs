@@ -83,7 +83,7 @@ async fn plan_job(
     let file = args.file.display().to_string();
     let compiled = job::compile_or_show(&file, text)?;
     if let Some(plan) = unfinished(journal, text)? {
-        output::note(&format!("run {} of this job is unfinished: going on with it", plan.id()));
+        output::note(&format!("run {} of this job is unfinished and is continued", plan.id()));
         return Ok(Some(plan));
     }
     if args.require_approvals > 0 {
@@ -96,7 +96,7 @@ async fn plan_job(
     }
     let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if !args.auto_approve && !can_ask {
-        return Err(Error::usage("there is no terminal to ask on whether to apply the plan").hint(
+        return Err(Error::usage("there is no terminal to ask for approval").hint(
             "nothing was touched; save a plan with `redrive plan JOB --out FILE` and apply that, or use --auto-approve",
         ));
     }
@@ -137,7 +137,8 @@ async fn ask(plan: &Plan, stop: &Stop) -> Result<bool> {
         answer = told => answer.unwrap_or_else(|_| Err(std::io::ErrorKind::UnexpectedEof.into())),
         () = stop.asked() => return Ok(false),
     };
-    let answer = answer.map_err(|error| Error::failed(format!("the terminal cannot be asked: {error}")))?;
+    let answer =
+        answer.map_err(|error| Error::failed(format!("the answer cannot be read from the terminal: {error}")))?;
     Ok(answer.trim() == "yes")
 }
 
@@ -153,7 +154,7 @@ async fn carry_out(
     if let Earlier::Finished = earlier {
         return finished(args, journal_path, plan.id());
     }
-    // Whatever fails from the moment that the run is in the journal: the same command goes on.
+    // Whatever fails from the moment that the run is in the journal: the same command continues.
     let is_begun = matches!(earlier, Earlier::Begun { .. });
     let name = plan.id().to_owned();
     let begun = Box::pin(begin(args, reach, plan, journal_path, marks, stop, earlier)).await;
@@ -189,7 +190,7 @@ async fn begin(
     let (aws, is_embedded) = (&reach.aws, reach.is_embedded());
     let Compiled { job, rules } = job::compile_or_show(&plan.job.file, &plan.job.text)?;
     if let Some(refusal) = plan.refusals.first() {
-        return Err(Error::new(Kind::Guarded, format!("the plan speaks against itself: {}", refusal.text))
+        return Err(Error::new(Kind::Guarded, format!("the plan must not be applied: {}", refusal.text))
             .hint("nothing was touched; change the job or the queues, and plan again"));
     }
     let file = args.file.display().to_string();
@@ -199,7 +200,7 @@ async fn begin(
     let reached = plan::reach(&job);
     let is_new = matches!(earlier, Earlier::None);
     if let Some(unsaid) = reached.iter().find(|hazard| is_new && !plan.hazards.contains(hazard)) {
-        return Err(Error::plan_refused(format!("the plan hides what its job says: {}", unsaid.text))
+        return Err(Error::plan_refused(format!("the plan does not say what its job says: {}", unsaid.text))
             .hint("nothing was touched; the plan was not made by this program from this job; make a new one"));
     }
     for hazard in &reached {
@@ -225,7 +226,7 @@ async fn begin(
     let give_up = |error: Error| {
         if stage == wiring::Stage::Begun && error.kind() == Kind::PlanRefused {
             let run = plan.id();
-            return error.and_hint(&format!("to plan anew, give up the run first: `redrive resolve {run} --abandon`"));
+            return error.and_hint(&format!("to plan again, give up the run first: `redrive resolve {run} --abandon`"));
         }
         error
     };
@@ -263,7 +264,9 @@ async fn begin(
         match marks.begin(plan.id(), source.url(), journal_path, begun.requests) {
             Ok(mark) => journal.follow(mark),
             Err(error) => {
-                output::note(&format!("a journal that gets lost will not be noticed: no mark can be left: {error}"));
+                output::note(&format!(
+                    "a lost journal would not be noticed, because its mark cannot be written: {error}"
+                ));
             }
         }
     }

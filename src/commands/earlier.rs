@@ -27,7 +27,7 @@ pub(super) fn earlier(journal: &Path, plan: &Plan) -> Result<Earlier> {
         None => Earlier::None,
         Some(run) if run.given_up.is_some() && run.ended.is_some() => {
             return Err(Error::plan_refused(format!("run {} was given up, and its plan with it", run.name))
-                .hint("nothing was touched; make a new plan. What the run had sent is known, and is not sent again"));
+                .hint("nothing was touched; make a new plan. What the run sent is known and is not sent again"));
         }
         Some(run) if run.ended.is_some() => Earlier::Finished,
         Some(run) => Earlier::Begun { approvers: super::runs::approvers(run)?, given_up: run.given_up.is_some() },

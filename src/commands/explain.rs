@@ -75,7 +75,7 @@ fn from_file(path: &Path, args: &ExplainArgs) -> Result<Vec<Message>> {
             return Ok(messages);
         }
         return Err(Error::usage("an archived message has its own attributes")
-            .hint("leave out --attribute and --system, or give a body alone"));
+            .hint("leave out --attribute and --system, or give only a body"));
     }
     let pair = |text: &String| {
         text.split_once('=')

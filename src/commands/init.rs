@@ -100,7 +100,7 @@ async fn job_text(args: &InitArgs, looked: &Looked) -> Result<String> {
     line(format_args!(""));
     text.push_str(&destinations(looked).await?);
     text.push_str(
-        "# How often a message may go round: counted in this attribute at each redrive; at `max` it stays.\n\
+        "# How often a message may be redriven, counted in this attribute; at `max` it stays.\n\
          [retry]\nattribute = \"redriveCount\"\nmax = 3\nexhausted = \"keep\"\n\n",
     );
     text.push_str(&redaction(args, looked));

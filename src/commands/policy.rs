@@ -148,9 +148,8 @@ impl Survey<'_> {
                 }
                 let place = if used_as == (UsedAs::Destination { is_sent_to: false }) { "" } else { reference };
                 if let Some(Err(error)) = unknown {
-                    self.notes.push(format!(
-                        "{reference} could not be looked at ({error}): what is not known of it says REPLACE"
-                    ));
+                    self.notes
+                        .push(format!("{reference} could not be looked at ({error}): what is unknown says REPLACE"));
                 }
                 (named.arn(), self.unknown_key(&named, place))
             }

@@ -79,8 +79,7 @@ struct Stop {
 
 impl Stop {
     fn listen() -> Result<Self> {
-        let listen =
-            |kind| signal(kind).map_err(|error| Error::failed(format!("signals cannot be listened for: {error}")));
+        let listen = |kind| signal(kind).map_err(|error| Error::failed(format!("cannot listen for signals: {error}")));
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 
@@ -165,10 +164,10 @@ async fn tour() -> Result<Exit> {
     }
     say("1. Plan: look at a sample, give it back, and save what would happen, for a colleague to approve.")?;
     guide.run(&["plan", "orders-dlq.toml", "--out", "orders.plan.json"], &[0]).await?;
-    say("2. Apply, and be killed in the midst of it (SIGKILL, as if the power had gone).")?;
+    say("2. Apply, and be killed halfway (SIGKILL, as if the power had gone).")?;
     guide.run_and_kill(&["apply", "orders.plan.json"]).await?;
     guide.run(&["status"], &[0]).await?;
-    say("3. The same command again: it goes on from the journal.")?;
+    say("3. The same command again: it continues from the journal.")?;
     guide.run(&["apply", "orders.plan.json"], &[0, 6]).await?;
     say("4. The report, for the ticket.")?;
     guide.run(&["report"], &[0]).await?;

@@ -76,7 +76,7 @@ impl Table {
             return Ok(());
         }
         Err(Error::failed(format!("the journal does not know what was written to an archive: {change:?}")).hint(
-            "this is a mistake in redrive; nothing was deleted without proof, and the same command goes on from the journal",
+            "this is a bug in redrive; nothing was deleted without proof, and the same command continues from the journal",
         ))
     }
 

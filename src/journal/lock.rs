@@ -49,7 +49,7 @@ impl Lock {
                 .read_to_string(&mut holder)
                 .is_ok_and(|_| holder.trim().bytes().all(|c| c.is_ascii_digit()));
         if !is_ours {
-            return Err(failed(std::io::Error::other("it is a file of something else, and is left as it is")));
+            return Err(failed(std::io::Error::other("it belongs to something else and is left as it is")));
         }
         let mut tried = try_lock(&file);
         for _ in 0..LOOKS {
@@ -64,7 +64,7 @@ impl Lock {
                 let holder = holder.trim().parse::<u32>().map_or(String::new(), |pid| format!(" (process {pid})"));
                 return Err(Error::new(
                     Kind::Busy,
-                    format!("another redrive{holder} is at work with the journal {}", journal.display()),
+                    format!("another redrive{holder} is using the journal {}", journal.display()),
                 )
                 .hint("nothing was touched; wait for it to end, or use another journal with --journal"));
             }

@@ -66,7 +66,7 @@ pub fn prune(path: &Path, runs: &[String]) -> Result<Pruned> {
             "the runs are forgotten, but the journal {} could not be made smaller: {error}",
             path.display()
         ))
-        .hint("that takes as much free room as what is left in it; the room that became free is used by later runs")
+        .hint("that takes as much free disk space as what is left in it; later runs use the space that became free")
     })?;
     Ok(Pruned { messages: messages as u64, before, after: size(path)? })
 }

@@ -227,7 +227,7 @@ pub(super) fn broken(path: &Path, error: &rusqlite::Error) -> Error {
         // A value that no redrive writes.
         None if !matches!(error, rusqlite::Error::QueryReturnedNoRows) => damaged(path, &error.to_string()),
         _ => Error::new(Kind::Stopped, format!("the journal {shown} failed: {error}"))
-            .hint(format!("{kept}; the same command goes on from there")),
+            .hint(format!("{kept}; the same command continues from there")),
     }
 }
 

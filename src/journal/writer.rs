@@ -309,7 +309,7 @@ fn in_words(problem: Problem<Error>, failure: &mut Option<Error>) -> Error {
     match problem {
         Problem::Store(error) => failure.get_or_insert(error).clone(),
         Problem::Illegal(id, illegal) => Error::failed(format!("message {id}: {illegal}")).hint(
-            "this is a mistake in redrive; nothing was deleted without proof, and the same command goes on from the journal",
+            "this is a bug in redrive; nothing was deleted without proof, and the same command continues from the journal",
         ),
         Problem::Refused(run, why) => refused(&run, &why),
     }
@@ -323,7 +323,7 @@ fn refused(run: &str, why: &Refusal) -> Error {
         Refusal::NotInDoubt(ids) => Error::usage(format!("run {run} has no such message in doubt: {}", names(ids)))
             .hint(format!("nothing was changed; `redrive resolve {run}` lists what is in doubt")),
         Refusal::Parked(ids) => Error::usage(format!(
-            "in the parking queue nobody would look for what is left there: {}",
+            "messages left in the parking queue would be forgotten: {}",
             names(ids)
         ))
         .hint("nothing was changed. Look for each in the source: --discard where it is back, --resend where it is not"),

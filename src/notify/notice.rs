@@ -98,7 +98,7 @@ impl Notice {
         match (self.event, self.cause.as_ref().and_then(|cause| cause.hint.clone())) {
             (_, Some(hint)) => Some(hint),
             (NotifyOn::Stopped | NotifyOn::Halted, None) => {
-                Some(format!("nothing is lost, and the same command goes on; `redrive status {}` shows it", self.run))
+                Some(format!("nothing is lost, and the same command continues; `redrive status {}` shows it", self.run))
             }
             (NotifyOn::Finished, None) if is_bad => Some(format!("redrive report {}", self.run)),
             (NotifyOn::Started | NotifyOn::Finished, None) => None,

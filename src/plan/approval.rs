@@ -71,7 +71,7 @@ impl Approval {
     pub fn new(plan: &Plan, by: &str, comment: Option<&str>, at: Timestamp) -> Result<Self> {
         let by = by.trim();
         if by.is_empty() || by.len() > MAX_NAME || by.chars().any(char::is_control) {
-            return Err(Error::usage(format!("{by:?} is no name to approve by")).hint(format!(
+            return Err(Error::usage(format!("{by:?} is not a valid name for an approver")).hint(format!(
                 "nothing was written; give a name or a mail address of up to {MAX_NAME} bytes without control characters"
             )));
         }
@@ -80,7 +80,7 @@ impl Approval {
                 .hint(format!("nothing was written; it may have {MAX_COMMENT} bytes")));
         }
         if let Some(refusal) = plan.refusals.first() {
-            return Err(Error::new(Kind::Guarded, format!("the plan speaks against itself: {}", refusal.text)).hint(
+            return Err(Error::new(Kind::Guarded, format!("the plan must not be applied: {}", refusal.text)).hint(
                 "no approval was written: apply would not carry it out; change the job or the queues, and plan again",
             ));
         }
@@ -98,7 +98,8 @@ impl Approval {
 
     /// Reads an approval of this plan, and says what is wrong with one that does not count.
     pub fn parse(bytes: &[u8], plan: &Plan) -> Result<Self, String> {
-        let approval: Self = serde_json::from_slice(bytes).map_err(|error| format!("it is no approval: {error}"))?;
+        let approval: Self =
+            serde_json::from_slice(bytes).map_err(|error| format!("it is not an approval: {error}"))?;
         if approval.kind != TYPE || approval.format != FORMAT {
             return Err(format!("it is not of the type {TYPE:?} and format {FORMAT}"));
         }
@@ -247,7 +248,7 @@ mod tests {
         let error = Approval::parse(text.as_bytes(), &other.seal()).expect_err("another plan");
         assert_eq!(error, format!("it approves another plan, {}", plan.id()));
         for no in ["", "{}", "[]", "{\"type\":\"redrive.plan\"}", &text[..50]] {
-            assert!(Approval::parse(no.as_bytes(), &plan).expect_err(no).contains("it is no approval"));
+            assert!(Approval::parse(no.as_bytes(), &plan).expect_err(no).contains("it is not an approval"));
         }
     }
 

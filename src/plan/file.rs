@@ -24,7 +24,7 @@ pub const MAX_BYTES: u64 = 256 * 1024 * 1024;
 /// How far the clock may lie before the time of the plan.
 const CLOCK_SKEW: Duration = Duration::from_mins(5);
 
-const MAKE_ANEW: &str = "nothing was touched; make the plan anew with `redrive plan`";
+const MAKE_ANEW: &str = "nothing was touched; make a new plan with `redrive plan`";
 
 impl Plan {
     /// Computes the digest: to be called once the plan is complete.
@@ -200,7 +200,7 @@ pub fn parse_kept(bytes: &[u8], name: &str) -> Result<Plan> {
         return Err(Error::plan_refused(format!(
             "{name} is a plan of format {found}; this redrive reads format {FORMAT}"
         ))
-        .hint("nothing was touched; apply it with the redrive that made it, or make the plan anew with this one"));
+        .hint("nothing was touched; apply it with the redrive that made it, or make a new plan with this one"));
     }
     let plan: Plan = serde_json::from_str(text).map_err(|error| altered(name, &error.to_string()))?;
     if plan.digest != plan.computed_digest() {
@@ -214,7 +214,7 @@ pub fn parse_kept(bytes: &[u8], name: &str) -> Result<Plan> {
 
 fn truncated(name: &str) -> Error {
     Error::plan_refused(format!("{name} is truncated: it ends in the middle"))
-        .hint("nothing was touched; was it copied whole? Copy it again, or make the plan anew")
+        .hint("nothing was touched; was it copied whole? Copy it again, or make a new plan")
 }
 
 fn foreign(name: &str, why: &str) -> Error {
@@ -224,7 +224,7 @@ fn foreign(name: &str, why: &str) -> Error {
 
 fn altered(name: &str, how: &str) -> Error {
     Error::plan_refused(format!("{name} was altered since it was made: {how}"))
-        .hint("nothing was touched; what was approved is not what it says now: make the plan anew and have it approved")
+        .hint("nothing was touched; what was approved is not what it says now: make a new plan and have it approved")
 }
 
 /// Refuses a plan that is expired by the server's clock.
@@ -236,12 +236,12 @@ pub fn check_time(plan: &Plan, now: Timestamp) -> Result<()> {
             plan.expires
         ))
         .hint(
-            "nothing was touched; the queue may hold other messages by now: make the plan anew, or set [plan] expires_after",
+            "nothing was touched; the queue may hold other messages by now: make a new plan, or set [plan] expires_after",
         ));
     }
     if now.checked_add(CLOCK_SKEW).is_ok_and(|latest| latest < plan.created) {
         return Err(Error::plan_refused(format!(
-            "plan {} was made at {}, which is in the future: it is {now} now, by the server's clock",
+            "plan {} was made at {}, which is in the future: the server's clock says {now}",
             plan.id(),
             plan.created
         ))

@@ -34,7 +34,7 @@ async fn a_job_is_not_applied_where_nobody_can_be_asked() {
         let ran = stage.redrive(&["apply", "job.toml", "--format", format]).await.expect(2);
         assert_eq!(ran.stdout, "");
         assert!(
-            ran.stderr.contains("no terminal to ask on") && ran.stderr.contains("--auto-approve"),
+            ran.stderr.contains("no terminal to ask for approval") && ran.stderr.contains("--auto-approve"),
             "{}",
             ran.stderr
         );
@@ -79,7 +79,7 @@ async fn an_unfinished_run_of_a_job_is_finished_by_the_same_command() {
     stage.sandbox.faults().clear();
     // Going on is what was approved before: there is nothing to ask.
     let resumed = stage.redrive(&["apply", "job.toml", "--format", "json"]).await.expect(0);
-    assert!(resumed.stderr.contains("of this job is unfinished: going on with it"), "{}", resumed.stderr);
+    assert!(resumed.stderr.contains("of this job is unfinished and is continued"), "{}", resumed.stderr);
     let summary = resumed.summary();
     assert_eq!(summary["run"], stopped["run"]);
     assert_eq!(summary["received"], TOTAL);

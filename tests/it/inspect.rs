@@ -118,7 +118,7 @@ async fn a_queue_is_shown_in_groups_and_every_message_is_given_back() {
         text.contains("60 messages in 4 groups; the largest: Timeout: gateway … did not answer within … ms, 50.0 %."),
         "{text}"
     );
-    assert!(text.contains("Looking raised the receive count of each by one"), "{text}");
+    assert!(text.contains("Examining them raised the receive count of each by one"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

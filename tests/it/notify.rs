@@ -182,7 +182,7 @@ async fn a_failure_is_told_as_a_halt_with_its_words() {
     let end = &webhook.posts()[1].body;
     assert_eq!((&end["event"], &end["outcome"]), (&"halted".into(), &"failed".into()), "{end}");
     assert!(end["error"].as_str().is_some_and(|words| words.contains("ReceiveMessage")), "{end}");
-    assert!(end["hint"].as_str().is_some_and(|words| words.contains("the same command goes on")), "{end}");
+    assert!(end["hint"].as_str().is_some_and(|words| words.contains("the same command continues")), "{end}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -131,21 +131,21 @@ fn basis(inspection: &Inspection) -> String {
         (Source::File(_), _) => {
             format!("{looked}, drawn at random out of {population} in the file; totals are estimates.")
         }
-        (Source::Queue(_), _) if sample.whole_queue => format!("The whole queue was looked at: {looked}."),
+        (Source::Queue(_), _) if sample.whole_queue => format!("The whole queue was examined: {looked}."),
         (Source::Queue(_), Basis::Whole) => {
-            format!("All that could be received was looked at: {looked} of about {population}.")
+            format!("All that could be received was examined: {looked} of about {population}.")
         }
         (Source::Queue(_), Basis::Even { .. }) => {
-            format!("{looked} of about {population} were looked at; totals are estimates with their 95 % interval.")
+            format!("{looked} of about {population} were examined; totals are estimates with their 95 % interval.")
         }
         (Source::Queue(_), Basis::Uneven(_)) => {
-            format!("{looked} of about {population} were looked at, which say nothing about the others: no totals.")
+            format!("{looked} of about {population} were examined, which say nothing about the others: no totals.")
         }
     };
     if let Source::Queue(_) = inspection.source
         && sample.messages > 0
     {
-        text.push_str(" Looking raised the receive count of each by one; ");
+        text.push_str(" Examining them raised the receive count of each by one; ");
         match sample.not_given_back {
             0 => text.push_str("all were given back at once."),
             some => {

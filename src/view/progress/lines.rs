@@ -117,17 +117,17 @@ pub(super) fn notable(event: &Event) -> Option<String> {
             let how = if *interrupted { ", which was interrupted" } else { "" };
             let left = [
                 (in_doubt, "in doubt"),
-                (to_delete, "safely elsewhere to be deleted"),
+                (to_delete, "safely delivered and still to be deleted"),
                 (to_release, "to be given back"),
             ];
             let left = left.iter().filter(|(number, _)| **number > 0);
             let left: Vec<String> =
                 left.map(|(number, what)| format!("{} {what}", messages(**number).as_str())).collect();
             let left = if left.is_empty() { String::new() } else { format!(": {}", left.join(", ")) };
-            format!("Going on from an earlier session{how}{left}")
+            format!("Continuing an earlier session{how}{left}")
         }
         Event::WaitingForOrphans { messages: number, until } => format!(
-            "Waiting for {} that the session which was ended may have in flight, until {} at the latest",
+            "Waiting for {} that the interrupted session may still have in flight, until {} at the latest",
             messages(*number).as_str(),
             time(*until).as_str()
         ),

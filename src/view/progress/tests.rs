@@ -39,8 +39,8 @@ fn lines_come_now_and_then() {
     }
     assert_eq!(said.len(), 3);
     insta::assert_snapshot!(said[0], @"9,031 of about 9,050 have left the source; kept 950, blocked 12, in doubt 5, failed 1");
-    insta::assert_snapshot!(words.line(&resumed(), start).expect("a line"), @"Going on from an earlier session, which was interrupted: 1 message in doubt, 1,200 messages safely elsewhere to be deleted");
-    insta::assert_snapshot!(words.line(&waiting(), start).expect("a line"), @"Waiting for 12 messages that the session which was ended may have in flight, until 2026-11-20 10:05:00 UTC at the latest");
+    insta::assert_snapshot!(words.line(&resumed(), start).expect("a line"), @"Continuing an earlier session, which was interrupted: 1 message in doubt, 1,200 messages safely delivered and still to be deleted");
+    insta::assert_snapshot!(words.line(&waiting(), start).expect("a line"), @"Waiting for 12 messages that the interrupted session may still have in flight, until 2026-11-20 10:05:00 UTC at the latest");
     assert_eq!(words.line(&waiting(), start + Duration::from_secs(1)), None, "not again and again");
 }
 

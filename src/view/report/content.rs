@@ -324,18 +324,18 @@ pub(in crate::view) fn go_on(report: &Report) -> Vec<Block> {
         return vec![
             heading("How to stop it"),
             Block::Paragraph(ours(
-                "It finishes what is under way and gives back the rest; the command that began it goes on later.",
+                "It finishes what is under way and gives back the rest; the command that started it continues later.",
             )),
             Block::Command(format!("kill -INT {pid}")),
         ];
     }
     if record.sandbox && record.ended.is_none() {
-        let words = "It ran on an embedded sandbox, which ended with its process: there is nothing to go on with.";
+        let words = "It ran on an embedded sandbox, which ended with its process: there is nothing to continue.";
         return vec![Block::Paragraph(ours(words))];
     }
     let mut blocks = resume(outcome, &report.figures, &report.command);
     if !blocks.is_empty() && !record.directory.is_empty() {
-        blocks.push(Block::Paragraph(ours("It was begun in ").theirs(&record.directory).ours(".")));
+        blocks.push(Block::Paragraph(ours("It was started in ").theirs(&record.directory).ours(".")));
     }
     blocks
 }

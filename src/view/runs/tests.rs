@@ -85,7 +85,7 @@ fn the_status() {
         redrive resolve 3f2a9c0d1e4b --abandon
         redrive plan jobs/orders.toml --out FILE
 
-      It was begun in /srv/redrive.
+      It was started in /srv/redrive.
     ");
     assert!(status_json(&run).starts_with(r#"{"type":"status","version":1,"run":"3f2a9c0d1e4b""#));
     assert!(!status_json(&run).contains("troubles"));

@@ -12,7 +12,7 @@ use super::notify::Notify;
 use super::unmatched::Unmatched;
 use super::values::{Age, Bound, Rate, Scalar};
 
-/// A redrive job: which messages of a queue go where, what changes on the way, and how often one may go round.
+/// A redrive job: which messages of a queue go where, what changes on the way, and how often one may be redriven.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "redrive job file, version 1")]
@@ -32,7 +32,7 @@ pub struct Job {
     /// How `origin` finds a message's source queue.
     #[serde(default)]
     pub origin: Origin,
-    /// How often one message may go round.
+    /// How often one message may be redriven.
     pub retry: Option<Retry>,
     /// Rules in order; the first that matches takes the message.
     #[serde(default)]
@@ -158,7 +158,7 @@ pub struct Origin {
     pub fallback: Option<String>,
 }
 
-/// The cap: how often one message may go round.
+/// The cap: how often one message may be redriven.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {

@@ -1,4 +1,4 @@
-//! The cap: how often one message may go round, counted in a message attribute that travels with it.
+//! The cap: how often one message may be redriven, counted in a message attribute that travels with it.
 
 use redrive_protocol::message::{Attribute, AttributeValue, Attributes};
 use redrive_protocol::target::Reason;
@@ -16,7 +16,7 @@ pub(super) struct Cap {
 
 /// What the cap says about a message that is bound for a queue.
 pub(super) enum Count {
-    /// It has gone round often enough.
+    /// It has been redriven often enough.
     Exhausted,
     /// It may go once more, with this counter.
     Next(Attribute),

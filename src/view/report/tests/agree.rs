@@ -110,5 +110,5 @@ fn a_run_under_way_names_its_process_and_one_on_an_embedded_sandbox_no_command()
     report.record.process = Some(Process { pid: 4711, is_alive: false });
     report.record.sandbox = true;
     let said = text(&report);
-    assert!(said.contains("nothing to go on with") && !said.contains("redrive apply"), "{said}");
+    assert!(said.contains("nothing to continue") && !said.contains("redrive apply"), "{said}");
 }

@@ -52,7 +52,7 @@ fn a_failure_says_what_and_what_to_do() {
       Stopped by a failure: SendMessageBatch on orders: denied.
 
       the credentials lack this permission. Nothing is lost: the journal knows where every message is,
-      and the same command goes on
+      and the same command continues
     ");
     let json: serde_json::Value = serde_json::from_str(&summary_json(&ended(Outcome::Failed(error)))).expect("JSON");
     assert_eq!(json["error"], "SendMessageBatch on orders: denied");

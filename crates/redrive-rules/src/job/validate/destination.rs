@@ -65,7 +65,7 @@ fn sqs(job: &Job, sqs: &SqsDestination, place: &Place, findings: &mut Findings) 
     if let (Some(queue), Ok(source)) = (&queue, job.source.queue.parse::<QueueRef>())
         && queue::same((queue, &access), (&source, &job.source.access()))
     {
-        let message = "this is the source queue: its messages would go round for ever";
+        let message = "this is the source queue: its messages would be redriven for ever";
         let finding = Finding::new(&place.key("queue"), message).help("to leave messages there, say `to = \"keep\"`");
         findings.add(finding.also(Place::root().key("source").key("queue"), "the source"));
     }

@@ -131,7 +131,7 @@ fn retry(job: &Job, names: &Names<'_>, findings: &mut Findings) {
     let exhausted = place.key("exhausted");
     names.check(&retry.exhausted, &exhausted, findings);
     if retry.exhausted == ORIGIN {
-        let message = "an exhausted message must not go round again; expected another destination than `origin`";
+        let message = "an exhausted message must not be redriven again; expected another destination than `origin`";
         findings.add(Finding::new(&exhausted, message).help("archive it with an S3 or file destination, or `keep` it"));
     }
 }
