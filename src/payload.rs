@@ -59,7 +59,8 @@ impl Payloads {
                 Some(Err(why)) => message.payload = Some(Payload::Unreadable(why)),
                 Some(Ok(pointer)) => {
                     let (payloads, position) = (Arc::clone(self), wanted.len());
-                    reading.spawn(async move { (position, payloads.read(&pointer).await) });
+                    let is_named = rules.names_buckets_of_bodies();
+                    reading.spawn(async move { (position, payloads.read(&pointer, is_named).await) });
                     wanted.push(message);
                 }
             }
@@ -71,7 +72,8 @@ impl Payloads {
         Ok(())
     }
 
-    async fn read(&self, pointer: &Pointer) -> Result<Payload> {
+    /// `is_named`: the job itself names the bucket.
+    async fn read(&self, pointer: &Pointer, is_named: bool) -> Result<Payload> {
         let _hand = self.hands.acquire().await;
         let at = format!("s3://{}/{}", pointer.bucket, pointer.key);
         let bucket = self.bucket(&pointer.bucket).await?;
@@ -89,6 +91,8 @@ impl Payloads {
                     tokio::time::sleep(PAUSE * 2_u32.pow(tries - 1)).await;
                     tries += 1;
                 }
+                // Any sender may name any bucket; of one that the job names, no body can be read.
+                Err(error) if is_named && error.fault == Fault::Denied => return Err(error.into()),
                 Err(error) => return unreadable(&at, most, error),
             }
         }

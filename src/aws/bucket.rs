@@ -34,6 +34,24 @@ impl fmt::Debug for S3Bucket {
     }
 }
 
+impl S3Bucket {
+    /// The KMS key that it is encrypted with, as its owner wrote it; `None` for S3's or AWS's own key.
+    pub(super) async fn key(&self) -> Result<Option<String>, CallError> {
+        let get = || self.client.get_bucket_encryption().bucket(&self.name).send();
+        let call = || within(&self.site, "GetBucketEncryption", ANSWER, get());
+        let answer = match self.retries.repeat(call).await {
+            // A bucket from before 2023 may have none.
+            Err(error) if error.code.as_deref() == Some("ServerSideEncryptionConfigurationNotFoundError") => {
+                return Ok(None);
+            }
+            answer => answer?,
+        };
+        let rules = answer.server_side_encryption_configuration.map(|configuration| configuration.rules);
+        let default = rules.into_iter().flatten().find_map(|rule| rule.apply_server_side_encryption_by_default);
+        Ok(default.and_then(|default| default.kms_master_key_id))
+    }
+}
+
 #[async_trait]
 impl Bucket for S3Bucket {
     fn name(&self) -> &str {

@@ -109,6 +109,15 @@ impl Aws {
 
     /// The bucket of this name. Makes no request.
     pub async fn bucket(&self, name: &str, access: &Access) -> Result<Arc<dyn Bucket>> {
+        Ok(Arc::new(self.s3_bucket(name, access).await?))
+    }
+
+    /// The KMS key that a bucket is encrypted with, as its owner wrote it; `None` for S3's or AWS's own key.
+    pub async fn key_of_bucket(&self, name: &str, access: &Access) -> Result<Option<String>> {
+        Ok(self.s3_bucket(name, access).await?.key().await?)
+    }
+
+    async fn s3_bucket(&self, name: &str, access: &Access) -> Result<S3Bucket> {
         let settings = self.settings(access, Home::of(access)).await?;
         let endpoint = self.endpoint(&settings, access, "S3")?;
         let (region, endpoint_words) = place(&settings, endpoint.as_deref())?;
@@ -122,12 +131,12 @@ impl Aws {
             // Buckets have host names of their own at AWS only.
             config = config.force_path_style(!access::is_aws(&endpoint)).endpoint_url(endpoint);
         }
-        Ok(Arc::new(S3Bucket {
+        Ok(S3Bucket {
             client: aws_sdk_s3::Client::from_conf(config.build()),
             name: name.to_owned(),
             site: Site { resource: name.to_owned(), endpoint: endpoint_words, whose: self.whose(access) },
             retries: Arc::clone(&self.retries),
-        }))
+        })
     }
 
     /// How many requests were sent through this until now.

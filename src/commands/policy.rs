@@ -1,4 +1,5 @@
-//! `redrive policy`: the IAM policies that a job needs. Only looks: what the queues are, and which redrive to the source.
+//! `redrive policy`: the IAM policies that a job needs. Only looks: what the queues are, which redrive to the source, and how queues
+//! and buckets are encrypted.
 
 use std::time::Duration;
 
@@ -18,9 +19,6 @@ use crate::view::{output, policy as view};
 
 /// For how long all looks together may take; what is not known by then stays a placeholder.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// AWS's own key for SQS, which needs no permission.
-const AWS_KEY: &str = "alias/aws/sqs";
 
 pub(super) async fn policy(args: PolicyArgs) -> Result<Exit> {
     let file = args.job.display().to_string();
@@ -103,9 +101,10 @@ impl Survey<'_> {
                     needs.queues.push(self.queue(&sqs.queue, &wiring::access(sqs.access()), used_as).await);
                 }
                 Destination::S3(s3) => {
-                    let identity = identity(&wiring::access(s3.access()));
+                    let access = wiring::access(s3.access());
                     let (bucket, prefix) = (s3.bucket.clone(), literal(&s3.key).to_owned());
-                    needs.archives.push(Archive { identity, bucket, prefix, is_sent_to });
+                    let key = self.key_of_bucket(&bucket, &access).await;
+                    needs.archives.push(Archive { identity: identity(&access), bucket, prefix, is_sent_to, key });
                 }
                 Destination::File(_) => {}
             }
@@ -117,12 +116,11 @@ impl Survey<'_> {
             self.watched(&mut needs.queues).await;
         }
         if rules.reads_payloads() {
-            needs.bodies = Some(self.bodies(job, identity(&source)));
+            needs.bodies = Some(self.bodies(job, &source).await);
         }
         for archive in &needs.archives {
             self.notes.push(format!(
-                "if the bucket {0} is encrypted with a KMS key of yours, allow kms:GenerateDataKey and kms:Decrypt on that key as \
-                 well; if it is in another account, its own policy has to allow the same",
+                "if the bucket {} is in another account, its own policy has to allow the same",
                 archive.bucket
             ));
         }
@@ -211,8 +209,8 @@ impl Survey<'_> {
         }
     }
 
-    fn bodies(&mut self, job: &Job, identity: Identity) -> Bodies {
-        let buckets = job.source.extended_client_buckets.clone().unwrap_or_else(|| {
+    async fn bodies(&mut self, job: &Job, access: &Access) -> Bodies {
+        let names = job.source.extended_client_buckets.clone().unwrap_or_else(|| {
             self.notes.push(
                 "the messages name the buckets of their bodies in S3: name those of your producers, here and in \
                  extended_client_buckets"
@@ -224,24 +222,51 @@ impl Survey<'_> {
             let body = [&transform.set, &transform.remove, &transform.rename, &transform.unwrap, &transform.jq];
             body.iter().any(|part| part.is_some())
         });
-        Bodies { identity, buckets, are_changed }
+        let mut buckets = Vec::new();
+        for name in names {
+            let key = if job.source.extended_client_buckets.is_some() {
+                self.key_of_bucket(&name, access).await
+            } else {
+                None
+            };
+            buckets.push((name, key));
+        }
+        Bodies { identity: identity(access), buckets, are_changed }
     }
 
     /// The key that a queue is encrypted with, as policies name it.
     fn key_of(&mut self, queue: &QueueAttributes) -> Option<String> {
-        let key = queue.kms_key.as_deref().filter(|key| *key != AWS_KEY && !key.ends_with(&format!(":{AWS_KEY}")))?;
         let mut parts = queue.arn.split(':').skip(1);
         let (partition, region, account) = (parts.next()?, parts.nth(1)?, parts.next()?);
-        if let Some((_, alias)) = key.rsplit_once("alias/") {
-            self.notes
-                .push(format!("{} is encrypted with the key of alias/{alias}: policies name keys by ID", queue.arn));
-            return Some(format!("arn:{partition}:kms:{region}:{account}:key/REPLACE-WITH-THE-KEY-OF-{alias}"));
+        self.key(queue.kms_key.as_deref()?, &queue.arn, &format!("arn:{partition}:kms:{region}:{account}"))
+    }
+
+    /// The same of a bucket.
+    async fn key_of_bucket(&mut self, bucket: &str, access: &Access) -> Option<String> {
+        match self.look(async |aws: &Aws| aws.key_of_bucket(bucket, access).await).await {
+            // A key's ID is its own everywhere, and a bucket does not say which region and account it is of.
+            Some(Ok(key)) => self.key(&key?, &format!("the bucket {bucket}"), "arn:*:kms:*:*"),
+            unknown => {
+                let why = unknown.and_then(Result::err).map(|error| format!(" ({error})")).unwrap_or_default();
+                self.notes.push(format!(
+                    "whether the bucket {bucket} is encrypted with a KMS key of yours is not known{why}: if it is, allow \
+                     kms:GenerateDataKey and kms:Decrypt on that key as well"
+                ));
+                None
+            }
         }
-        Some(if key.starts_with("arn:") {
-            key.to_owned()
-        } else {
-            format!("arn:{partition}:kms:{region}:{account}:key/{key}")
-        })
+    }
+
+    /// A key of `of` as policies name it; AWS's own keys need no permission.
+    fn key(&mut self, key: &str, of: &str, home: &str) -> Option<String> {
+        if key.rsplit_once("alias/").is_some_and(|(_, alias)| alias.starts_with("aws/")) {
+            return None;
+        }
+        if let Some((_, alias)) = key.rsplit_once("alias/") {
+            self.notes.push(format!("{of} is encrypted with the key of alias/{alias}: policies name keys by ID"));
+            return Some(format!("{home}:key/REPLACE-WITH-THE-KEY-OF-{alias}"));
+        }
+        Some(if key.starts_with("arn:") { key.to_owned() } else { format!("{home}:key/{key}") })
     }
 
     /// The placeholder for a key of a queue that nobody looked at.

@@ -83,6 +83,8 @@ pub struct Archive {
     pub prefix: String,
     /// Whether any rule sends there. If not, it is only looked at.
     pub is_sent_to: bool,
+    /// The ARN of the customer's KMS key that the bucket is encrypted with.
+    pub key: Option<String>,
 }
 
 /// Bodies that the Extended Client keeps in S3.
@@ -90,8 +92,8 @@ pub struct Archive {
 pub struct Bodies {
     /// As whom.
     pub identity: Identity,
-    /// The buckets' names.
-    pub buckets: Vec<String>,
+    /// The buckets' names, and the ARNs of the customer's KMS keys that they are encrypted with.
+    pub buckets: Vec<(String, Option<String>)>,
     /// Whether transforms may change bodies.
     pub are_changed: bool,
 }
@@ -178,14 +180,23 @@ pub fn policies(needs: &Needs, phase: Option<Phase>) -> Vec<Policy> {
             let objects = format!("{}/{}*", bucket(&archive.bucket), archive.prefix);
             allow(&archive.identity, Purpose::ArchiveMessages, objects.clone());
             allow(&archive.identity, Purpose::CompareArchivedMessages, objects);
+            if let Some(key) = &archive.key {
+                allow(&archive.identity, Purpose::EncryptMessages, key.clone());
+            }
         }
     }
     if let Some(bodies) = &needs.bodies {
-        for name in &bodies.buckets {
+        for (name, key) in &bodies.buckets {
             allow(&bodies.identity, Purpose::FindBuckets, bucket(name));
             allow(&bodies.identity, Purpose::ReadBodiesInS3, format!("{}/*", bucket(name)));
             if bodies.are_changed {
                 allow(&bodies.identity, Purpose::WriteBodiesInS3, format!("{}/*", bucket(name)));
+            }
+            if let Some(key) = key {
+                allow(&bodies.identity, Purpose::DecryptMessages, key.clone());
+                if bodies.are_changed {
+                    allow(&bodies.identity, Purpose::EncryptMessages, key.clone());
+                }
             }
         }
     }
@@ -193,6 +204,14 @@ pub fn policies(needs: &Needs, phase: Option<Phase>) -> Vec<Policy> {
     for Identity { profile, role_arn } in assumed {
         let purposes = allowed.entry(Identity { profile, role_arn: None }).or_default();
         purposes.entry(Purpose::AssumeRoles).or_default().extend(role_arn);
+    }
+    for purposes in allowed.values_mut() {
+        // Who may encrypt with a key may decrypt with it already.
+        let encrypting = purposes.get(&Purpose::EncryptMessages).cloned().unwrap_or_default();
+        if let Some(decrypting) = purposes.get_mut(&Purpose::DecryptMessages) {
+            decrypting.retain(|key| !encrypting.contains(key));
+        }
+        purposes.retain(|_, resources| !resources.is_empty());
     }
     allowed.into_iter().map(|(identity, purposes)| policy(identity, purposes, needs)).collect()
 }
@@ -318,5 +337,6 @@ mod tests {
         assert_eq!(resources(apply, Purpose::SendMessages), [queue("dlq"), queue("parked")]);
         assert_eq!(resources(apply, Purpose::ReadQueueAttributes).len(), 3);
         assert_eq!(resources(apply, Purpose::EncryptMessages).len(), 1);
+        assert_eq!(resources(apply, Purpose::DecryptMessages), [""; 0], "it is the same key");
     }
 }

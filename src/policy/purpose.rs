@@ -1,11 +1,12 @@
 //! The one list of what this program asks of AWS and why. Policies, the hints of errors and the how-to on permissions go by it.
 
 /// Each request that this program makes, by its service's name, with the IAM action that allows it. IAM has no actions for batches.
-pub const CALLS: [(&str, &str); 13] = [
+pub const CALLS: [(&str, &str); 14] = [
     ("AssumeRole", "sts:AssumeRole"),
     ("ChangeMessageVisibility", "sqs:ChangeMessageVisibility"),
     ("ChangeMessageVisibilityBatch", "sqs:ChangeMessageVisibility"),
     ("DeleteMessageBatch", "sqs:DeleteMessage"),
+    ("GetBucketEncryption", "s3:GetEncryptionConfiguration"),
     ("GetObject", "s3:GetObject"),
     ("GetQueueAttributes", "sqs:GetQueueAttributes"),
     ("GetQueueUrl", "sqs:GetQueueUrl"),
@@ -143,8 +144,10 @@ impl Purpose {
             Self::ArchiveMessages | Self::CompareArchivedMessages => "objects under the archive's key prefix",
             Self::ReadBodiesInS3 => "objects that the Extended Client wrote, if `extended_client = true`",
             Self::WriteBodiesInS3 => "the same buckets, if a transform changes bodies",
-            Self::DecryptMessages => "KMS keys of the queues that messages are received from",
-            Self::EncryptMessages => "KMS keys of the queues that messages are sent to",
+            Self::DecryptMessages => {
+                "KMS keys of the queues that messages are received from, and of buckets with bodies in S3"
+            }
+            Self::EncryptMessages => "KMS keys of the queues and buckets that messages and bodies are sent to",
             Self::AssumeRoles => "each `role_arn` of the job",
         }
     }
@@ -170,8 +173,8 @@ impl Purpose {
             }
             Self::ReadBodiesInS3 => "to read the bodies that rules look at",
             Self::WriteBodiesInS3 => "to write a changed body as a new object beside the old one",
-            Self::DecryptMessages => "to receive from an encrypted queue",
-            Self::EncryptMessages => "to send to an encrypted queue",
+            Self::DecryptMessages => "to receive from an encrypted queue, and to read from an encrypted bucket",
+            Self::EncryptMessages => "to send to an encrypted queue or bucket",
             Self::AssumeRoles => "to become the role that the job names; the role's trust policy has to allow it too",
         }
     }

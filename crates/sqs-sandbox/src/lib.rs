@@ -260,6 +260,11 @@ impl Sandbox {
         self.shared.store.create_bucket(name)
     }
 
+    /// Encrypts a bucket with the KMS key of this ARN: who writes to it or reads from it needs a permission for the key, too.
+    pub fn encrypt_bucket(&self, name: &str, key: &str) -> Result<()> {
+        self.shared.store.encrypt_bucket(name, key)
+    }
+
     /// Puts messages into a queue without sending them; answers their IDs.
     pub fn seed(&self, queue: &str, messages: impl IntoIterator<Item = Seed>) -> Result<Vec<String>> {
         scenario::seed(&self.shared.account, queue, messages)

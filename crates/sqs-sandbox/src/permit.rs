@@ -104,6 +104,7 @@ impl Shared {
             "HeadBucket" | "ListObjects" | "ListObjectsV2" => ("s3:ListBucket", bucket),
             "ListMultipartUploads" => ("s3:ListBucketMultipartUploads", bucket),
             "GetBucketLocation" => ("s3:GetBucketLocation", bucket),
+            "GetBucketEncryption" => ("s3:GetEncryptionConfiguration", bucket),
             "CreateBucket" => ("s3:CreateBucket", bucket),
             "DeleteBucket" => ("s3:DeleteBucket", bucket),
             "ListBuckets" => ("s3:ListAllMyBuckets", "*".to_owned()),
@@ -115,7 +116,12 @@ impl Shared {
             let path = percent_decoded(source.split('?').next().unwrap_or(source));
             ("s3:GetObject", format!("arn:aws:s3:::{}", path.trim_start_matches('/')))
         });
-        for (action, resource) in std::iter::once((action, resource)).chain(copied) {
+        let key = self.store.key_of(&target.bucket).and_then(|key| match action {
+            "s3:PutObject" => Some(("kms:GenerateDataKey", key)),
+            "s3:GetObject" => Some(("kms:Decrypt", key)),
+            _ => None,
+        });
+        for (action, resource) in std::iter::once((action, resource)).chain(copied).chain(key) {
             permitted(&policy, action.to_owned(), resource).map_err(|denied| self.refused(&denied, access_key))?;
         }
         Ok(())

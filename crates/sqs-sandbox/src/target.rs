@@ -49,6 +49,7 @@ pub(super) fn target(parts: &Parts) -> Target {
     let names = |wanted: &str| query.split('&').any(|pair| pair.split('=').next() == Some(wanted));
     let is_copy = parts.headers.contains_key("x-amz-copy-source");
     let action = match (&parts.method, key.is_some(), bucket.is_empty()) {
+        (&Method::GET, false, false) if names("encryption") => "GetBucketEncryption",
         _ if SETTINGS.iter().any(|setting| names(setting)) => "Setting",
         (&Method::GET, false, true) => "ListBuckets",
         (&Method::GET, false, false) if names("location") => "GetBucketLocation",

@@ -52,6 +52,11 @@ pub(super) fn pointer(message: &Message) -> Option<Pointer> {
 }
 
 impl Rules {
+    /// Whether the job says in which buckets bodies are. Then who may not read one lacks a permission for all of them.
+    pub fn names_buckets_of_bodies(&self) -> bool {
+        self.payload_buckets.is_some()
+    }
+
     /// Where the body of this message is to be fetched from before it is judged: where the job says `extended_client = true`,
     /// and some condition or transform looks at bodies.
     pub fn pointer(&self, message: &Message) -> Option<Pointer> {

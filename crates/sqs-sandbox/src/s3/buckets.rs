@@ -2,8 +2,9 @@
 
 use s3s::dto::{
     Bucket as BucketDto, BucketLocationConstraint, CreateBucketInput, CreateBucketOutput, DeleteBucketInput,
-    DeleteBucketOutput, GetBucketLocationInput, GetBucketLocationOutput, HeadBucketInput, HeadBucketOutput,
-    ListBucketsOutput, Owner,
+    DeleteBucketOutput, GetBucketEncryptionInput, GetBucketEncryptionOutput, GetBucketLocationInput,
+    GetBucketLocationOutput, HeadBucketInput, HeadBucketOutput, ListBucketsOutput, Owner, ServerSideEncryption,
+    ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
 };
 use s3s::{S3Result, s3_error};
 
@@ -49,6 +50,24 @@ impl Objects {
         bucket(&mut self.lock(), &input.bucket)?;
         let bucket_region = Some(self.region.clone());
         Ok(HeadBucketOutput { bucket_region, ..HeadBucketOutput::default() })
+    }
+
+    /// S3's own key, without being asked, or the one that the bucket was given.
+    pub(super) fn get_bucket_encryption(
+        &self,
+        input: &GetBucketEncryptionInput,
+    ) -> S3Result<GetBucketEncryptionOutput> {
+        let key = bucket(&mut self.lock(), &input.bucket)?.key.clone();
+        let algorithm = if key.is_some() { ServerSideEncryption::AWS_KMS } else { ServerSideEncryption::AES256 };
+        let rule = ServerSideEncryptionRule {
+            apply_server_side_encryption_by_default: Some(ServerSideEncryptionByDefault {
+                kms_master_key_id: key,
+                sse_algorithm: ServerSideEncryption::from_static(algorithm),
+            }),
+            ..ServerSideEncryptionRule::default()
+        };
+        let configuration = ServerSideEncryptionConfiguration { rules: vec![rule] };
+        Ok(GetBucketEncryptionOutput { server_side_encryption_configuration: Some(configuration) })
     }
 
     pub(super) fn get_bucket_location(&self, input: &GetBucketLocationInput) -> S3Result<GetBucketLocationOutput> {

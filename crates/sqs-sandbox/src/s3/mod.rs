@@ -88,6 +88,19 @@ impl Store {
             .map_err(|error| Error::failed(format!("the sandbox cannot make the bucket {name}: {error}")))
     }
 
+    /// Encrypts a bucket with the KMS key of this ARN.
+    pub(super) fn encrypt_bucket(&self, name: &str, key: &str) -> Result<()> {
+        let mut buckets = self.objects.lock();
+        let bucket = buckets.get_mut(name).ok_or_else(|| Error::failed(format!("there is no bucket {name}")))?;
+        bucket.key = Some(key.to_owned());
+        Ok(())
+    }
+
+    /// The KMS key of a bucket, if it has one.
+    pub(super) fn key_of(&self, bucket: &str) -> Option<String> {
+        self.objects.lock().get(bucket)?.key.clone()
+    }
+
     /// The objects of a bucket by key, whole.
     pub(super) fn contents(&self, bucket: &str) -> Option<BTreeMap<String, Vec<u8>>> {
         self.objects.contents(bucket)

@@ -19,6 +19,8 @@ pub(super) struct Bucket {
     pub(super) created: Millis,
     pub(super) objects: BTreeMap<String, Object>,
     pub(super) uploads: BTreeMap<String, Upload>,
+    /// The ARN of the KMS key that it is encrypted with, if that is not S3's own.
+    pub(super) key: Option<String>,
 }
 
 impl Bucket {
