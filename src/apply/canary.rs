@@ -83,6 +83,7 @@ impl Canary {
         canary.unseen = vec![false; shared.guards.watched.dead_letters.len()];
         let most = canary.round.most.iter().map(|(rule, most)| (RuleId(*rule), *most)).collect();
         shared.budget.set_canary(Some(most));
+        shared.guards.open_canary(true);
         shared.guards.send_canary(canary.course == Course::Sending);
         if canary.course != Course::Sending || shared.budget.canary_has_left() {
             shared.guards.canary_is_all();
@@ -301,6 +302,7 @@ impl Canary {
         let withheld = shared.guards.take_withheld();
         lease::release(shared, withheld).await;
         shared.empty_receives.store(0, Ordering::Release);
+        shared.guards.open_canary(false);
         shared.guards.valve.open(By::Canary);
     }
 }

@@ -50,6 +50,8 @@ pub(super) struct Guards {
     /// Messages that came back and were met by the run's own receives.
     met: Mutex<Vec<MessageId>>,
     withheld: Mutex<Withheld>,
+    /// Whether there is a canary that is not judged yet.
+    is_open: AtomicBool,
     /// Whether the canary goes, so that all others are withheld.
     is_sending: AtomicBool,
     /// Whether no more of it is to be had.
@@ -85,6 +87,7 @@ impl Guards {
             cap: Arc::default(),
             met: Mutex::default(),
             withheld: Mutex::default(),
+            is_open: AtomicBool::new(false),
             is_sending: AtomicBool::new(false),
             is_all: AtomicBool::new(false),
         }
@@ -110,6 +113,16 @@ impl Guards {
     /// A rule's message came back; says which share is too large now, if one is.
     pub(super) fn came_back(&self, rule: RuleId, id: &MessageId) -> Option<Share> {
         locked(&self.bounces).came_back(rule, id)
+    }
+
+    /// There is a canary to be judged, or no longer.
+    pub(super) fn open_canary(&self, is_open: bool) {
+        self.is_open.store(is_open, Ordering::Release);
+    }
+
+    /// Whether there is a canary that is not judged yet: what waits for it is in flight with us, and no receive finds it.
+    pub(super) fn is_canary_open(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
     }
 
     /// The canary goes now, or no longer.

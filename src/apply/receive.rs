@@ -53,11 +53,11 @@ pub(super) async fn receive(shared: Arc<Shared>, number: usize, lanes: Vec<Sende
         if is_over() || rests() {
             continue;
         }
-        let asked = shared.journal.now();
+        let (asked, waited) = (shared.journal.now(), shared.guards.is_canary_open());
         let Some(messages) = receive_once(&shared, &mut patience).await else { break };
         if messages.is_empty() {
             if number == 0 && (is_dry(&shared).await || only_newer_is_left(&shared).await) {
-                shared.ran_dry();
+                shared.ran_dry(waited);
             } else if number > 0 {
                 // The last word is receiver 0's, with a poll that began after these. In a FIFO queue what is on its way hides what
                 // is behind it in its group, so that others' polls say less.
@@ -79,7 +79,7 @@ pub(super) async fn receive(shared: Arc<Shared>, number: usize, lanes: Vec<Sende
             break;
         }
         if number == 0 && only_newer_is_left(&shared).await {
-            shared.ran_dry();
+            shared.ran_dry(waited);
         }
     }
 }

@@ -321,14 +321,17 @@ impl Shared {
         self.refilled.notify_waiters();
     }
 
-    /// There is nothing more to receive for now. While the others wait for the canary, that means that it is all there is of it.
-    pub(super) fn ran_dry(&self) {
-        if !self.guards.is_canary_sending() {
+    /// There is nothing more to receive for now. While others wait for the canary, that means no more than that it is all there is
+    /// of it. `waited`: they did when it was looked.
+    pub(super) fn ran_dry(&self, waited: bool) {
+        if !waited && !self.guards.is_canary_open() {
             return self.drain();
         }
         self.is_dry.store(false, Ordering::Relaxed);
         self.empty_receives.store(0, Ordering::Release);
-        self.guards.canary_is_all();
+        if self.guards.is_canary_sending() {
+            self.guards.canary_is_all();
+        }
     }
 
     /// Ends the receiving where what came shows that it is over, and halts where it shows that it is not what was planned.
@@ -338,7 +341,7 @@ impl Shared {
         let is_reached =
             self.budget.has_refused() && tally.count(|key| key.state == State::InDoubt && !key.rule.is_parking()) == 0;
         if is_reached || self.pinned.as_ref().is_some_and(PinnedMessages::all_met) {
-            self.ran_dry();
+            self.ran_dry(false);
         }
         if let Some((rule, bound)) = self.budget.too_many_stay(&tally) {
             let name = self.rules.rule_name(rule);

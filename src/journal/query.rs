@@ -138,7 +138,7 @@ impl Reader {
     pub fn timeline(&self, run: &str) -> Result<Timeline> {
         self.sql(|c| {
             let id = c.query_row("SELECT id FROM run WHERE name = ?1", [run], |row| row.get(0))?;
-            timeline::read(c, id)
+            timeline::read_all(c, id)
         })
     }
 

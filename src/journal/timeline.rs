@@ -1,4 +1,5 @@
-//! How a run went over time, in slices: what left the source, came into doubt and was throttled. However long a run takes, its
+//! How a run went over time, in slices: what left the source, came into doubt and was throttled; and for whoever reads it, what
+//! came back and when guards and people intervened, which has times of its own in the journal. However long a run takes, its
 //! slices are few: if there are too many, each becomes twice as long.
 
 use rusqlite::{Connection, params};
@@ -21,6 +22,10 @@ pub struct Happened {
     pub in_doubt: u64,
     /// Requests that were throttled.
     pub throttled: u64,
+    /// Messages that were seen to be back. Only for whoever reads.
+    pub came_back: u64,
+    /// What guards and people did. Only for whoever reads.
+    pub guarded: u64,
 }
 
 /// See the module.
@@ -56,6 +61,12 @@ impl Timeline {
             Some((last, slice)) if *last >= start => *slice = slice.with(new),
             _ => self.slices.push((start, new)),
         }
+        self.shorten();
+        true
+    }
+
+    /// Makes slices longer until they are few.
+    fn shorten(&mut self) {
         while self.slices.len() > MOST {
             self.seconds *= 2;
             let slices = std::mem::take(&mut self.slices);
@@ -67,7 +78,15 @@ impl Timeline {
                 }
             }
         }
-        true
+    }
+
+    /// Puts something into the slice of a second, wherever that is.
+    fn mark(&mut self, second: i64, happened: Happened) {
+        let start = second - second.rem_euclid(self.seconds);
+        match self.slices.binary_search_by_key(&start, |(start, _)| *start) {
+            Ok(at) => self.slices[at].1 = self.slices[at].1.with(happened),
+            Err(at) => self.slices.insert(at, (start, happened)),
+        }
     }
 }
 
@@ -77,6 +96,8 @@ impl Happened {
             left: self.left + other.left,
             in_doubt: self.in_doubt + other.in_doubt,
             throttled: self.throttled + other.throttled,
+            came_back: self.came_back + other.came_back,
+            guarded: self.guarded + other.guarded,
         }
     }
 
@@ -86,19 +107,39 @@ impl Happened {
             left: self.left.saturating_sub(other.left),
             in_doubt: self.in_doubt.saturating_sub(other.in_doubt),
             throttled: self.throttled.saturating_sub(other.throttled),
+            came_back: self.came_back.saturating_sub(other.came_back),
+            guarded: self.guarded.saturating_sub(other.guarded),
         }
     }
 }
 
-/// The timeline of a run.
-pub(super) fn read(connection: &Connection, run: i64) -> rusqlite::Result<Timeline> {
+/// The timeline of a run for people: with what came back and what guards did.
+pub(super) fn read_all(connection: &Connection, run: i64) -> rusqlite::Result<Timeline> {
+    let mut timeline = read(connection, run)?;
+    for table in ["bounce", "guard_event"] {
+        let sql = format!("SELECT at / 1000 AS second, count(*) FROM {table} WHERE run = ?1 GROUP BY second");
+        let mut statement = connection.prepare(&sql)?;
+        let mut rows = statement.query([run])?;
+        while let Some(row) = rows.next()? {
+            let (second, count) = (row.get(0)?, row.get(1)?);
+            let (came_back, guarded) = if table == "bounce" { (count, 0) } else { (0, count) };
+            timeline.mark(second, Happened { came_back, guarded, ..Happened::default() });
+        }
+    }
+    timeline.shorten();
+    Ok(timeline)
+}
+
+/// What a run has noted of itself.
+fn read(connection: &Connection, run: i64) -> rusqlite::Result<Timeline> {
     let mut timeline = Timeline::default();
     let mut statement = connection
         .prepare("SELECT seconds, start, departed, in_doubt, throttled FROM timeline WHERE run = ?1 ORDER BY start")?;
     let mut rows = statement.query([run])?;
     while let Some(row) = rows.next()? {
         timeline.seconds = row.get(0)?;
-        let happened = Happened { left: row.get(2)?, in_doubt: row.get(3)?, throttled: row.get(4)? };
+        let (left, in_doubt, throttled) = (row.get(2)?, row.get(3)?, row.get(4)?);
+        let happened = Happened { left, in_doubt, throttled, ..Happened::default() };
         timeline.slices.push((row.get(1)?, happened));
     }
     Ok(timeline)
@@ -117,7 +158,7 @@ impl Table {
                  ON CONFLICT DO UPDATE SET departed = excluded.departed, in_doubt = excluded.in_doubt, throttled = excluded.throttled
                  WHERE (departed, in_doubt, throttled) <> (excluded.departed, excluded.in_doubt, excluded.throttled)",
             )?;
-            for (start, Happened { left, in_doubt, throttled }) in &timeline.slices {
+            for (start, Happened { left, in_doubt, throttled, .. }) in &timeline.slices {
                 statement.execute(params![run, timeline.seconds, start, left, in_doubt, throttled])?;
             }
             Ok(())
@@ -141,9 +182,23 @@ mod tests {
         assert!(timeline.note(101, Happened { in_doubt: 2, ..left(6) }));
         // One reappeared, and the clock was set back.
         assert!(!timeline.note(102, Happened { in_doubt: 2, ..left(5) }));
-        assert!(timeline.note(90, Happened { in_doubt: 2, throttled: 3, left: 6 }));
-        let second = Happened { left: 1, in_doubt: 2, throttled: 3 };
+        assert!(timeline.note(90, Happened { in_doubt: 2, throttled: 3, ..left(6) }));
+        let second = Happened { in_doubt: 2, throttled: 3, ..left(1) };
         assert_eq!(timeline.slices, [(100, left(5)), (101, second)]);
+    }
+
+    #[test]
+    fn marks_are_put_where_they_belong_and_slices_stay_few() {
+        let mut timeline = Timeline { seconds: 10, slices: vec![(100, left(5)), (120, left(1))] };
+        let back = Happened { came_back: 2, ..Happened::default() };
+        for second in [129, 90, 115] {
+            timeline.mark(second, back);
+        }
+        let both = Happened { came_back: 2, ..left(1) };
+        assert_eq!(timeline.slices, [(90, back), (100, left(5)), (110, back), (120, both)]);
+        (0..1_000).for_each(|look| timeline.mark(200 + 10 * look, back));
+        timeline.shorten();
+        assert_eq!((timeline.slices.len() <= MOST, timeline.all().came_back), (true, 2_006));
     }
 
     #[test]

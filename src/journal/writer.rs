@@ -121,6 +121,7 @@ impl Session {
             left: tally.count(|key| key.state == State::Done && !key.rule.is_parking()),
             in_doubt: tally.doubted,
             throttled: self.throttled + throttled,
+            ..Happened::default()
         };
         let second = clock().as_second();
         self.changed |= self.timeline.note(second, until_now);

@@ -32,6 +32,7 @@ impl Severity {
 #[expect(missing_docs, reason = "each stands beside its severity below and has its words where it is found")]
 pub enum HazardCode {
     AgesSeen,
+    AwsCould,
     CommandMissing,
     ConsumerActive,
     CountsApproximate,
@@ -140,6 +141,7 @@ impl HazardCode {
             Self::SeveralOrigins => ("several_origins", Severity::Caution),
             Self::StandardToFifo => ("standard_to_fifo", Severity::Caution),
             Self::AgesSeen => ("ages_seen", Severity::Note),
+            Self::AwsCould => ("aws_could", Severity::Note),
             Self::CountsApproximate => ("counts_approximate", Severity::Note),
             Self::Delayed => ("delayed", Severity::Note),
             Self::Guarded => ("guarded", Severity::Note),

@@ -473,6 +473,11 @@ async fn what_comes_back_after_the_end_joins_the_report_and_too_much_of_it_is_an
     );
     let (all, visible) = stage.counts("dead");
     assert_eq!((all, visible), (40, 40), "all that was looked at is given back");
+    let report = stage.redrive(&["report", "--format", "json"]).await.expect(0).stdout;
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    let slices = report["timeline"]["slices"].as_array().expect("slices");
+    let sum = |of: &str| slices.iter().filter_map(|slice| slice[of].as_u64()).sum::<u64>();
+    assert_eq!([sum("left"), sum("came_back"), sum("guarded")], [40, 40, 2], "{report}");
     let report = stage.redrive(&["report", "--format", "text"]).await.expect(0).stdout;
     assert!(report.contains("of which 40 came back") && report.contains("watched for"), "{report}");
 }

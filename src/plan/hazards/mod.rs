@@ -71,7 +71,7 @@ pub(super) fn refusals(facts: &Facts) -> Vec<Hazard> {
 
 /// What a reviewer should know, the dangers first.
 pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
-    let checks: [fn(&Facts) -> Option<Hazard>; 40] = [
+    let checks: [fn(&Facts) -> Option<Hazard>; 41] = [
         reach::reached_by_job,
         reach::file_outside,
         guards::runs_command,
@@ -112,6 +112,7 @@ pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
         queues::sampling_effect,
         reach::notifies,
         guards::guards,
+        queues::aws_could,
     ];
     let mut found: Vec<_> = checks.iter().filter_map(|check| check(facts)).collect();
     found.sort_by_key(|hazard| hazard.severity);

@@ -216,6 +216,7 @@ fn timeline() -> Timeline {
                     left: left * 8,
                     in_doubt: 5 * u64::from(is_throttled),
                     throttled: 18 * u64::from(is_throttled),
+                    ..Happened::default()
                 },
             )
         })

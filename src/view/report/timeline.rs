@@ -22,10 +22,12 @@ pub(super) fn blocks(timeline: &Timeline) -> Vec<Block> {
     let rate = per_second(fastest, timeline.seconds.unsigned_abs() * 1000);
     let left = ours("left the source: ").plain(messages(all.left));
     let left = rate.map_or(left.clone(), |rate| left.ours(", at most ").plain(rate).ours(" a second"));
-    let series: [(Line, Figure); 3] = [
+    let series: [(Line, Figure); 5] = [
         (left, |slice| slice.left),
         (ours("came into doubt: ").plain(messages(all.in_doubt)), |slice| slice.in_doubt),
         (ours("throttled: ").plain(units::counted(all.throttled, "request", "requests")), |slice| slice.throttled),
+        (ours("came back: ").plain(messages(all.came_back)), |slice| slice.came_back),
+        (ours("guards and people: ").plain(units::counted(all.guarded, "time", "times")), |slice| slice.guarded),
     ];
     let plots = series.into_iter().filter(|(_, of)| of(&all) > 0).map(|(title, of)| (title, counts(timeline, of)));
     let time = |second: i64| units::time(Timestamp::from_second(second).unwrap_or_default());

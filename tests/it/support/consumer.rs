@@ -56,8 +56,9 @@ async fn consume(
                 let given_back = client.change_message_visibility().queue_url(&url).receipt_handle(receipt);
                 given_back.visibility_timeout(0).send().await.expect("given back");
             } else {
-                client.delete_message().queue_url(&url).receipt_handle(receipt).send().await.expect("deleted");
+                // Before it is gone: whoever sees the queue empty finds all of them counted.
                 *processed.lock().expect("not poisoned").entry(body).or_default() += 1;
+                client.delete_message().queue_url(&url).receipt_handle(receipt).send().await.expect("deleted");
             }
         }
         tokio::time::sleep(pause).await;

@@ -31,6 +31,24 @@ fn the_wait_of_a_canary_is_in_the_plan_and_so_is_what_it_cannot_see() {
 }
 
 #[test]
+fn a_job_that_aws_can_do_by_itself_says_so() {
+    const PLAIN: &str = "version = 1\nname = \"j\"\nsource = { queue = \"orders-dlq\" }\n[destination.orders]\n\
+                         sqs = { queue = \"orders\" }\n[unmatched]\nto = \"orders\"\n";
+    let mut world = World::new();
+    world.queue().redrive_policy = redrives_to("orders-dlq");
+    assert_eq!(text(&world, HazardCode::AwsCould), None, "it has a rule and a cap");
+    world.job = job(PLAIN);
+    world.sample.population = 1_800_000;
+    let words = text(&world, HazardCode::AwsCould).expect("a plain move");
+    assert!(words.contains("in 1h at the least"), "{words}");
+    world.job.limits.max_messages = Some(10);
+    assert_eq!(text(&world, HazardCode::AwsCould), None);
+    world.job = job(PLAIN);
+    world.queue().redrive_policy = redrives_to("elsewhere");
+    assert_eq!(text(&world, HazardCode::AwsCould), None, "it moves messages back, and nowhere else without a word");
+}
+
+#[test]
 fn a_program_of_the_job_is_said_before_it_is_run() {
     let world = guarded("command = [\"./healthy\", \"--strict\"]");
     let words = text(&world, HazardCode::RunsCommand).expect("a caution");
