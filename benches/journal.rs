@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     die(&path, messages).await?;
 
     let took = Instant::now();
-    let journal = Journal::open(&path, system_clock(|| None))?;
+    let journal = Journal::open(&path.clone().into(), system_clock(|| None))?;
     let opened = took.elapsed();
     let begun = journal.begin(run("run")).await?;
     println!(
@@ -63,10 +63,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     drop(journal);
 
     let took = Instant::now();
-    let tally = Reader::open(&path)?.ok_or("no journal")?.tally("run")?;
+    let tally = Reader::open(&path.clone().into())?.ok_or("no journal")?.tally("run")?;
     println!("figures of {} messages read in {:.1?}", tally.received(), took.elapsed());
     let took = Instant::now();
-    let pruned = prune(&path, &["run".to_owned()])?;
+    let pruned = prune(&path.clone().into(), &["run".to_owned()])?;
     println!("pruned {} messages in {:.1?}: {} bytes are left", pruned.messages, took.elapsed(), pruned.after);
     Ok(())
 }
@@ -108,7 +108,7 @@ fn delivery(id: &str) -> Delivery {
 
 /// Sixteen workers that move messages in batches of ten, as far as the journal is concerned. The run is left unfinished.
 async fn move_messages(path: &Path, messages: Range<u64>) -> redrive::error::Result<Duration> {
-    let journal = Arc::new(Journal::open(path, system_clock(|| None))?);
+    let journal = Arc::new(Journal::open(&path.to_owned().into(), system_clock(|| None))?);
     journal.begin(run("run")).await?;
     let took = Instant::now();
     let workers = (0..16_u64).map(|worker| {
@@ -128,7 +128,7 @@ async fn move_messages(path: &Path, messages: Range<u64>) -> redrive::error::Res
 
 /// Leaves four thousand more on their way, as a process that is killed does.
 async fn die(path: &Path, first: u64) -> redrive::error::Result<()> {
-    let journal = Journal::open(path, system_clock(|| None))?;
+    let journal = Journal::open(&path.to_owned().into(), system_clock(|| None))?;
     journal.begin(run("run")).await?;
     for first in (first..first + 4000).step_by(10) {
         journal.judge(judgements(journal.admit(ten(first)).await?)).await?;

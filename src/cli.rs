@@ -40,9 +40,9 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 
-    /// The journal's file.
-    #[arg(long, global = true, env = "REDRIVE_JOURNAL", value_name = "FILE", default_value = JOURNAL)]
-    pub journal: PathBuf,
+    /// The journal: a file, or the URL of a `PostgreSQL` database, such as `postgres://user@host/database`.
+    #[arg(long, global = true, env = "REDRIVE_JOURNAL", value_name = "FILE|URL", default_value = JOURNAL)]
+    pub journal: String,
 
     /// Show no progress. Errors, warnings and questions are shown all the same.
     #[arg(long, short, global = true)]

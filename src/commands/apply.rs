@@ -17,13 +17,13 @@ use crate::apply::{self, Apply, Events, Options, Stop, Summary};
 use crate::cli::{ApplyArgs, Format, JOURNAL, PlanFormat};
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
-use crate::journal::{Journal, Marks, Reader, system_clock};
+use crate::journal::{Journal, Location, Marks, Reader, system_clock};
 use crate::plan::{self, Plan};
 use crate::view::plan::headline;
 use crate::view::{output, progress, report};
 use redrive_protocol::protocol::{Begun, RunSpec, SessionEnd, Totals};
 
-pub(super) async fn apply(args: ApplyArgs, journal: &Path) -> Result<Exit> {
+pub(super) async fn apply(args: ApplyArgs, journal: &Location) -> Result<Exit> {
     let watched = args.watch.as_deref().map(|time| watch::time("--watch", time)).transpose()?;
     let reach = wiring::Reach::new(&args.reach).await?;
     // From the start: a sample that is being taken is to be given back, too.
@@ -77,7 +77,7 @@ async fn plan_job(
     args: &ApplyArgs,
     text: &str,
     reach: &wiring::Reach,
-    journal: &Path,
+    journal: &Location,
     stop: &Stop,
 ) -> Result<Option<Plan>> {
     let file = args.file.display().to_string();
@@ -117,7 +117,7 @@ async fn plan_job(
     Ok(None)
 }
 
-fn unfinished(journal: &Path, text: &str) -> Result<Option<Plan>> {
+fn unfinished(journal: &Location, text: &str) -> Result<Option<Plan>> {
     let Some(reader) = Reader::open(journal)? else { return Ok(None) };
     let sha256 = plan::sha256(text.as_bytes());
     let run = reader.runs()?.into_iter().find(|run| run.ended.is_none() && run.job_sha256 == sha256);
@@ -146,7 +146,7 @@ async fn carry_out(
     args: &ApplyArgs,
     reach: &wiring::Reach,
     plan: Plan,
-    journal_path: &Path,
+    journal_path: &Location,
     marks: Option<Marks>,
     stop: Stop,
 ) -> Result<Exit> {
@@ -182,7 +182,7 @@ async fn begin(
     args: &ApplyArgs,
     reach: &wiring::Reach,
     plan: Plan,
-    journal_path: &Path,
+    journal_path: &Location,
     marks: Option<Marks>,
     stop: Stop,
     earlier: Earlier,
@@ -331,7 +331,7 @@ async fn run(args: &ApplyArgs, parts: Apply, listener: mpsc::Receiver<apply::Eve
 }
 
 /// A run that is finished: its report, and nothing else is done.
-fn finished(args: &ApplyArgs, journal: &Path, run: &str) -> Result<Exit> {
+fn finished(args: &ApplyArgs, journal: &Location, run: &str) -> Result<Exit> {
     let Some(reader) = Reader::open(journal)? else { return Ok(Exit::Done) };
     let Some(record) = reader.runs_like(run)?.pop() else { return Ok(Exit::Done) };
     let run_now = super::runs::load(&reader, record)?;
@@ -341,11 +341,11 @@ fn finished(args: &ApplyArgs, journal: &Path, run: &str) -> Result<Exit> {
 }
 
 /// The words of the command that goes on with the run.
-fn again(args: &ApplyArgs, journal: &Path) -> Vec<String> {
+fn again(args: &ApplyArgs, journal: &Location) -> Vec<String> {
     let mut words = vec!["redrive".to_owned(), "apply".to_owned(), args.file.display().to_string()];
     let mut option = |name: &str, value: Option<String>| words.extend([name.to_owned()].into_iter().chain(value));
-    if journal != Path::new(JOURNAL) {
-        option("--journal", Some(journal.display().to_string()));
+    if journal.file() != Some(Path::new(JOURNAL)) {
+        option("--journal", Some(journal.to_string()));
     }
     if args.require_approvals > 0 {
         option("--require-approvals", Some(args.require_approvals.to_string()));
@@ -365,7 +365,7 @@ fn again(args: &ApplyArgs, journal: &Path) -> Vec<String> {
     words
 }
 
-fn tell(args: &ApplyArgs, journal: &Path, summary: &Summary) -> Result<Exit> {
+fn tell(args: &ApplyArgs, journal: &Location, summary: &Summary) -> Result<Exit> {
     match args.format {
         Format::Text => {
             output::out(&report::summary(summary, &again(args, journal)).text(output::screen()))?;

@@ -1,7 +1,5 @@
 //! `redrive check`: every error in job files, and nothing else. Makes no connection.
 
-use std::path::Path;
-
 use redrive_rules::job::Diagnostics;
 use serde::Serialize;
 
@@ -10,6 +8,7 @@ use super::{job, read_job};
 use crate::cli::{CheckArgs, Format};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::journal::Location;
 use crate::view::{error, output};
 
 #[derive(Serialize)]
@@ -31,7 +30,7 @@ struct Problem<'a> {
     help: Option<&'a str>,
 }
 
-pub(super) fn check(args: &CheckArgs, journal: &Path) -> Result<Exit> {
+pub(super) fn check(args: &CheckArgs, journal: &Location) -> Result<Exit> {
     let mut exit = Exit::Done;
     for path in &args.jobs {
         let file = path.display().to_string();

@@ -13,7 +13,7 @@ use crate::aws::{Access, Aws};
 use crate::cli::{Cli, CompletionsArgs, Values};
 use crate::error::Result;
 use crate::exit::Exit;
-use crate::journal::Reader;
+use crate::journal::{Location, Reader};
 use crate::view::output;
 
 /// Whoever pressed Tab does not wait longer for an account's queues.
@@ -45,7 +45,7 @@ _redrive_plans() { compadd -- ${(f)"$(redrive completions --values plans 2>/dev/
 _redrive_queues() { compadd -- ${(f)"$(redrive completions --values queues 2>/dev/null)"} }
 "#;
 
-pub(super) async fn completions(args: &CompletionsArgs, journal: &Path) -> Result<Exit> {
+pub(super) async fn completions(args: &CompletionsArgs, journal: &Location) -> Result<Exit> {
     match (args.shell, args.values) {
         (_, Some(Values::Runs)) => {
             if let Some(reader) = Reader::open(journal)? {

@@ -1,7 +1,5 @@
 //! `redrive control`: a person's word to a run that is under way, through the socket beside its journal.
 
-use std::path::Path;
-
 use redrive_rules::job::Rate;
 
 use super::{resolve, runs};
@@ -9,13 +7,18 @@ use crate::cli::{ControlArgs, Format, OrderName};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::guard::{Order, Request, Unheard, request, socket_of};
+use crate::journal::Location;
 use crate::view::{guards, output};
 
-pub(super) async fn control(args: ControlArgs, journal: &Path) -> Result<Exit> {
+pub(super) async fn control(args: ControlArgs, journal: &Location) -> Result<Exit> {
     let order = order(&args)?;
     let (_, record) = runs::find(Some(&args.run), journal)?;
     let asked = Request { run: record.name.clone(), order, who: resolve::user(), reason: args.reason };
-    match request(&socket_of(journal), &asked).await {
+    let socket = journal.file().map(socket_of).ok_or_else(|| {
+        Error::usage("a run whose journal is on a server cannot be controlled from here")
+            .hint("nothing was changed; stop its process with SIGINT: the same command goes on")
+    })?;
+    match request(&socket, &asked).await {
         Ok(words) => {
             output::out(&match args.format {
                 Format::Text => guards::told(&record.name, &words),

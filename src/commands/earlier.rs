@@ -1,11 +1,9 @@
 //! What the journal knows of a plan that is applied: whether its run was begun, by whom it was approved then, whether it is over.
 
-use std::path::Path;
-
 use super::approve;
 use crate::cli::ApplyArgs;
 use crate::error::{Error, Result};
-use crate::journal::Reader;
+use crate::journal::{Location, Reader};
 use crate::plan::{self, Approver, Plan};
 
 /// What the journal knows of a plan's run.
@@ -21,7 +19,7 @@ pub(super) enum Earlier {
 }
 
 /// Looks it up. Fails on a run that was given up and is over.
-pub(super) fn earlier(journal: &Path, plan: &Plan) -> Result<Earlier> {
+pub(super) fn earlier(journal: &Location, plan: &Plan) -> Result<Earlier> {
     let runs = Reader::open(journal)?.map(|reader| reader.runs_like(plan.id())).transpose()?.unwrap_or_default();
     Ok(match runs.iter().find(|run| run.name == plan.id()) {
         None => Earlier::None,

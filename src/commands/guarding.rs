@@ -1,6 +1,5 @@
 //! What a run is guarded by: from the job, the plan's queues, and the command line.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use redrive_protocol::target::{Target, TargetKind};
@@ -12,6 +11,7 @@ use crate::apply::{Guarding, Outlet};
 use crate::aws::{Access, Aws};
 use crate::error::Result;
 use crate::guard::{DeadLetters, Watched, socket_of};
+use crate::journal::Location;
 use crate::plan::Plan;
 use crate::sqs::{Queue, QueueAttributes};
 
@@ -23,7 +23,7 @@ pub(super) async fn of(
     source: &Arc<dyn Queue>,
     outlets: &[Outlet],
     skip_canary: Option<String>,
-    journal: &Path,
+    journal: &Location,
 ) -> Result<Guarding> {
     let guard = job.guard.clone().unwrap_or_default();
     let mut watched = Watched::default();
@@ -39,7 +39,7 @@ pub(super) async fn of(
         }
     }
     let skip_canary = skip_canary.map(|why| (resolve::user(), why));
-    Ok(Guarding { guard, watched, skip_canary, socket: Some(socket_of(journal)) })
+    Ok(Guarding { guard, watched, skip_canary, socket: journal.file().map(socket_of) })
 }
 
 /// A queue that the job sends to and that a consumer takes messages from.

@@ -40,6 +40,7 @@ use clap::error::ErrorKind;
 use crate::cli::{Cli, Command, RunsArgs, RunsCommand};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::journal::Location;
 use crate::plan::Plan;
 use crate::view;
 
@@ -69,7 +70,7 @@ pub fn main() -> Exit {
 }
 
 async fn dispatch(cli: Cli) -> Result<Exit> {
-    let journal = cli.journal;
+    let journal = Location::from(cli.journal);
     if cli.quiet {
         view::progress::silence();
     }

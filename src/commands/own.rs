@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::journal::Location;
 use redrive_rules::job::{Destination, Job};
 use redrive_rules::rule::Rules;
 
@@ -21,17 +22,14 @@ enum Which {
 
 impl Own {
     /// The journal, and what lies beside it.
-    pub(super) fn of_journal(journal: &Path) -> Self {
+    pub(super) fn of_journal(journal: &Location) -> Self {
+        let Some(file) = journal.file() else { return Self(Vec::new()) };
         let beside = |ending: &str| {
-            let mut name = journal.as_os_str().to_owned();
+            let mut name = file.as_os_str().to_owned();
             name.push(ending);
             PathBuf::from(name)
         };
-        Self(
-            ["", "-wal", "-shm", "-lock"]
-                .map(|ending| (format!("the journal {}", journal.display()), beside(ending)))
-                .into(),
-        )
+        Self(["", "-wal", "-shm", "-lock"].map(|ending| (format!("the journal {journal}"), beside(ending))).into())
     }
 
     /// One more.

@@ -1,6 +1,5 @@
 //! `redrive plan`: looks at a sample of the source, and shows and saves what a job would do.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use redrive_protocol::message::MessageId;
@@ -14,12 +13,12 @@ use crate::aws::Aws;
 use crate::cli::{DetailArgs, PlanArgs, SampleArgs, SampleSize};
 use crate::error::Result;
 use crate::exit::Exit;
-use crate::journal::Reader;
+use crate::journal::{Location, Reader};
 use crate::notify::Notifier;
 use crate::plan::{self, Extent, Outcome, Plan, Request, SampleOptions};
 use crate::view::progress::Looking;
 
-pub(super) async fn plan(args: PlanArgs, journal: &Path) -> Result<Exit> {
+pub(super) async fn plan(args: PlanArgs, journal: &Location) -> Result<Exit> {
     let file = args.job.display().to_string();
     let text = read_job(&args.job)?;
     let compiled = job::compile_or_show(&file, &text)?;
@@ -57,7 +56,7 @@ pub(super) async fn make(
     text: &str,
     author: Option<&str>,
     (sample, detail): (&SampleArgs, &DetailArgs),
-    journal: &Path,
+    journal: &Location,
     stop: &Stop,
 ) -> Result<Plan> {
     let journal = Reader::open(journal)?.map(Mutex::new);

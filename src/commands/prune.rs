@@ -1,6 +1,5 @@
 //! `redrive runs prune`: forgets runs that nobody needs any more.
 
-use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -11,11 +10,11 @@ use super::runs;
 use crate::cli::{Format, PruneArgs};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::journal::{self, Marks, Pruned, Reader, RunRecord};
+use crate::journal::{self, Location, Marks, Pruned, Reader, RunRecord};
 use crate::view::{output, runs as view};
 use redrive_protocol::protocol::State;
 
-pub(super) fn prune(args: &PruneArgs, journal: &Path) -> Result<Exit> {
+pub(super) fn prune(args: &PruneArgs, journal: &Location) -> Result<Exit> {
     let chosen = match (&args.run, &args.older_than) {
         (Some(run), _) => named(run, args.force, journal)?,
         (None, Some(age)) => old(age, journal)?,
@@ -34,7 +33,7 @@ pub(super) fn prune(args: &PruneArgs, journal: &Path) -> Result<Exit> {
 }
 
 /// The run with this name, where it may be forgotten.
-fn named(run: &str, force: bool, journal: &Path) -> Result<Vec<String>> {
+fn named(run: &str, force: bool, journal: &Location) -> Result<Vec<String>> {
     let (reader, record) = runs::find(Some(run), journal)?;
     if !force && let Some(need) = needed(&reader, &record)? {
         return Err(Error::usage(format!("run {} {need}", record.name)).hint(
@@ -46,7 +45,7 @@ fn named(run: &str, force: bool, journal: &Path) -> Result<Vec<String>> {
 }
 
 /// Runs that ended longer ago than this and are not needed any more.
-fn old(age: &str, journal: &Path) -> Result<Vec<String>> {
+fn old(age: &str, journal: &Location) -> Result<Vec<String>> {
     let age = Age::from_str(age).map_err(|error| Error::usage(format!("--older-than: {error}")))?;
     let now = Timestamp::now();
     let Some(reader) = Reader::open(journal)? else { return Ok(Vec::new()) };

@@ -1,20 +1,18 @@
 //! `redrive resolve`: lists what of a run is in doubt, and takes decisions about it. Nothing is sent or deleted here: the next
 //! apply carries out what was decided.
 
-use std::path::Path;
-
 use redrive_protocol::message::MessageId;
 
 use super::runs;
 use crate::cli::{DecisionArgs, Format, ResolveArgs};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::journal::{Journal, Marks, system_clock};
+use crate::journal::{Journal, Location, Marks, system_clock};
 use crate::view::report::MANY;
 use crate::view::{output, resolve as view};
 use redrive_protocol::protocol::{Resolution, Resolve};
 
-pub(super) async fn resolve(args: ResolveArgs, journal: &Path) -> Result<Exit> {
+pub(super) async fn resolve(args: ResolveArgs, journal: &Location) -> Result<Exit> {
     let (reader, record) = runs::find(Some(&args.run), journal)?;
     let run = record.name.clone();
     let Some(resolution) = resolution(&args.decision) else {

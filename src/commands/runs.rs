@@ -1,19 +1,18 @@
 //! `redrive runs`, `status` and `report`: what the journal says. They read only, while another process may write.
 
-use std::path::Path;
 use std::time::Duration;
 
 use crate::apply::Figures;
 use crate::cli::{Format, ReportArgs, ReportFormat, RunArgs, RunsArgs};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::journal::{Reader, RunRecord, Trouble};
+use crate::journal::{Location, Reader, RunRecord, Trouble};
 use crate::plan::{self, Approver, Plan};
 use crate::view::output;
 use crate::view::report::{self, Listing, Report, Troubles};
 use crate::view::runs as view;
 
-pub(super) fn runs(args: &RunsArgs, journal: &Path) -> Result<Exit> {
+pub(super) fn runs(args: &RunsArgs, journal: &Location) -> Result<Exit> {
     let mut runs = Vec::new();
     if let Some(reader) = Reader::open(journal)? {
         for record in reader.runs()? {
@@ -27,7 +26,7 @@ pub(super) fn runs(args: &RunsArgs, journal: &Path) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-pub(super) async fn status(args: &RunArgs, journal: &Path) -> Result<Exit> {
+pub(super) async fn status(args: &RunArgs, journal: &Location) -> Result<Exit> {
     let mut name = args.run.clone();
     let mut shown = String::new();
     loop {
@@ -53,7 +52,7 @@ pub(super) async fn status(args: &RunArgs, journal: &Path) -> Result<Exit> {
     }
 }
 
-pub(super) fn report(args: &ReportArgs, journal: &Path) -> Result<Exit> {
+pub(super) fn report(args: &ReportArgs, journal: &Location) -> Result<Exit> {
     let (reader, record) = find(args.run.as_deref(), journal)?;
     let mut run = load(&reader, record)?;
     let name = run.record.name.clone();
@@ -96,19 +95,17 @@ pub(super) fn gather(few: usize, plan: &Plan, all: impl FnOnce(Each<'_>) -> Resu
 }
 
 /// The run whose identity begins so; the newest where nothing is said.
-pub(super) fn find(name: Option<&str>, journal: &Path) -> Result<(Reader, RunRecord)> {
+pub(super) fn find(name: Option<&str>, journal: &Location) -> Result<(Reader, RunRecord)> {
     let none = || {
-        Error::usage(format!("there are no runs in the journal {}", journal.display()))
+        Error::usage(format!("there are no runs in the journal {journal}"))
             .hint("`redrive apply` makes one; --journal names another journal")
     };
     let reader = Reader::open(journal)?.ok_or_else(none)?;
     let mut found = reader.runs_like(name.unwrap_or_default())?;
     let exact = name.and_then(|name| found.iter().position(|record| record.name == name));
     match (found.len(), name) {
-        (0, Some(name)) => {
-            Err(Error::usage(format!("no run in the journal {} begins with {name:?}", journal.display()))
-                .hint("`redrive runs` lists them"))
-        }
+        (0, Some(name)) => Err(Error::usage(format!("no run in the journal {journal} begins with {name:?}"))
+            .hint("`redrive runs` lists them")),
         (0, None) => Err(none()),
         (2.., Some(name)) if exact.is_none() => {
             let names: Vec<&str> = found.iter().map(|record| record.name.as_str()).collect();

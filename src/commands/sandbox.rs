@@ -233,7 +233,7 @@ impl Guide<'_> {
     }
 
     fn done(&self) -> Result<u64> {
-        let Some(reader) = Reader::open(&self.directory.join(".redrive/journal.db"))? else { return Ok(0) };
+        let Some(reader) = Reader::open(&self.directory.join(".redrive/journal.db").into())? else { return Ok(0) };
         let Some(run) = reader.runs()?.into_iter().next() else { return Ok(0) };
         Ok(reader.tally(&run.name)?.count(|key| key.state == State::Done))
     }

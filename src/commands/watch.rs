@@ -1,6 +1,5 @@
 //! `redrive watch`: goes on looking for messages of a run that come back after its end, and adds them to its figures and report.
 
-use std::path::Path;
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use crate::cli::{Format, WatchArgs};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::guard::{self, AT_LEAST, DeadLetters, WINDOW};
-use crate::journal::{GuardEvent, Journal, system_clock};
+use crate::journal::{GuardEvent, Journal, Location, system_clock};
 use crate::sqs::CallError;
 use crate::view::guards::{self as view, Watched};
 use crate::view::output;
@@ -24,7 +23,7 @@ use crate::view::output;
 /// How often the dead-letter queues are counted.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-pub(super) async fn watch(args: WatchArgs, journal: &Path) -> Result<Exit> {
+pub(super) async fn watch(args: WatchArgs, journal: &Location) -> Result<Exit> {
     let time = time("--for", &args.time)?;
     let (_, record) = runs::find(Some(&args.run), journal)?;
     let stop = Stop::default();
@@ -43,7 +42,7 @@ pub(super) async fn after(
     run: &str,
     time: Duration,
     format: Format,
-    journal: &Path,
+    journal: &Location,
     stop: &Stop,
 ) -> Result<Exit> {
     let (reader, record) = runs::find(Some(run), journal)?;
@@ -77,7 +76,7 @@ pub(super) async fn after(
             () = stop.asked() => {}
         }
     }
-    let (reader, record) = runs::find(Some(run), journal.path())?;
+    let (reader, record) = runs::find(Some(run), journal.location())?;
     let report = runs::load(&reader, record)?;
     let (new, receives) = (looks.new, looks.receives);
     let watched = Watched { report: &report, new, receives, limit, is_too_much, seconds: started.elapsed().as_secs() };

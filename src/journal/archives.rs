@@ -2,52 +2,19 @@
 //! piece is on disk here before its bytes are in the file, so that what a crash leaves can be told from what others wrote;
 //! and it is marked as whole in the commit that settles its messages.
 
-use redrive_protocol::protocol::RunNo;
+use redrive_protocol::protocol::{Piece, PieceChange, RunNo};
 use redrive_protocol::target::TargetId;
 use rusqlite::params;
 
 use super::table::Table;
-use crate::error::{Error, Result};
-
-/// A write that is cut short by a crash ends at a multiple of this many bytes of its file: file systems and disks know no
-/// smaller block.
-pub const BOUNDARY: u64 = 512;
-
-/// One write to an archive file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
-    /// The target that the file is behind.
-    pub target: TargetId,
-    /// Where in the file it begins.
-    pub start: u64,
-    /// How many bytes it has.
-    pub length: u64,
-    /// Device and inode of the file.
-    pub file: (u64, u64),
-    /// The SHA-256 of its bytes.
-    pub digest: [u8; 32],
-    /// Of one that may be torn: for each [`BOUNDARY`] inside of it, eight bytes of the SHA-256 of what is before that. `None`
-    /// once all of it is on disk.
-    pub beginnings: Option<Vec<u8>>,
-}
-
-/// What happens to a piece.
-#[derive(Debug)]
-pub(super) enum Change {
-    /// Its bytes are about to be written.
-    Write(Piece),
-    /// All of it is on disk.
-    Keep { target: TargetId, start: u64 },
-    /// Nothing of it is.
-    Forget { target: TargetId, start: u64 },
-}
+use crate::error::Result;
 
 impl Table {
-    pub(super) fn archive(&self, run: RunNo, change: &Change) -> Result<()> {
+    pub(super) fn note_piece(&self, run: RunNo, change: &PieceChange) -> Result<bool> {
         let run = run.0;
         let changed = self.direct(|c| match change {
             // In the place of one that never came to be; what is on disk is never replaced.
-            Change::Write(piece) => c
+            PieceChange::Write(piece) => c
                 .prepare_cached(
                     "INSERT INTO piece (run, target, start, length, device, inode, digest, beginnings)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET length = ?4, device = ?5, inode = ?6,
@@ -63,24 +30,19 @@ impl Table {
                     piece.digest,
                     piece.beginnings,
                 ]),
-            Change::Keep { target, start } => c
+            PieceChange::Keep { target, start } => c
                 .prepare_cached("UPDATE piece SET beginnings = NULL WHERE run = ?1 AND target = ?2 AND start = ?3")?
                 .execute(params![run, target.0, start]),
-            Change::Forget { target, start } => c
+            PieceChange::Forget { target, start } => c
                 .prepare_cached(
                     "DELETE FROM piece WHERE run = ?1 AND target = ?2 AND start = ?3 AND beginnings IS NOT NULL",
                 )?
                 .execute(params![run, target.0, start]),
         })?;
-        if changed == 1 {
-            return Ok(());
-        }
-        Err(Error::failed(format!("the journal does not know what was written to an archive: {change:?}")).hint(
-            "this is a bug in redrive; nothing was deleted without proof, and the same command continues from the journal",
-        ))
+        Ok(changed == 1)
     }
 
-    pub(super) fn pieces(&self, run: RunNo, target: TargetId, from: u64, most: usize) -> Result<Vec<Piece>> {
+    pub(super) fn pieces_of(&self, run: RunNo, target: TargetId, from: u64, most: usize) -> Result<Vec<Piece>> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.direct(|c| {
             c.prepare_cached(

@@ -8,48 +8,11 @@ use super::rested::json;
 use super::table::Table;
 use crate::error::Result;
 use redrive_protocol::message::MessageId;
-use redrive_protocol::protocol::{Key, RunNo, State};
+use redrive_protocol::protocol::{Bounce, CameBack, GuardEvent, Key, RunNo, State};
 use redrive_protocol::target::RuleId;
 
-/// Something that a guard or a person did to a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GuardEvent {
-    /// When.
-    pub at: Timestamp,
-    /// A stable code.
-    pub kind: String,
-    /// The person, if it was one.
-    pub who: Option<String>,
-    /// What happened, and why.
-    pub words: String,
-    /// What the next session has to know of it, as JSON.
-    pub data: String,
-}
-
-/// A message of a run that came back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounce {
-    /// The rule that sent it.
-    pub rule: RuleId,
-    /// When it had been sent, at the latest.
-    pub sent: Timestamp,
-    /// Whether it was seen for the first time.
-    pub is_new: bool,
-}
-
-/// What came back of a rule's messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CameBack {
-    /// The rule.
-    pub rule: RuleId,
-    /// How many came back.
-    pub messages: u64,
-    /// When the first and the last of them was seen.
-    pub seen: (Timestamp, Timestamp),
-}
-
 impl Table {
-    pub(super) fn note_guard(&self, run: &str, event: &GuardEvent) -> Result<()> {
+    pub(super) fn note_guard_of(&self, run: &str, event: &GuardEvent) -> Result<()> {
         let GuardEvent { at, kind, who, words, data } = event;
         self.direct(|c| {
             c.execute(
@@ -61,11 +24,11 @@ impl Table {
         .map(drop)
     }
 
-    pub(super) fn guard_events(&self, run: &str) -> Result<Vec<GuardEvent>> {
+    pub(super) fn guard_events_of(&self, run: &str) -> Result<Vec<GuardEvent>> {
         self.direct(|c| events(c, run))
     }
 
-    pub(super) fn bounced(&self, run: &str, messages: &[MessageId], now: Timestamp) -> Result<Vec<Option<Bounce>>> {
+    pub(super) fn bounces_of(&self, run: &str, messages: &[MessageId], now: Timestamp) -> Result<Vec<Option<Bounce>>> {
         let run = RunNo(self.direct(|c| c.query_row("SELECT id FROM run WHERE name = ?1", [run], |row| row.get(0)))?);
         messages.iter().map(|id| self.bounce(run, &Key::of(id), now)).collect()
     }

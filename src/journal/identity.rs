@@ -12,7 +12,7 @@ use redrive_protocol::protocol::{Key, RunNo, State};
 const MANY: usize = 10_000;
 
 impl Table {
-    pub(super) fn identify(&self, run: RunNo, identities: &[(MessageId, String)]) -> Result<()> {
+    pub(super) fn note_identities(&self, run: RunNo, identities: &[(MessageId, String)]) -> Result<()> {
         self.direct(|c| {
             let mut statement =
                 c.prepare_cached("INSERT OR REPLACE INTO identity (run, id, text) VALUES (?1, ?2, ?3)")?;

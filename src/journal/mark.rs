@@ -8,11 +8,11 @@
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Reader;
+use super::{Location, Reader};
 use crate::error::{Error, Result};
 
 /// The file of a run.
@@ -21,7 +21,7 @@ struct Content {
     run: String,
     /// The URL of the source queue: unlike its ARN it tells a rehearsal from the real thing.
     source: String,
-    journal: PathBuf,
+    journal: String,
     requests: u64,
 }
 
@@ -47,7 +47,7 @@ impl Marks {
     }
 
     /// Refuses a journal that does not know what it should of the unfinished runs over this source.
-    pub fn check(&self, source: &str, journal: &Path) -> Result<()> {
+    pub fn check(&self, source: &str, journal: &Location) -> Result<()> {
         let reader = Reader::open(journal)?;
         let runs = reader.map(|reader| reader.runs()).transpose()?.unwrap_or_default();
         for mark in self.over(source) {
@@ -56,7 +56,6 @@ impl Marks {
                 continue;
             }
             let Content { run, journal: its, requests, .. } = &mark.content;
-            let (journal, its) = (journal.display(), its.display());
             let what = match known {
                 Some(known) => format!(
                     "the journal {journal} is older than run {run}, which is in it: it knows of {} SQS requests, and at least \
@@ -89,13 +88,14 @@ impl Marks {
     }
 
     /// Marks a run as begun.
-    pub fn begin(&self, run: &str, source: &str, journal: &Path, requests: u64) -> io::Result<Mark> {
+    pub fn begin(&self, run: &str, source: &str, journal: &Location, requests: u64) -> io::Result<Mark> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
-        let (run, source) = (run.to_owned(), source.to_owned());
-        let mark = Mark {
-            path: self.path(&run),
-            content: Content { run, source, journal: std::path::absolute(journal)?, requests },
+        let journal = match journal {
+            Location::File(path) => std::path::absolute(path)?.display().to_string(),
+            Location::Server(_) => journal.to_string(),
         };
+        let (run, source) = (run.to_owned(), source.to_owned());
+        let mark = Mark { path: self.path(&run), content: Content { run, source, journal, requests } };
         mark.write()?;
         Ok(mark)
     }

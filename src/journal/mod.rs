@@ -17,6 +17,8 @@ mod filter;
 mod front;
 mod guards;
 mod identity;
+mod keeper;
+mod location;
 mod lock;
 mod mark;
 mod place;
@@ -26,6 +28,7 @@ mod query;
 mod rested;
 mod runs;
 mod schema;
+mod server;
 mod store;
 mod table;
 #[cfg(test)]
@@ -35,7 +38,7 @@ mod writer;
 
 use std::collections::HashSet;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -43,20 +46,22 @@ use redrive_protocol::target::TargetId;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-pub use archives::{BOUNDARY, Piece};
 pub use clock::{Clock, system_clock};
-pub use guards::{Bounce, CameBack, GuardEvent};
+pub use location::Location;
 pub use mark::{Mark, Marks};
 pub use prune::{Pruned, prune};
-pub use query::{Process, Reader, RunRecord, Trouble};
-pub use timeline::{Happened, Timeline};
+pub use query::Reader;
+pub use redrive_protocol::protocol::{
+    BOUNDARY, Bounce, CameBack, GuardEvent, Happened, Piece, Process, RunRecord, Timeline, Trouble,
+};
 
 use crate::error::{Error, Kind, Result};
 use redrive_protocol::message::MessageId;
 use redrive_protocol::protocol::{
-    Admitted, Begun, DeleteEnd, Delivery, Judged, Judgement, Lease, Missing, Resolve, RunSpec, Sent, SessionEnd,
-    Settled, Settlement, Tally,
+    Admitted, Begun, DeleteEnd, Delivery, Judged, Judgement, Keeper, Lease, Missing, PieceChange, Resolve, RunSpec,
+    Sent, SessionEnd, Settled, Settlement, Tally,
 };
+use table::Table;
 use writer::Command;
 
 /// Tells what a run has cost until now.
@@ -75,39 +80,67 @@ pub struct Measured {
 
 /// The journal, open for writing by this process alone.
 pub struct Journal {
-    path: PathBuf,
+    location: Location,
     clock: Clock,
     commands: mpsc::Sender<Command>,
     tally: Arc<Mutex<Tally>>,
     thread: Option<std::thread::JoinHandle<()>>,
     /// Of the run that is under way, outside of the journal.
     mark: Mutex<Option<Mark>>,
-    /// Device and inode of the file that is open.
-    file: (u64, u64),
-    // Held until the writer has ended.
-    _lock: lock::Lock,
+    /// Of a file: which one is open, by device and inode.
+    file: Option<(u64, u64)>,
+    // Held until the writer has ended. On a server each commit asks whether it is still ours.
+    _lock: Option<lock::Lock>,
 }
 
 impl Journal {
     /// Opens the journal, creating it where there is none. Fails where another process writes to it, and on a file that is
     /// damaged, foreign or of a newer version.
-    pub fn open(path: &Path, clock: Clock) -> Result<Self> {
-        let lock = lock::Lock::take(path)?;
-        let connection = schema::open(path)?;
-        Self::start(path, lock, connection, clock)
+    pub fn open(location: &Location, clock: Clock) -> Result<Self> {
+        match location {
+            Location::File(path) => {
+                let lock = lock::Lock::take(path)?;
+                let connection = schema::open(path)?;
+                Self::of_file(path, lock, connection, clock)
+            }
+            Location::Server(url) => {
+                let url = url.clone();
+                Self::start(location, None, clock, move || server::open(&url))
+            }
+        }
     }
 
-    fn start(path: &Path, lock: lock::Lock, connection: Connection, clock: Clock) -> Result<Self> {
+    fn of_file(path: &Path, lock: lock::Lock, connection: Connection, clock: Clock) -> Result<Self> {
+        let table = Table::new(path.to_owned(), connection)?;
+        Self::start(&path.to_owned().into(), Some((lock, identity(path)?)), clock, || Ok(table))
+    }
+
+    /// Starts the thread, and has it open the database.
+    fn start<K: Keeper<Error: Into<Error>>>(
+        location: &Location,
+        held: Option<(lock::Lock, (u64, u64))>,
+        clock: Clock,
+        open: impl FnOnce() -> Result<K> + Send + 'static,
+    ) -> Result<Self> {
         // Enough for every worker to have one command waiting; more would only queue memory.
         let (commands, inbox) = mpsc::channel(256);
         let tally = Arc::new(Mutex::new(Tally::default()));
-        let writer = writer::Writer::new(path.to_owned(), connection, Arc::clone(&clock), Arc::clone(&tally))?;
         let unstarted = |error| Error::failed(format!("the journal's thread cannot be started: {error}"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(unstarted)?;
-        let thread = std::thread::Builder::new().name("journal".to_owned());
-        let thread = thread.spawn(move || runtime.block_on(writer.run(inbox))).map_err(unstarted)?;
-        let (path, mark) = (path.to_owned(), Mutex::new(None));
-        Ok(Self { file: identity(&path)?, path, clock, commands, tally, thread: Some(thread), mark, _lock: lock })
+        let (opened, is_open) = std::sync::mpsc::channel();
+        let (by, published) = (Arc::clone(&clock), Arc::clone(&tally));
+        let works = move || match open() {
+            Ok(keeper) => {
+                // Whoever opens it waits for this.
+                let _ = opened.send(Ok(()));
+                writer::Writer::new(keeper, by, published).run(&runtime, inbox);
+            }
+            Err(error) => drop(opened.send(Err(error))),
+        };
+        let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(works).map_err(unstarted)?;
+        is_open.recv().unwrap_or_else(|_| Err(Error::failed("the journal's thread has ended")))?;
+        let (location, mark, (lock, file)) = (location.clone(), Mutex::new(None), held.unzip());
+        Ok(Self { file, location, clock, commands, tally, thread: Some(thread), mark, _lock: lock })
     }
 
     /// Has a mark follow what the journal knows of the run: see [`Marks`].
@@ -116,8 +149,8 @@ impl Journal {
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn location(&self) -> &Location {
+        &self.location
     }
 
     /// The time by the journal's clock, by which it is judged how old a doubt is.
@@ -154,10 +187,11 @@ impl Journal {
         if let Some(mark) = self.mark.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             mark.note(requests);
         }
-        if identity(&self.path).ok() == Some(self.file) {
+        let is_there = |path: &Path| identity(path).ok() == self.file;
+        if self.location.file().is_none_or(is_there) {
             return Ok(());
         }
-        Err(Error::new(Kind::Stopped, format!("the journal {} was deleted or replaced while the run was under way", self.path.display()))
+        Err(Error::new(Kind::Stopped, format!("the journal {} was deleted or replaced while the run was under way", self.location))
             .hint("what was under way is finished, and what can be is given back. Put the file back before the next apply, or accept \
                    that what is in doubt or held is forgotten"))
     }
@@ -203,13 +237,12 @@ impl Journal {
 
     /// Puts on disk which bytes are about to be written to an archive file, so that they can be told from everybody else's.
     pub async fn writing(&self, piece: Piece) -> Result<()> {
-        self.ask(|reply| Command::Archive { change: archives::Change::Write(piece), reply }).await
+        self.ask(|reply| Command::Archive { change: PieceChange::Write(piece), reply }).await
     }
 
     /// Puts on disk what became of a piece whose process died: it is all in the file, or nothing of it is.
     pub async fn recovered(&self, target: TargetId, start: u64, written: bool) -> Result<()> {
-        let change =
-            if written { archives::Change::Keep { target, start } } else { archives::Change::Forget { target, start } };
+        let change = if written { PieceChange::Keep { target, start } } else { PieceChange::Forget { target, start } };
         self.ask(|reply| Command::Archive { change, reply }).await
     }
 
@@ -320,7 +353,7 @@ impl Journal {
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T>>) -> Command) -> Result<T> {
-        let gone = || Error::failed(format!("the journal {} has stopped", self.path.display()));
+        let gone = || Error::failed(format!("the journal {} has stopped", self.location));
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
@@ -336,7 +369,7 @@ fn identity(path: &Path) -> Result<(u64, u64)> {
 
 impl fmt::Debug for Journal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Journal({})", self.path.display())
+        write!(f, "Journal({})", self.location)
     }
 }
 

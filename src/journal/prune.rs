@@ -8,6 +8,7 @@ use rusqlite::params;
 use super::entries::Index;
 use super::lock::Lock;
 use super::schema::{broken, open};
+use super::{Location, server};
 use crate::error::{Error, Result};
 
 /// What pruning did.
@@ -24,7 +25,17 @@ pub struct Pruned {
 /// Forgets these runs, and gives the room they took back to the file system. Which of them may be forgotten is the caller's
 /// business. The room is given back by writing what is left anew, which takes as much room again for as long as it lasts;
 /// without it the runs are forgotten all the same, and an error says so.
-pub fn prune(path: &Path, runs: &[String]) -> Result<Pruned> {
+pub fn prune(location: &Location, runs: &[String]) -> Result<Pruned> {
+    match location {
+        Location::File(path) => prune_file(path, runs),
+        Location::Server(url) => {
+            let (messages, before, after) = server::prune(url, runs)?;
+            Ok(Pruned { messages, before, after })
+        }
+    }
+}
+
+fn prune_file(path: &Path, runs: &[String]) -> Result<Pruned> {
     let _lock = Lock::take(path)?;
     let mut connection = open(path)?;
     let sql = |error: rusqlite::Error| broken(path, &error);

@@ -7,95 +7,130 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::entries::{Candidates, Index};
 use super::front::show;
-use super::guards::{self, CameBack, GuardEvent};
+use super::guards;
 use super::lock;
 use super::rested::json;
 use super::schema::{broken, damaged, open_to_read};
 use super::table::state_column;
-use super::timeline::{self, Timeline};
+use super::timeline;
+use super::{Location, server};
 use crate::error::Result;
+use redrive_postgres::PostgresReader;
 use redrive_protocol::message::MessageId;
-use redrive_protocol::protocol::{Cause, Key, Resolution, Resolved, State, Tally, TallyKey, Totals};
+use redrive_protocol::protocol::{
+    CameBack, Cause, GuardEvent, Key, Process, Resolution, Resolved, RunRecord, State, Tally, TallyKey, Timeline,
+    Totals, Trouble,
+};
 use redrive_protocol::target::{Reason, RuleId, TargetId};
 
 /// A journal, open to read from while another process may write to it.
 #[derive(Debug)]
-pub struct Reader {
+pub enum Reader {
+    /// A file.
+    File(FileReader),
+    /// On a server.
+    Server(PostgresReader),
+}
+
+impl Reader {
+    /// Opens an existing journal; `None` where there is none yet.
+    pub fn open(location: &Location) -> Result<Option<Self>> {
+        Ok(match location {
+            Location::File(path) => FileReader::open(path)?.map(Self::File),
+            Location::Server(url) => server::open_to_read(url)?.map(Self::Server),
+        })
+    }
+
+    /// All runs, the newest first.
+    pub fn runs(&self) -> Result<Vec<RunRecord>> {
+        match self {
+            Self::File(reader) => reader.runs(),
+            Self::Server(reader) => Ok(reader.runs()?),
+        }
+    }
+
+    /// Runs whose name begins with this, the newest first.
+    pub fn runs_like(&self, prefix: &str) -> Result<Vec<RunRecord>> {
+        Ok(self.runs()?.into_iter().filter(|run| run.name.starts_with(prefix)).collect())
+    }
+
+    /// The figures of a run.
+    pub fn tally(&self, run: &str) -> Result<Tally> {
+        match self {
+            Self::File(reader) => reader.tally(run),
+            Self::Server(reader) => Ok(reader.tally(run)?),
+        }
+    }
+
+    /// The `DeadLetterQueueSourceArn` that a message had before a run parked it and brought it back under this ID.
+    pub fn came_from(&self, id: &MessageId) -> Result<Option<String>> {
+        match self {
+            Self::File(reader) => reader.came_from(id),
+            Self::Server(reader) => Ok(reader.came_from(id)?),
+        }
+    }
+
+    /// How a run went over time.
+    pub fn timeline(&self, run: &str) -> Result<Timeline> {
+        match self {
+            Self::File(reader) => reader.timeline(run),
+            Self::Server(reader) => Ok(reader.timeline(run)?),
+        }
+    }
+
+    /// What guards and people did to a run, in order.
+    pub fn guard_events(&self, run: &str) -> Result<Vec<GuardEvent>> {
+        match self {
+            Self::File(reader) => reader.guard_events(run),
+            Self::Server(reader) => Ok(reader.guard_events(run)?),
+        }
+    }
+
+    /// What came back of a run's messages, by rule.
+    pub fn came_back(&self, run: &str) -> Result<Vec<CameBack>> {
+        match self {
+            Self::File(reader) => reader.came_back(run),
+            Self::Server(reader) => Ok(reader.came_back(run)?),
+        }
+    }
+
+    /// How many of the last messages that a run sent came back, and of how many that is: of so many at the most.
+    pub fn came_back_of_last(&self, run: &str, most: u64) -> Result<(u64, u64)> {
+        match self {
+            Self::File(reader) => reader.came_back_of_last(run, most),
+            Self::Server(reader) => Ok(reader.came_back_of_last(run, most)?),
+        }
+    }
+
+    /// Messages of a run that are blocked, held or failed, and those once in doubt; one after the other, the most urgent first.
+    pub fn troubles(&self, run: &str, each: impl FnMut(Trouble) -> Result<()>) -> Result<()> {
+        self.messages(run, &[State::Blocked, State::Held, State::Failed, State::InDoubt], true, each)
+    }
+
+    /// Messages of a run about which somebody can decide: in doubt, held, or on the way of a process that may be dead.
+    pub fn doubts(&self, run: &str, each: impl FnMut(Trouble) -> Result<()>) -> Result<()> {
+        self.messages(run, &[State::Sending, State::Resending, State::Held, State::InDoubt], false, each)
+    }
+
+    fn messages(
+        &self,
+        run: &str,
+        states: &[State],
+        and_doubted: bool,
+        each: impl FnMut(Trouble) -> Result<()>,
+    ) -> Result<()> {
+        match self {
+            Self::File(reader) => reader.messages(run, states, and_doubted, each),
+            Self::Server(reader) => reader.messages(run, states, and_doubted, each),
+        }
+    }
+}
+
+/// A journal's file.
+#[derive(Debug)]
+pub struct FileReader {
     path: PathBuf,
     connection: Connection,
-}
-
-/// One run, as the journal knows it.
-#[derive(Debug, Clone)]
-pub struct RunRecord {
-    /// The plan's identity.
-    pub name: String,
-    /// The source queue's ARN.
-    pub source_arn: String,
-    /// The SHA-256 of the job's text.
-    pub job_sha256: String,
-    /// The plan document.
-    pub plan: String,
-    /// When it was first begun.
-    pub started: Timestamp,
-    /// When it was finished; `None` while it is not.
-    pub ended: Option<Timestamp>,
-    /// How its last session ended; `None` while one is under way, or after one that was killed.
-    pub outcome: Option<String>,
-    /// Why its last session stopped before its end.
-    pub cause: Option<Cause>,
-    /// The figures that are not counts of messages; of a session that was killed, what it noted last.
-    pub totals: Totals,
-    /// Who gave it up, when and why; `None` where nobody did.
-    pub given_up: Option<Resolved>,
-    /// Who had approved the plan, as JSON.
-    pub approvals: String,
-    /// The words of the command that goes on with it, as JSON, and the directory where it was given.
-    pub command: String,
-    /// See above.
-    pub directory: String,
-    /// Whether it was on a sandbox that ended with its process.
-    pub sandbox: bool,
-    /// What the webhook could not be told of its last session, and why.
-    pub not_notified: Option<String>,
-    /// The process of a session that did not come to its end, so far.
-    pub process: Option<Process>,
-}
-
-/// A process that was at work on a run when it was last heard of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Process {
-    /// Its number.
-    pub pid: u32,
-    /// Whether it still is: else it was killed, or its machine stopped.
-    pub is_alive: bool,
-}
-
-/// A message that somebody should look at: blocked, held, failed, or once in doubt.
-#[derive(Debug, Clone)]
-pub struct Trouble {
-    /// The message.
-    pub id: MessageId,
-    /// Where it stands.
-    pub state: State,
-    /// The rule that took it.
-    pub rule: RuleId,
-    /// Where it went or was to go.
-    pub target: Option<TargetId>,
-    /// Why it stays.
-    pub reason: Option<Reason>,
-    /// How often the answer to a send of it never came.
-    pub doubts: u32,
-    /// The ID that its send returned.
-    pub sent_as: Option<MessageId>,
-    /// Which path, size or name it is about, or the destination's words.
-    pub note: Option<String>,
-    /// What helps to find it, if the job asks for that.
-    pub identity: Option<String>,
-    /// When it last changed.
-    pub at: Timestamp,
-    /// What somebody decided about its doubts.
-    pub resolved: Option<Resolved>,
 }
 
 const RUN: &str = "SELECT decision, at, who, reason, run.name, queue.arn, run.job_sha256, run.plan, run.started,
@@ -112,14 +147,12 @@ const TROUBLE: &str = "SELECT decision, resolution.at, who, resolution.reason, m
     LEFT JOIN resolution ON resolution.run = message.run AND resolution.id = message.id
     AND resolution.source = message.source WHERE run.name = ?1";
 
-impl Reader {
-    /// Opens an existing journal; `None` where there is none yet.
-    pub fn open(path: &Path) -> Result<Option<Self>> {
+impl FileReader {
+    fn open(path: &Path) -> Result<Option<Self>> {
         Ok(open_to_read(path)?.map(|connection| Self { path: path.to_owned(), connection }))
     }
 
-    /// All runs, the newest first.
-    pub fn runs(&self) -> Result<Vec<RunRecord>> {
+    fn runs(&self) -> Result<Vec<RunRecord>> {
         let mut runs: Vec<RunRecord> =
             self.sql(|c| c.prepare(&format!("{RUN} ORDER BY run.id DESC"))?.query_map([], run_record)?.collect())?;
         // After what is on disk was read: a session that ended meanwhile is not one that was killed.
@@ -129,21 +162,14 @@ impl Reader {
         Ok(runs)
     }
 
-    /// Runs whose name begins with this, the newest first.
-    pub fn runs_like(&self, prefix: &str) -> Result<Vec<RunRecord>> {
-        Ok(self.runs()?.into_iter().filter(|run| run.name.starts_with(prefix)).collect())
-    }
-
-    /// How a run went over time.
-    pub fn timeline(&self, run: &str) -> Result<Timeline> {
+    fn timeline(&self, run: &str) -> Result<Timeline> {
         self.sql(|c| {
             let id = c.query_row("SELECT id FROM run WHERE name = ?1", [run], |row| row.get(0))?;
             timeline::read_all(c, id)
         })
     }
 
-    /// The figures of a run.
-    pub fn tally(&self, run: &str) -> Result<Tally> {
+    fn tally(&self, run: &str) -> Result<Tally> {
         self.sql(|c| {
             let id = c.query_row("SELECT id FROM run WHERE name = ?1", [run], |row| row.get(0))?;
             tally(c, id)
@@ -151,8 +177,7 @@ impl Reader {
         .map(|tally| tally.folded())
     }
 
-    /// The `DeadLetterQueueSourceArn` that a message had before a run parked it and brought it back under this ID.
-    pub fn came_from(&self, id: &MessageId) -> Result<Option<String>> {
+    fn came_from(&self, id: &MessageId) -> Result<Option<String>> {
         let id = Key::of(id);
         self.sql(|c| {
             let rows = json(&Candidates::all(c)?.rows(c, Index::SentAs, &id)?);
@@ -165,37 +190,28 @@ impl Reader {
         })
     }
 
-    /// What guards and people did to a run, in order.
-    pub fn guard_events(&self, run: &str) -> Result<Vec<GuardEvent>> {
+    fn guard_events(&self, run: &str) -> Result<Vec<GuardEvent>> {
         self.sql(|c| guards::events(c, run))
     }
 
-    /// What came back of a run's messages, by rule.
-    pub fn came_back(&self, run: &str) -> Result<Vec<CameBack>> {
+    fn came_back(&self, run: &str) -> Result<Vec<CameBack>> {
         self.sql(|c| guards::came_back(c, run))
     }
 
-    /// How many of the last messages that a run sent came back, and of how many that is: of so many at the most.
-    pub fn came_back_of_last(&self, run: &str, most: u64) -> Result<(u64, u64)> {
+    fn came_back_of_last(&self, run: &str, most: u64) -> Result<(u64, u64)> {
         self.sql(|c| guards::came_back_of_last(c, run, most))
     }
 
-    /// Messages of a run that are blocked, held or failed, and those once in doubt; one after the other, the most urgent first.
-    pub fn troubles(&self, run: &str, each: impl FnMut(Trouble) -> Result<()>) -> Result<()> {
-        let states = [State::Blocked, State::Held, State::Failed, State::InDoubt].map(|state| state as u8);
-        let [blocked, held, failed, in_doubt] = states;
-        let such = format!("message.doubts > 0 OR state IN ({blocked}, {held}, {failed}, {in_doubt})");
-        self.messages(run, &such, each)
-    }
-
-    /// Messages of a run about which somebody can decide: in doubt, held, or on the way of a process that may be dead.
-    pub fn doubts(&self, run: &str, each: impl FnMut(Trouble) -> Result<()>) -> Result<()> {
-        let states = [State::Sending, State::Resending, State::Held, State::InDoubt].map(|state| state as u8);
-        let [sending, resending, held, in_doubt] = states;
-        self.messages(run, &format!("state IN ({sending}, {resending}, {held}, {in_doubt})"), each)
-    }
-
-    fn messages(&self, run: &str, such: &str, mut each: impl FnMut(Trouble) -> Result<()>) -> Result<()> {
+    fn messages(
+        &self,
+        run: &str,
+        states: &[State],
+        and_doubted: bool,
+        mut each: impl FnMut(Trouble) -> Result<()>,
+    ) -> Result<()> {
+        let states: Vec<String> = states.iter().map(|state| (*state as u8).to_string()).collect();
+        let doubted = if and_doubted { "message.doubts > 0 OR " } else { "" };
+        let such = format!("{doubted}state IN ({})", states.join(", "));
         // What is lost unless a file is put back, what somebody has to decide, what failed, what can be mended, and then what is only to be known.
         let urgency = [State::Held, State::InDoubt, State::Sending, State::Resending, State::Failed, State::Blocked];
         let urgency = urgency.iter().zip(0..).map(|(state, place)| format!("WHEN {} THEN {place} ", *state as u8));

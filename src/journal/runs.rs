@@ -40,7 +40,7 @@ impl Table {
     pub(super) fn end_run(&self, run: RunNo, end: &SessionEnd, at: i64) -> Result<()> {
         let ended = end.finished.then_some(at);
         let Totals { requests, elapsed_ms, not_released, still_visible, in_flight_elsewhere } = end.totals;
-        self.note_effort(run, requests, elapsed_ms)?;
+        self.note_effort_of(run, requests, elapsed_ms)?;
         self.forget_identities(run)?;
         let (error, hint) = end.cause.clone().map(|cause| (cause.error, cause.hint)).unzip();
         self.sql(|c| {
@@ -60,7 +60,7 @@ impl Table {
     }
 
     /// Notes the SQS requests and the milliseconds of a run so far.
-    pub(super) fn note_effort(&self, run: RunNo, requests: u64, elapsed_ms: u64) -> Result<()> {
+    pub(super) fn note_effort_of(&self, run: RunNo, requests: u64, elapsed_ms: u64) -> Result<()> {
         self.direct(|c| {
             c.execute(
                 "UPDATE effort SET requests = ?2, elapsed_ms = ?3 WHERE run = ?1",
@@ -70,7 +70,7 @@ impl Table {
         .map(drop)
     }
 
-    pub(super) fn note_not_notified(&self, run: RunNo, words: &str) -> Result<()> {
+    pub(super) fn note_not_notified_of(&self, run: RunNo, words: &str) -> Result<()> {
         self.direct(|c| c.execute("UPDATE run SET not_notified = ?2 WHERE id = ?1", params![run.0, words])).map(drop)
     }
 

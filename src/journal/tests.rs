@@ -8,6 +8,7 @@ mod parking;
 mod resolve;
 mod stores;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,12 +40,16 @@ impl Place {
         self.directory.path().join(".redrive/journal.db")
     }
 
+    fn location(&self) -> Location {
+        self.path().into()
+    }
+
     async fn begin(&self, run: &str) -> (Journal, Begun) {
         self.begin_at(run, system_clock(|| None)).await
     }
 
     async fn begin_at(&self, run: &str, clock: Clock) -> (Journal, Begun) {
-        let journal = Journal::open(&self.path(), clock).expect("open");
+        let journal = Journal::open(&self.location(), clock).expect("open");
         let spec = RunSpec { source_arn: self.source_arn.to_owned(), ..spec(run) };
         let begun = journal.begin(spec).await.expect("begin");
         (journal, begun)
@@ -120,7 +125,7 @@ async fn what_was_sent_is_deleted_by_whichever_run_meets_it_and_never_sent_again
     assert_eq!(sent.receipt().as_str(), "newer");
     journal.deleted(vec![(sent, DeleteEnd::Confirmed)]).await.expect("deleted");
     assert_eq!(journal.tally().deleted_for_other_runs, 1);
-    let reader = Reader::open(&place.path()).expect("open").expect("there");
+    let reader = Reader::open(&place.location()).expect("open").expect("there");
     assert_eq!(reader.tally("second").expect("tally"), journal.tally(), "a later report says the same");
     assert_eq!(journal.tally().received(), 0, "it is no message of the second run");
     // SQS may give it once more after a good delete.
@@ -231,7 +236,7 @@ async fn figures_follow_every_change_and_are_the_same_when_counted_anew() {
     journal.settle(vec![Settlement { intended, end: SendEnd::AnswerLost }]).await.expect("settle");
     let tally = journal.tally();
     assert_eq!(tally.received(), 7);
-    let reader = Reader::open(&place.path()).expect("open").expect("there");
+    let reader = Reader::open(&place.location()).expect("open").expect("there");
     assert_eq!(reader.tally("run").expect("tally"), tally);
     assert_eq!(counted_anew(&place), (7, 1), "as many as there are rows");
     let troubles = troubles(&reader);
@@ -295,10 +300,10 @@ fn counted_anew(place: &Place) -> (u64, u64) {
 async fn one_process_at_a_time() {
     let place = Place::new();
     let (journal, _) = place.begin("run").await;
-    let error = Journal::open(&place.path(), system_clock(|| None)).expect_err("locked");
+    let error = Journal::open(&place.location(), system_clock(|| None)).expect_err("locked");
     assert!(error.message().contains("another redrive"), "{error}");
     drop(journal);
-    Journal::open(&place.path(), system_clock(|| None)).expect("free again");
+    Journal::open(&place.location(), system_clock(|| None)).expect("free again");
 }
 
 #[tokio::test]
@@ -307,14 +312,14 @@ async fn what_is_not_a_journal_is_refused_and_left_as_it_is() {
     let path = place.directory.path().join("other.db");
     std::fs::write(&path, "this is no database, whatever it is called, and it is long enough to be looked at")
         .expect("write");
-    let error = Journal::open(&path, system_clock(|| None)).expect_err("refused");
+    let error = Journal::open(&path.clone().into(), system_clock(|| None)).expect_err("refused");
     assert!(error.message().contains("damaged"), "{error}");
     assert!(std::fs::read_to_string(&path).expect("read").starts_with("this is no database"));
 
     let foreign = place.directory.path().join("foreign.db");
     rusqlite::Connection::open(&foreign).and_then(|c| c.execute_batch("CREATE TABLE t (x)")).expect("foreign");
     assert!(
-        Journal::open(&foreign, system_clock(|| None))
+        Journal::open(&foreign.into(), system_clock(|| None))
             .expect_err("refused")
             .message()
             .contains("not a redrive journal")
@@ -322,7 +327,7 @@ async fn what_is_not_a_journal_is_refused_and_left_as_it_is() {
 
     drop(place.begin("run").await);
     rusqlite::Connection::open(place.path()).and_then(|c| c.pragma_update(None, "user_version", 99)).expect("newer");
-    let error = Journal::open(&place.path(), system_clock(|| None)).expect_err("refused");
+    let error = Journal::open(&place.location(), system_clock(|| None)).expect_err("refused");
     assert!(error.message().contains("format 99"), "{error}");
 }
 
@@ -354,7 +359,7 @@ async fn a_mistake_in_the_order_of_events_is_an_error_to_its_caller_and_changes_
     // Nobody else has to suffer for it.
     intend(&journal, claim(&journal, "c").await).await;
     drop(journal);
-    let reader = Reader::open(&place.path()).expect("open").expect("there");
+    let reader = Reader::open(&place.location()).expect("open").expect("there");
     let tally = reader.tally("run").expect("tally");
     assert_eq!(tally.count(|key| key.state == State::Sending), 2, "{tally:?}");
     assert_eq!(tally.count(|key| key.state == State::InDoubt), 1, "{tally:?}");

@@ -5,26 +5,22 @@
 //! changes nothing; the others of its transaction are committed.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::archives::{Change, Piece};
-use super::guards::{Bounce, GuardEvent};
-use super::table::Table;
-use super::timeline::{Happened, Timeline};
 use super::{Clock, Measured, Meter};
 use crate::crash_point::CrashPoint;
 use crate::error::{Error, Result};
 use redrive_protocol::message::MessageId;
 use redrive_protocol::protocol::{
-    Admitted, Begun, DeleteEnd, Delivery, Judged, Judgement, Lease, Missing, Problem, Protocol, Refusal, Resolve,
-    RunSpec, Sent, SessionEnd, Settled, Settlement, State, Tally,
+    Admitted, Begun, Bounce, DeleteEnd, Delivery, GuardEvent, Happened, Judged, Judgement, Keeper, Lease, Missing,
+    Piece, PieceChange, Problem, Protocol, Refusal, Resolve, RunSpec, Sent, SessionEnd, Settled, Settlement, State,
+    Tally, Timeline,
 };
 use redrive_protocol::target::TargetId;
 
@@ -37,6 +33,9 @@ const WORTH_A_COMMIT: usize = 512;
 
 /// How long a change waits for others at the most.
 const LINGER: Duration = Duration::from_millis(8);
+
+const MISTAKE: &str =
+    "this is a bug in redrive; nothing was deleted without proof, and the same command continues from the journal";
 
 type Reply<T> = oneshot::Sender<Result<T>>;
 
@@ -52,7 +51,7 @@ pub(super) enum Command {
     Identify { identities: Vec<(MessageId, String)>, reply: Reply<()> },
     Judge { judgements: Vec<Judgement>, reply: Reply<Vec<Judged>> },
     Settle { settlements: Vec<Settlement>, piece: Option<(TargetId, u64)>, reply: Reply<Vec<Settled>> },
-    Archive { change: Change, reply: Reply<()> },
+    Archive { change: PieceChange, reply: Reply<()> },
     Pieces { target: TargetId, from: u64, most: usize, reply: Reply<Vec<Piece>> },
     Found { messages: Vec<MessageId>, reply: Reply<()> },
     Missing { target: TargetId, found: HashSet<MessageId>, reply: Reply<Missing> },
@@ -85,8 +84,8 @@ impl Command {
     }
 }
 
-pub(super) struct Writer {
-    protocol: Protocol<Table>,
+pub(super) struct Writer<K> {
+    protocol: Protocol<K>,
     clock: Clock,
     /// The figures that everybody else sees: those that are on disk.
     published: Arc<Mutex<Tally>>,
@@ -107,56 +106,53 @@ struct Session {
 }
 
 impl Session {
-    fn new(meter: Meter, protocol: &Protocol<Table>) -> Result<Self> {
-        let timeline = protocol.store().timeline(protocol.run().0)?;
+    fn new<K: Keeper>(meter: Meter, protocol: &mut Protocol<K>) -> Result<Self, K::Error> {
+        let run = protocol.run();
+        let timeline = protocol.store_mut().timeline(run)?;
         Ok(Self { meter, throttled: timeline.all().throttled, timeline, changed: false, written: 0 })
     }
 
     /// Puts on disk what the run has cost, and, once a second or at the end, how it goes.
-    fn note(&mut self, protocol: &Protocol<Table>, clock: &Clock, is_end: bool) -> Result<()> {
-        let (run, table, tally) = (protocol.run(), protocol.store(), protocol.tally());
+    fn note<K: Keeper>(&mut self, protocol: &mut Protocol<K>, clock: &Clock, is_end: bool) -> Result<(), K::Error> {
+        let (run, tally) = (protocol.run(), protocol.tally());
         let Measured { requests, elapsed_ms, throttled } = (self.meter)();
-        table.note_effort(run, requests, elapsed_ms)?;
         let until_now = Happened {
             left: tally.count(|key| key.state == State::Done && !key.rule.is_parking()),
             in_doubt: tally.doubted,
             throttled: self.throttled + throttled,
             ..Happened::default()
         };
+        let keeper = protocol.store_mut();
+        keeper.note_effort(run, requests, elapsed_ms)?;
         let second = clock().as_second();
         self.changed |= self.timeline.note(second, until_now);
         if self.changed && (is_end || second != self.written) {
-            table.write_timeline(run.0, &self.timeline)?;
+            keeper.write_timeline(run, &self.timeline)?;
             (self.changed, self.written) = (false, second);
         }
         Ok(())
     }
 }
 
-impl Writer {
-    pub(super) fn new(
-        path: PathBuf,
-        connection: Connection,
-        clock: Clock,
-        published: Arc<Mutex<Tally>>,
-    ) -> Result<Self> {
-        let protocol = Protocol::new(Table::new(path, connection)?);
-        Ok(Self {
-            protocol,
+impl<K: Keeper<Error: Into<Error>>> Writer<K> {
+    pub(super) fn new(keeper: K, clock: Clock, published: Arc<Mutex<Tally>>) -> Self {
+        Self {
+            protocol: Protocol::new(keeper),
             clock,
             published,
             failure: None,
             crash_point: CrashPoint::from_environment("REDRIVE_CRASH_AT_COMMIT"),
             session: None,
-        })
+        }
     }
 
-    /// Works until the last sender is gone.
-    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+    /// Works until the last sender is gone. It waits for commands by the runtime, and carries them out outside of it: a database
+    /// on a server is waited for as well.
+    pub(super) fn run(mut self, runtime: &Runtime, mut inbox: mpsc::Receiver<Command>) {
         let mut answers: Vec<Box<dyn FnOnce(Result<()>)>> = Vec::new();
-        while let Some(first) = inbox.recv().await {
-            let begun = self.table().direct(|connection| connection.execute_batch("BEGIN IMMEDIATE"));
-            let mut failure = begun.err();
+        while let Some(first) = inbox.blocking_recv() {
+            let begun = self.protocol.store_mut().begin();
+            let mut failure = begun.err().map(Into::into);
             let until = Instant::now() + LINGER;
             let (mut command, mut changes) = (Some(first), 0);
             while let Some(next) = command {
@@ -166,7 +162,7 @@ impl Writer {
                 let is_worth_it = failure.is_some() || changes >= WORTH_A_COMMIT.min(self.protocol.claimed() / 2);
                 command = if is_full { None } else { inbox.try_recv().ok() };
                 if command.is_none() && !is_full && !is_worth_it {
-                    command = timeout_at(until, inbox.recv()).await.ok().flatten();
+                    command = runtime.block_on(async { timeout_at(until, inbox.recv()).await }).ok().flatten();
                 }
             }
             let outcome = self.finish(failure);
@@ -174,10 +170,6 @@ impl Writer {
                 answer(outcome.clone());
             }
         }
-    }
-
-    fn table(&self) -> &Table {
-        self.protocol.store()
     }
 
     /// Commits, or undoes everything if something failed. A commit that failed may or may not be on disk; recovery
@@ -193,35 +185,21 @@ impl Writer {
                 self.published.lock().unwrap_or_else(PoisonError::into_inner).clone_from(self.protocol.tally());
             }
             Err(error) => {
-                // The failure is what is reported; that there may be nothing to roll back is no second one.
-                let _ = self.table().connection.execute_batch("ROLLBACK");
+                self.protocol.store_mut().roll_back();
                 self.failure = Some(error.clone());
             }
         }
         outcome
     }
 
-    /// Puts on disk by how much the figures changed since the last commit: a few rows, however many messages there were.
-    fn note_figures(&self) -> Result<()> {
-        let (run, (changes, doubted)) = (self.protocol.run().0, self.protocol.uncommitted());
-        for (key, by) in &changes {
-            self.table().recount(run, key, *by)?;
-        }
-        if doubted != 0 {
-            self.table()
-                .direct(|c| c.execute("UPDATE run SET doubted = doubted + ?2 WHERE id = ?1", [run, doubted]))?;
-        }
-        Ok(())
-    }
-
     fn commit(&mut self) -> Result<()> {
-        self.table().write_front()?;
-        self.note_figures()?;
+        let (run, figures) = (self.protocol.run(), self.protocol.uncommitted());
+        self.protocol.store_mut().write(run, &figures).map_err(Into::into)?;
         if let Some(session) = &mut self.session {
-            session.note(&self.protocol, &self.clock, false)?;
+            session.note(&mut self.protocol, &self.clock, false).map_err(Into::into)?;
         }
         self.crash_point.before();
-        let committed = self.table().direct(|connection| connection.execute_batch("COMMIT"));
+        let committed = self.protocol.store_mut().commit().map_err(Into::into);
         self.crash_point.after();
         committed
     }
@@ -232,7 +210,7 @@ impl Writer {
             ($reply:ident, $result:expr) => {{
                 let result = match self.failure.clone().or_else(|| failure.clone()) {
                     Some(error) => Err(error),
-                    None => $result.map_err(|problem| in_words(problem.into(), failure)),
+                    None => $result.map_err(|problem| in_words::<K>(Problem::<K::Error>::from(problem), failure)),
                 };
                 // A caller that no longer waits was cancelled; the journal is right all the same.
                 Box::new(move |commit: Result<()>| drop($reply.send(commit.and(result))))
@@ -253,34 +231,32 @@ impl Writer {
             }
             Command::Effort { requests, elapsed_ms, reply } => {
                 let run = protocol.run();
-                answer!(reply, protocol.store().note_effort(run, requests, elapsed_ms))
+                answer!(reply, protocol.store_mut().note_effort(run, requests, elapsed_ms))
             }
             Command::NotNotified { words, reply } => {
                 let run = protocol.run();
-                answer!(reply, protocol.store().note_not_notified(run, &words))
+                answer!(reply, protocol.store_mut().note_not_notified(run, &words))
             }
             Command::Admit { deliveries, reply } => answer!(reply, protocol.admit(deliveries)),
             Command::AdmitParked { deliveries, reply } => answer!(reply, protocol.admit_parked(deliveries)),
             Command::Turn { parking_arn, drained, reply } => answer!(reply, protocol.turn(&parking_arn, drained)),
             Command::Identify { identities, reply } => {
                 let run = protocol.run();
-                answer!(reply, protocol.store().identify(run, &identities))
+                answer!(reply, protocol.store_mut().identify(run, &identities))
             }
             Command::Judge { judgements, reply } => answer!(reply, protocol.judge(judgements)),
             Command::Settle { settlements, piece, reply } => {
                 let settled = protocol.settle(settlements);
-                let (run, store) = (protocol.run(), protocol.store());
                 // The piece of an archive that has their lines is whole in the same commit.
-                let keep = |(target, start)| store.archive(run, &Change::Keep { target, start });
+                let keep = |(target, start)| change_piece(protocol, &PieceChange::Keep { target, start });
                 answer!(reply, settled.and_then(|settled| Ok((settled, piece.map_or(Ok(()), keep)?).0)))
             }
             Command::Archive { change, reply } => {
-                let run = protocol.run();
-                answer!(reply, protocol.store().archive(run, &change))
+                answer!(reply, change_piece(protocol, &change))
             }
             Command::Pieces { target, from, most, reply } => {
                 let run = protocol.run();
-                answer!(reply, protocol.store().pieces(run, target, from, most))
+                answer!(reply, protocol.store_mut().pieces(run, target, from, most))
             }
             Command::Found { messages, reply } => answer!(reply, protocol.found(&messages)),
             Command::Missing { target, found, reply } => answer!(reply, protocol.missing(target, &found)),
@@ -288,30 +264,44 @@ impl Writer {
             Command::Leases { before, most, reply } => answer!(reply, protocol.leases(before, most)),
             Command::Releasable { most, reply } => answer!(reply, protocol.releasable(most)),
             Command::Leased { changes, reply } => answer!(reply, protocol.set_leases(&changes)),
-            Command::Guard { run, event, reply } => answer!(reply, protocol.store().note_guard(&run, &event)),
-            Command::GuardEvents { run, reply } => answer!(reply, protocol.store().guard_events(&run)),
+            Command::Guard { run, event, reply } => answer!(reply, protocol.store_mut().note_guard(&run, &event)),
+            Command::GuardEvents { run, reply } => answer!(reply, protocol.store_mut().guard_events(&run)),
             Command::Bounced { run, messages, reply } => {
                 let now = (self.clock)();
-                answer!(reply, protocol.store().bounced(&run, &messages, now))
+                answer!(reply, protocol.store_mut().bounced(&run, &messages, now))
             }
             Command::Vanish { reply } => answer!(reply, protocol.vanish()),
             Command::KeepReturned { reply } => answer!(reply, protocol.keep_returned()),
             Command::LeaseCount { reply } => answer!(reply, protocol.lease_count()),
             Command::Unclaim { claims, reply } => {
                 protocol.unclaim(&claims);
-                answer!(reply, Ok::<_, Error>(()))
+                answer!(reply, Ok::<_, K::Error>(()))
             }
         }
     }
 }
 
-/// A problem as an error for people. Only a failure of the database is one of the whole transaction.
-fn in_words(problem: Problem<Error>, failure: &mut Option<Error>) -> Error {
+fn change_piece<K: Keeper>(protocol: &mut Protocol<K>, change: &PieceChange) -> Result<(), Problem<K::Error>> {
+    let run = protocol.run();
+    if protocol.store_mut().change_piece(run, change)? {
+        Ok(())
+    } else {
+        Err(Problem::NoSuchPiece(format!("{change:?}")))
+    }
+}
+
+/// A problem as an error for people. Only a failure of the database, and what would leave it half changed, is one of the whole
+/// transaction.
+fn in_words<K: Keeper<Error: Into<Error>>>(problem: Problem<K::Error>, failure: &mut Option<Error>) -> Error {
     match problem {
-        Problem::Store(error) => failure.get_or_insert(error).clone(),
-        Problem::Illegal(id, illegal) => Error::failed(format!("message {id}: {illegal}")).hint(
-            "this is a bug in redrive; nothing was deleted without proof, and the same command continues from the journal",
-        ),
+        Problem::Store(error) => failure.get_or_insert_with(|| error.into()).clone(),
+        Problem::NoSuchPiece(change) => failure
+            .get_or_insert_with(|| {
+                Error::failed(format!("the journal does not know what was written to an archive: {change}"))
+                    .hint(MISTAKE)
+            })
+            .clone(),
+        Problem::Illegal(id, illegal) => Error::failed(format!("message {id}: {illegal}")).hint(MISTAKE),
         Problem::Refused(run, why) => refused(&run, &why),
     }
 }

@@ -230,7 +230,7 @@ async fn interrupt(stage: &Stage, arguments: &[&str]) -> Ran {
     let child = stage.spawn(arguments);
     let journal = stage.path(".redrive/journal.db");
     let done = || {
-        let reader = Reader::open(&journal).ok().flatten()?;
+        let reader = Reader::open(&journal.clone().into()).ok().flatten()?;
         let run = reader.runs().ok()?.into_iter().next()?;
         Some(reader.tally(&run.name).ok()?.count(|key| key.state == State::Done))
     };

@@ -43,6 +43,7 @@ mod rehearse;
 mod resolve;
 mod sandbox;
 mod selective;
+mod shared;
 mod sleep;
 mod status;
 mod stops;

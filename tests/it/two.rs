@@ -50,7 +50,7 @@ pub(crate) async fn on_another_machine(stage: &Stage) -> Ran {
 pub(crate) async fn there(stage: &Stage, arguments: &[&str]) -> Ran {
     let home = stage.path(ANOTHER);
     let mut command = stage.command(arguments);
-    Ran::of(command.current_dir(&home).env("HOME", &home).output().await.expect("runs"))
+    Ran::of(command.current_dir(&home).env("HOME", &home).env_remove("REDRIVE_JOURNAL").output().await.expect("runs"))
 }
 
 fn moved(summary: &Value) -> u64 {

@@ -12,7 +12,7 @@ async fn the_end_of_a_session_is_noted_whole_and_forgotten_when_the_next_begins(
         SessionEnd { finished: false, has_orphans: false, outcome: "failed".to_owned(), cause: cause.clone(), totals };
     journal.end(end).await.expect("ended");
     drop(journal);
-    let record = || Reader::open(&place.path()).expect("open").expect("there").runs().expect("runs").remove(0);
+    let record = || Reader::open(&place.location()).expect("open").expect("there").runs().expect("runs").remove(0);
     assert_eq!((record().totals, record().cause), (totals, cause));
     let (journal, _) = place.begin("run").await;
     let so_far = Totals { requests: 5, elapsed_ms: 6, ..Totals::default() };
@@ -47,7 +47,7 @@ async fn troubles_come_one_by_one_the_most_urgent_first_and_none_is_left_out() {
             journal.settle(vec![Settlement { intended, end }]).await.expect("settled");
         }
     }
-    let reader = Reader::open(&place.path()).expect("open").expect("there");
+    let reader = Reader::open(&place.location()).expect("open").expect("there");
     let ids: Vec<_> = troubles(&reader).into_iter().map(|trouble| trouble.id.to_string()).collect();
     assert_eq!(ids.len(), BLOCKED + 3);
     assert_eq!((&ids[0][..], &ids[1][..], &ids[BLOCKED + 2][..]), ("doubtful", "failed", "settled"));
@@ -82,7 +82,7 @@ async fn a_run_never_ends_before_it_started_whichever_clock_said_so() {
             journal.end(end).await.expect("ended");
         }
         drop(journal);
-        let record = Reader::open(&place.path()).expect("open").expect("there").runs().expect("runs").remove(0);
+        let record = Reader::open(&place.location()).expect("open").expect("there").runs().expect("runs").remove(0);
         assert!(record.ended.expect("ended") >= record.started, "{record:?}");
     }
 }

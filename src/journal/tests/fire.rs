@@ -192,7 +192,7 @@ async fn refused_of(whole: &[u8], changes: impl Iterator<Item = (usize, usize, u
 
 /// How many of the messages the journal still recognises as sent; `None` where it is refused.
 async fn recognised(path: &Path) -> Option<usize> {
-    let journal = Journal::open(path, system_clock(|| None)).ok()?;
+    let journal = Journal::open(&path.to_owned().into(), system_clock(|| None)).ok()?;
     journal.begin(spec("run")).await.ok()?;
     let deliveries = (0..20).map(|number| delivery(&format!("m{number}"), "newer")).collect();
     let admitted = journal.admit(deliveries).await.ok()?;
@@ -227,7 +227,7 @@ async fn a_full_disk_stops_the_run_and_what_was_answered_is_there_afterwards() {
     let pages: u32 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).expect("pages");
     connection.pragma_update(None, "max_page_count", pages + 2).expect("a limit");
     let lock = Lock::take(&place.path()).expect("a lock");
-    let journal = Journal::start(&place.path(), lock, connection, system_clock(|| None)).expect("started");
+    let journal = Journal::of_file(&place.path(), lock, connection, system_clock(|| None)).expect("started");
     journal.begin(spec("run")).await.expect("begun");
     let mut intended = 0;
     let error = loop {
@@ -258,7 +258,7 @@ async fn a_journal_that_another_program_has_locked_is_waited_for_and_then_refuse
     drop(place.begin("run").await);
     let other = Connection::open(place.path()).expect("open");
     other.execute_batch("BEGIN IMMEDIATE").expect("locked");
-    let journal = Journal::open(&place.path(), system_clock(|| None)).expect("open");
+    let journal = Journal::open(&place.location(), system_clock(|| None)).expect("open");
     let error = journal.begin(spec("run")).await.expect_err("refused");
     assert!(error.message().contains("locked by another program"), "{error}");
 }

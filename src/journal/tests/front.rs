@@ -54,7 +54,7 @@ async fn wherever_a_message_lies_it_is_known_for_what_it_is() {
     let _ = intend(&journal, one).await;
 
     // A reader of another process sees all of them.
-    let reader = Reader::open(&place.path()).expect("open").expect("there");
+    let reader = Reader::open(&place.location()).expect("open").expect("there");
     let mut doubts = Vec::new();
     let each = |trouble: Trouble| {
         doubts.push(trouble.id.to_string());
@@ -151,7 +151,7 @@ async fn what_is_pruned_is_out_of_the_indexes_and_what_is_not_is_still_known() {
         // One that comes to rest by itself.
         at_rest(&place, &format!("run {run}"), 10 * MANY + run..10 * MANY + run + 1).await;
     }
-    let pruned = prune(&place.path(), &["run 0".to_owned()]).expect("pruned");
+    let pruned = prune(&place.location(), &["run 0".to_owned()]).expect("pruned");
     assert_eq!((pruned.messages, rows(&place, "segment")), (MANY as u64 + 1, 1));
     assert_eq!(counted_anew(&place).0, MANY as u64 + 1);
     let (journal, _) = place.begin("run").await;
@@ -167,7 +167,7 @@ async fn a_damaged_filter_is_refused_in_words_and_left_as_it_is() {
     at_rest(&place, "run", 0..MANY).await;
     let connection = Connection::open(place.path()).expect("open");
     connection.execute_batch("UPDATE segment SET ids = substr(ids, 2)").expect("cut");
-    let error = Journal::open(&place.path(), system_clock(|| None)).expect_err("refused");
+    let error = Journal::open(&place.location(), system_clock(|| None)).expect_err("refused");
     assert!(error.message().contains("is damaged") && error.message().contains("a filter was cut"), "{error}");
 }
 
@@ -197,11 +197,11 @@ async fn an_index_that_does_not_lead_to_each_message_is_refused_in_words_and_lef
         assert!(connection.execute(damage, []).expect("damaged") > 0, "{damage}");
         drop(connection);
         let before = std::fs::read(damaged.path()).expect("the journal");
-        let error = Journal::open(&damaged.path(), system_clock(|| None)).expect_err(damage);
+        let error = Journal::open(&damaged.location(), system_clock(|| None)).expect_err(damage);
         assert!(error.message().contains("is damaged") && error.message().contains(words), "{damage}: {error}");
         assert_eq!(std::fs::read(damaged.path()).expect("the journal"), before, "{damage}");
     }
-    Journal::open(&place.path(), system_clock(|| None)).expect("the whole one is taken");
+    Journal::open(&place.location(), system_clock(|| None)).expect("the whole one is taken");
 }
 
 #[tokio::test]
@@ -292,9 +292,9 @@ async fn a_damaged_log_of_what_was_on_its_way_is_refused_in_words_and_left_as_it
         connection
             .execute("UPDATE front SET changes = ?1 WHERE seq = (SELECT max(seq) FROM front)", [damaged])
             .expect("cut");
-        let error = Journal::open(&place.path(), system_clock(|| None)).expect_err("refused");
+        let error = Journal::open(&place.location(), system_clock(|| None)).expect_err("refused");
         assert!(error.message().contains("what was on its way cannot be read"), "{error}");
-        let reader = Reader::open(&place.path()).expect("open").expect("there");
+        let reader = Reader::open(&place.location()).expect("open").expect("there");
         assert!(reader.troubles("run", |_| Ok(())).expect_err("refused").message().contains("cannot be read"));
     }
     connection

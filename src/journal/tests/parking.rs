@@ -119,7 +119,7 @@ async fn a_decision_about_the_way_out_settles_no_doubt_about_the_way_back() {
         journal.settle(vec![lost]).await.expect("settle");
     };
     let decide = async |place: &Place, resolution: Resolution| {
-        let journal = Journal::open(&place.path(), system_clock(|| None)).expect("open");
+        let journal = Journal::open(&place.location(), system_clock(|| None)).expect("open");
         let (run, messages, who) = ("run".to_owned(), None, "ada".to_owned());
         journal.resolve(Resolve { run, messages, resolution, who, reason: None }).await
     };

@@ -16,11 +16,11 @@ async fn killed_with(place: &Place, ids: &[&str]) -> Journal {
         let _ = intend(&journal, claim(&journal, id).await).await;
     }
     drop(journal);
-    Journal::open(&place.path(), system_clock(|| None)).expect("open")
+    Journal::open(&place.location(), system_clock(|| None)).expect("open")
 }
 
 fn states(place: &Place) -> Vec<(String, State, Option<Resolution>)> {
-    let troubles = troubles(&Reader::open(&place.path()).expect("open").expect("there"));
+    let troubles = troubles(&Reader::open(&place.location()).expect("open").expect("there"));
     let mut states: Vec<_> = troubles
         .into_iter()
         .map(|one| (one.id.to_string(), one.state, one.resolved.map(|resolved| resolved.resolution)))
@@ -68,7 +68,7 @@ async fn a_decision_settles_the_doubts_there_are_and_not_the_next_one() {
     let lost = vec![Settlement { intended, end: SendEnd::AnswerLost }];
     assert!(matches!(journal.settle(lost).await.expect("settle").remove(0), Settled::Doubtful(_)));
     drop(journal);
-    let journal = Journal::open(&place.path(), system_clock(|| None)).expect("open");
+    let journal = Journal::open(&place.location(), system_clock(|| None)).expect("open");
     decide(&journal, "run", &["a"], Resolution::Discard).await.expect("decided otherwise");
     assert_eq!(states(&place), [("a".to_owned(), State::Sent, Some(Resolution::Discard))]);
 }
@@ -81,7 +81,7 @@ async fn a_decision_about_what_is_not_in_doubt_changes_nothing_at_all() {
     assert_eq!((error.kind(), error.message()), (Kind::Usage, "run run has no such message in doubt: b"));
     drop(journal);
     assert_eq!(states(&place), [], "not even the recovery of what was on its way is kept");
-    let tally = Reader::open(&place.path()).expect("open").expect("there").tally("run").expect("tally");
+    let tally = Reader::open(&place.location()).expect("open").expect("there").tally("run").expect("tally");
     assert_eq!(tally.received(), 1, "nothing is counted anew");
 }
 
@@ -92,11 +92,11 @@ async fn a_run_that_is_given_up_stays_so_and_what_it_sent_stays_known() {
     let sent = send(&journal, "a", "a2").await;
     let _ = intend(&journal, claim(&journal, "b").await).await;
     drop((sent, journal));
-    let journal = Journal::open(&place.path(), system_clock(|| None)).expect("open");
+    let journal = Journal::open(&place.location(), system_clock(|| None)).expect("open");
     decide(&journal, "run", &[], Resolution::Abandon).await.expect("given up");
     decide(&journal, "run", &[], Resolution::Abandon).await.expect("again");
     drop(journal);
-    let record = Reader::open(&place.path()).expect("open").expect("there").runs().expect("runs").remove(0);
+    let record = Reader::open(&place.location()).expect("open").expect("there").runs().expect("runs").remove(0);
     assert_eq!(record.outcome.as_deref(), Some("abandoned"));
     assert!(record.ended.is_some() && record.given_up.is_some_and(|given_up| given_up.who == "ada"));
     let (journal, begun) = place.begin("another").await;

@@ -9,7 +9,7 @@ use sqs_sandbox::Options;
 
 use super::model::{Found, Others, total};
 use super::troubles::{ACTS, Act, SILENCES, TROUBLES, Trouble, Way};
-use super::{Archive, HANDS, InDoubt, Scene, Setting, tell};
+use super::{Archive, HANDS, InDoubt, Kept, Scene, Setting, tell};
 use crate::support::stage::each_of;
 
 const MESSAGES: usize = 36;
@@ -20,7 +20,7 @@ const REQUESTS: u64 = 24;
 fn setting(turn: u64) -> Setting {
     let in_doubt = if turn.is_multiple_of(2) { InDoubt::Resend } else { InDoubt::Hold };
     let archive = if (turn / 2).is_multiple_of(2) { Archive::S3 } else { Archive::File };
-    Setting { messages: MESSAGES, in_doubt, archive, limit: None }
+    Setting { messages: MESSAGES, in_doubt, archive, limit: None, journal: Kept::File }
 }
 
 /// Brings a run into these troubles, each at its request, and finishes it.

@@ -14,6 +14,7 @@ pub(crate) use model::Others;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use redrive_store_tests::server::Server;
 use sqs_sandbox::{Fault, Options, Rule, Signal, When};
 use tokio::process::Command;
 use tokio::sync::Mutex;
@@ -54,6 +55,13 @@ pub(crate) enum InDoubt {
     Hold,
 }
 
+/// Where the journal of a scene is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    File,
+    Server,
+}
+
 /// How a scene is set up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setting {
@@ -62,6 +70,7 @@ pub(crate) struct Setting {
     pub(crate) archive: Archive,
     /// `max_messages`.
     pub(crate) limit: Option<u64>,
+    pub(crate) journal: Kept,
 }
 
 /// What happens to the messages of a process that sleeps.
@@ -111,7 +120,10 @@ impl Scene {
     }
 
     async fn build(setting: Setting, options: Options, job: String) -> Self {
-        let stage = Stage::with_options(Options { signals: true, ..options }).await;
+        let mut stage = Stage::with_options(Options { signals: true, ..options }).await;
+        if setting.journal == Kept::Server {
+            stage.journal = Some(Server::shared().database());
+        }
         let create = |name, attributes: &[(&str, &str)]| {
             stage.sandbox.create_queue(name, attributes, Some(CREATED)).expect("a queue");
         };

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::model::{Found, Others, total};
 use super::troubles::{ACTS, SILENCES, TROUBLES, Trouble};
-use super::{Archive, Crash, HANDS, InDoubt, Meanwhile, Scene, Setting, tell};
+use super::{Archive, Crash, HANDS, InDoubt, Kept, Meanwhile, Scene, Setting, tell};
 use crate::support::stage::each_of;
 
 /// One schedule.
@@ -52,6 +52,7 @@ impl Schedule {
             in_doubt: if random.random_bool(0.5) { InDoubt::Resend } else { InDoubt::Hold },
             archive: if random.random_bool(0.5) { Archive::S3 } else { Archive::File },
             limit: random.random_bool(0.2).then(|| random.random_range(1..=40)),
+            journal: Kept::File,
         };
         let sessions = (0..random.random_range(1..=3)).map(|_| {
             let troubles = (0..random.random_range(0..=4)).map(|_| (trouble(&mut random), random.random_range(1..=40)));

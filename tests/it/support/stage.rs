@@ -57,6 +57,8 @@ pub(crate) type Inventory = BTreeMap<Content, usize>;
 pub(crate) struct Stage {
     pub(crate) sandbox: Sandbox,
     pub(crate) directory: tempfile::TempDir,
+    /// The URL of the journal, if it is on a server.
+    pub(crate) journal: Option<String>,
 }
 
 /// How often receives miss what is there, and pass over the message group whose turn it is, in tests of what must hold whatever a
@@ -70,7 +72,7 @@ impl Stage {
 
     pub(crate) async fn with_options(options: Options) -> Self {
         let sandbox = Sandbox::start(options).await.expect("a sandbox");
-        Self { sandbox, directory: tempfile::tempdir().expect("a directory") }
+        Self { sandbox, directory: tempfile::tempdir().expect("a directory"), journal: None }
     }
 
     /// With what [`Stage::orders`] makes.
@@ -114,6 +116,7 @@ impl Stage {
             .env_clear()
             .env("HOME", self.directory.path())
             .envs(self.sandbox.environment())
+            .envs(self.journal.iter().map(|url| ("REDRIVE_JOURNAL", url)))
             // A process of a test lives for a fifth of a second, a tenth of which the kernel takes to clear huge pages.
             .env("MIMALLOC_ALLOW_THP", "0")
             .stdin(Stdio::null())

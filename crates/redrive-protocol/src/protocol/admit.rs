@@ -14,6 +14,7 @@ use crate::target::{Reason, RuleId};
 impl<S: Store> Protocol<S> {
     /// Notes deliveries and says what is known of each message. Answers by position.
     pub fn admit(&mut self, deliveries: Vec<Delivery>) -> Result<Vec<Admitted>, S::Error> {
+        self.store.look_ahead(self.queue, &deliveries)?;
         deliveries.into_iter().map(|delivery| self.admit_one(delivery)).collect()
     }
 

@@ -17,11 +17,13 @@ mod archives;
 mod claims;
 mod doubt;
 mod ends;
+mod keeper;
 mod key;
 mod memory;
 #[cfg(test)]
 mod model;
 mod numbers;
+mod records;
 mod removal;
 mod resolve;
 mod send;
@@ -29,6 +31,7 @@ mod session;
 mod state;
 mod store;
 mod tally;
+mod timeline;
 mod words;
 
 use jiff::Timestamp;
@@ -36,13 +39,16 @@ use jiff::Timestamp;
 pub use archives::Missing;
 pub use doubt::Doubt;
 pub use ends::{Cause, SessionEnd, Totals};
+pub use keeper::{BOUNDARY, Figures, Keeper, Piece, PieceChange};
 pub use key::Key;
 pub use memory::MemoryStore;
 pub use numbers::{QueueNo, RunNo};
+pub use records::{Bounce, CameBack, GuardEvent, Process, RunRecord, Trouble};
 pub use resolve::{ABANDONED, Refusal};
 pub use state::{Event, Illegal, State, next};
 pub use store::{Glance, Known, Row, RunRef, RunState, SentAs, Store, Which};
 pub use tally::{Tally, TallyKey};
+pub use timeline::{Happened, Timeline};
 pub use words::{
     Admitted, Begun, Claim, Decided, DeleteEnd, Delivery, Doubtful, Intended, Judged, Judgement, Lease, Resolution,
     Resolve, Resolved, RunSpec, SendEnd, Sent, Settled, Settlement, Stay,
@@ -59,6 +65,8 @@ pub enum Problem<E> {
     Store(E),
     /// The caller asked for what cannot happen to this message: a mistake in the program. Nothing was changed.
     Illegal(MessageId, Illegal),
+    /// The caller said of a piece of an archive what cannot be of it: a mistake in the program. Nothing may be committed.
+    NoSuchPiece(String),
     /// A person's decision about this run cannot be carried out. Nothing was changed.
     Refused(String, Refusal),
 }
@@ -139,7 +147,7 @@ impl<S: Store> Protocol<S> {
 
     /// By how much the figures differ from those that the store has, and by how many messages those once in doubt: what is to be
     /// written before a commit.
-    pub fn uncommitted(&self) -> (Vec<(TallyKey, i64)>, i64) {
+    pub fn uncommitted(&self) -> Figures {
         let count = |tally: &Tally, key: &TallyKey| tally.counts.get(key).copied().unwrap_or(0).cast_signed();
         let new = self.tally.counts.keys().filter(|key| !self.noted.counts.contains_key(key));
         let keys = self.noted.counts.keys().chain(new);

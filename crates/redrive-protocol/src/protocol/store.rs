@@ -144,6 +144,11 @@ pub trait Store {
     /// The ARN of a queue.
     fn queue_arn(&mut self, queue: QueueNo) -> Result<String, Self::Error>;
 
+    /// Says which messages come to be looked at next, for a store that can look at many at once.
+    fn look_ahead(&mut self, queue: QueueNo, deliveries: &[Delivery]) -> Result<(), Self::Error> {
+        let _ = (queue, deliveries);
+        Ok(())
+    }
     /// Takes a first look at a message.
     fn glance(&mut self, queue: QueueNo, key: &Key) -> Result<Glance, Self::Error>;
     /// What every run knows of a message.

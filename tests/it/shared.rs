@@ -1,0 +1,212 @@
+//! The journal on a `PostgreSQL` server: any machine goes on with a run, one process at a time works on a source, and whatever
+//! happens to the server or to the connection, nothing is lost and nothing is sent twice.
+
+use std::time::Duration;
+
+use redrive_store_tests::server::Server;
+use rustix::process::Signal;
+use sqs_sandbox::{Options, Rule, When};
+
+use crate::end_to_end::{JOB, assert_adds_up, message};
+use crate::stops::{signal, until_held};
+use crate::support::stage::{Ran, Stage};
+use crate::two::everywhere;
+
+const TOTAL: usize = 120;
+const APPLY: [&str; 5] = ["apply", "plan.json", "--allow-drift", "--format", "json"];
+
+/// A stage with a plan, and its journal in an empty database.
+async fn planned(server: &Server, limits: &str) -> Stage {
+    let mut stage = Stage::with_options(Options { signals: true, ..Options::default() }).await;
+    stage.journal = Some(server.database());
+    stage.orders();
+    stage.sandbox.seed("orders-dlq", (0..TOTAL).map(message)).expect("seeded");
+    stage.file("job.toml", &format!("{JOB}\n{limits}\n"));
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    stage
+}
+
+const SLOWLY: &str = "[limits]\nrate = \"20/s\"";
+
+/// Nothing is lost, and not more is anywhere twice than is listed as in doubt.
+fn assert_listed(stage: &Stage, ran: &Ran) {
+    let bodies = everywhere(stage);
+    assert_eq!(bodies.len(), TOTAL, "nothing is lost: {}", ran.stdout);
+    let twice = bodies.values().filter(|number| **number > 1).count() as u64;
+    let doubts = ran.summary()["in_doubt"].as_u64().expect("a number");
+    assert!(twice <= doubts, "{twice} are there twice, and {doubts} are listed as in doubt: {}", ran.stdout);
+}
+
+/// Applies with nothing but the plan and the journal's URL, as a machine does that knows nothing else.
+async fn elsewhere(stage: &Stage, name: &str) -> Ran {
+    let home = stage.path(name);
+    std::fs::create_dir_all(&home).expect("a directory");
+    std::fs::copy(stage.path("plan.json"), home.join("plan.json")).expect("a copy");
+    let mut command = stage.command(&APPLY);
+    Ran::of(command.current_dir(&home).env("HOME", &home).output().await.expect("runs"))
+}
+
+/// Applies elsewhere until the run is finished.
+async fn finished(stage: &Stage) -> Ran {
+    for tries in 0..8 {
+        let ran = elsewhere(stage, &format!("machine-{tries}")).await;
+        if ran.code == Some(0) {
+            assert_adds_up(&ran.summary());
+            return ran;
+        }
+        assert_eq!(ran.code, Some(3), "{}\n{}", ran.stdout, ran.stderr);
+    }
+    panic!("not finished after eight applies");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_killed_goes_on_on_a_machine_that_has_only_the_plan_and_the_url() {
+    let stage = planned(Server::shared(), "").await;
+    let killed = stage.killed_at(When::Before, |rule: Rule| rule.action("DeleteMessageBatch").nth(2)).await;
+    assert!(killed, "it was killed");
+    assert!(!stage.path(".redrive").exists(), "nothing is kept on this machine");
+    // Sent, and still in the source: nobody sends it again.
+    assert!(everywhere(&stage).into_values().any(|number| number == 2));
+    let ran = finished(&stage).await;
+    assert_listed(&stage, &ran);
+    assert_eq!(ran.summary()["received"], TOTAL, "{}", ran.stdout);
+    for command in [&["runs"][..], &["status"], &["report"], &["report", "--format", "json"]] {
+        let told = stage.redrive(command).await.expect(0).stdout;
+        assert!(told.contains("finished"), "{command:?}: {told}");
+    }
+    let again = elsewhere(&stage, "again").await.expect(0);
+    assert!(again.stderr.contains("finished already"), "{}", again.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_is_refused_as_long_as_the_first_is_heard_of() {
+    let stage = planned(Server::shared(), SLOWLY).await;
+    let mut first = stage.spawn(&APPLY);
+    stage.until_requested("SendMessageBatch").await;
+    let second = elsewhere(&stage, "second").await;
+    let holder = format!("process {}", first.id().expect("running"));
+    assert_eq!(second.code, Some(1), "{}", second.stderr);
+    assert!(second.stderr.contains(&holder) && second.stderr.contains("nothing was touched"), "{}", second.stderr);
+    stage.redrive(&["status"]).await.expect(0);
+    first.kill().await.expect("killed");
+    // Its machine says that it is gone; nobody has to wait until it is given up.
+    let ran = finished(&stage).await;
+    assert_listed(&stage, &ran);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_was_given_up_commits_nothing_and_so_deletes_nothing() {
+    let server = Server::shared();
+    let stage = planned(server, SLOWLY).await;
+    let child = stage.spawn(&APPLY);
+    let pid = child.id().expect("running");
+    stage.until_requested("DeleteMessageBatch").await;
+    signal(pid, Signal::STOP);
+    until_held(pid).await;
+    // As if it were on another machine, and had not been heard of for an hour; what it had sent to the server has arrived by then.
+    let url = stage.journal.as_ref().expect("a server");
+    while server.rows(url, "SELECT count(*) FROM run WHERE beat > 1000") != [["0"]] {
+        server.execute(url, "UPDATE run SET host = 'elsewhere', beat = 0").expect("changed");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let receives = stage.requests("ReceiveMessage");
+    let takes_over = async {
+        while stage.requests("ReceiveMessage") == receives {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        signal(pid, Signal::CONT);
+        Ran::of(child.wait_with_output().await.expect("ended"))
+    };
+    let (ran, given_up) = tokio::join!(finished(&stage), takes_over);
+    assert_eq!(given_up.code, Some(3), "{}\n{}", given_up.stdout, given_up.stderr);
+    assert!(given_up.stdout.contains("taken this run over"), "{}", given_up.stdout);
+    assert_listed(&stage, &ran);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_stops_the_run_and_its_commits_are_there_when_it_is_back() {
+    let server = Server::new();
+    let stage = planned(&server, SLOWLY).await;
+    for round in 0..3 {
+        let child = stage.spawn(&APPLY);
+        let before = stage.requests("DeleteMessageBatch");
+        let deletes = async {
+            while stage.requests("DeleteMessageBatch") == before {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(2), deletes).await.expect("it deletes");
+        server.kill();
+        let ran = Ran::of(child.wait_with_output().await.expect("ended"));
+        assert_eq!(ran.code, Some(3), "round {round}: {}\n{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains("the journal's server"), "{}", ran.stdout);
+        server.start();
+    }
+    let ran = finished(&stage).await;
+    assert_listed(&stage, &ran);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_cut_stop_the_run_and_it_goes_on() {
+    let server = Server::shared();
+    let stage = planned(server, SLOWLY).await;
+    let url = stage.journal.clone().expect("a server");
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    for _ in 0..4 {
+        let child = stage.spawn(&APPLY);
+        stage.until_requested("SendMessageBatch").await;
+        server.execute(&url, cut).expect("cut");
+        let ran = Ran::of(child.wait_with_output().await.expect("ended"));
+        // One whose connection was cut before it knew of the run has touched nothing.
+        let is_untouched = ran.code == Some(1) && ran.stdout.is_empty();
+        assert!(is_untouched || matches!(ran.code, Some(0 | 3)), "{:?} {}\n{}", ran.code, ran.stdout, ran.stderr);
+    }
+    let ran = finished(&stage).await;
+    assert_listed(&stage, &ran);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_not_there_or_not_ours_is_refused_before_anything_is_touched() {
+    let server = Server::shared();
+    let mut stage = planned(server, "").await;
+    stage.sandbox.clear_log();
+    let other = server.database();
+    server.execute(&other, "CREATE TABLE message (theirs INT)").expect("made");
+    for (url, says) in [
+        ("postgres://redrive@%2Fnowhere/db".to_owned(), "the journal postgres://redrive@%2Fnowhere/db"),
+        ("postgres://redrive:secret@127.0.0.1:1/db".to_owned(), "postgres://redrive@127.0.0.1:1/db"),
+        ("postgres://redrive@host.example/db?sslmode=prefer".to_owned(), "sslmode"),
+        ("postgres://?".to_owned(), "the journal"),
+        (other, "not a journal"),
+    ] {
+        stage.journal = Some(url);
+        let refused = stage.redrive(&APPLY).await;
+        assert!(matches!(refused.code, Some(1 | 2)), "{:?}: {}", refused.code, refused.stderr);
+        assert!(refused.stderr.contains(says) && !refused.stderr.contains("secret"), "{says}: {}", refused.stderr);
+        assert_eq!(stage.requests("ReceiveMessage"), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_doubt_is_resolved_and_a_finished_run_is_forgotten_on_a_server_too() {
+    let server = Server::shared();
+    let stage = planned(server, "").await;
+    let job = JOB.replace("exhausted = \"archive\"", "exhausted = \"archive\"\nin_doubt = \"hold\"");
+    assert!(job.contains("hold"));
+    stage.file("job.toml", &job);
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    let killed = stage.killed_at(When::After, |rule: Rule| rule.action("SendMessageBatch").nth(2)).await;
+    assert!(killed, "it was killed");
+    let ran = elsewhere(&stage, "second").await;
+    assert_eq!(ran.code, Some(6), "{}\n{}", ran.stdout, ran.stderr);
+    let run = ran.summary()["run"].as_str().expect("a name").to_owned();
+    let held = ran.summary()["held"].as_u64().expect("a number");
+    assert!(held > 0, "{}", ran.stdout);
+    let told = stage.redrive(&["resolve", &run, "--all", "--resend"]).await.expect(0);
+    assert!(told.stdout.contains(&held.to_string()), "{}", told.stdout);
+    let ran = elsewhere(&stage, "third").await.expect(0);
+    assert_eq!(ran.summary()["held"], 0, "{}", ran.stdout);
+    assert_listed(&stage, &ran);
+    stage.redrive(&["runs", "prune", "--run", &run, "--force"]).await.expect(0);
+    assert_eq!(server.rows(stage.journal.as_ref().expect("a URL"), "SELECT count(*) FROM message"), [["0"]]);
+}
