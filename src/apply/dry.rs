@@ -99,6 +99,10 @@ pub(super) async fn is_dry(shared: &Shared) -> bool {
         }
         return false;
     }
+    // What another receive has taken, or lost on the way, is in flight all the same; while the source seems dry no other begins.
+    if shared.receiving.load(Ordering::Acquire) > 0 {
+        return false;
+    }
     let Some((counts, elsewhere)) = counts(shared, empty < EMPTY_AT_MOST).await else { return false };
     if waits_for_orphans(shared, elsewhere) {
         return false;

@@ -54,7 +54,10 @@ pub(super) async fn receive(shared: Arc<Shared>, number: usize, lanes: Vec<Sende
             continue;
         }
         let (asked, waited) = (shared.journal.now(), shared.guards.is_canary_open());
-        let Some(messages) = receive_once(&shared, &mut patience).await else { break };
+        shared.receiving.fetch_add(1, Ordering::AcqRel);
+        let received = receive_once(&shared, &mut patience).await;
+        shared.receiving.fetch_sub(1, Ordering::AcqRel);
+        let Some(messages) = received else { break };
         if messages.is_empty() {
             if number == 0 && (is_dry(&shared).await || only_newer_is_left(&shared).await) {
                 shared.ran_dry(waited);

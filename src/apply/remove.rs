@@ -45,12 +45,14 @@ pub(super) async fn remove(shared: &Shared, batch: Vec<Removal>) {
     // Places and holds are kept until all of it is noted.
     let (mut left, kept): (Vec<Sent>, Vec<_>) =
         batch.into_iter().map(|Removal { sent, place, hold }| (sent, (place, hold))).unzip();
-    // A receive whose answer was lost may have delivered one of these once more. Then our handle is an older one: the delete may have
-    // answered success without deleting anything, and what extended the lease keeps the message invisible until that ends.
-    if shared.expects_orphans()
-        && let Some(last) = kept.iter().filter_map(|(_, hold)| hold.as_ref().map(Hold::until)).max()
-    {
-        shared.expect_orphans_until(last);
+    // A receive whose answer was lost, or will turn out to be, may have delivered one of these once more. Then our handle is an older
+    // one: the delete may have answered success without deleting anything, and what extended the lease keeps the message invisible
+    // until that ends.
+    if let Some(last) = kept.iter().filter_map(|(_, hold)| hold.as_ref().map(Hold::until)).max() {
+        shared.removes_until(last);
+        if shared.expects_orphans() {
+            shared.expect_orphans_until(last);
+        }
     }
     while !left.is_empty() {
         let ends = delete(shared, left).await;

@@ -104,6 +104,8 @@ pub(super) struct Shared {
     pub(super) empty_receives: AtomicU64,
     /// Receives that brought messages.
     pub(super) brought: AtomicU64,
+    /// Receives that are under way: nobody knows yet what they bring, or whether their answers are lost.
+    pub(super) receiving: AtomicU64,
     /// Answers to receives that were lost or could not be read, since one brought messages.
     pub(super) lost_answers: AtomicU64,
     /// Since when nothing was met but what is newer than the plan's bound.
@@ -113,6 +115,8 @@ pub(super) struct Shared {
     /// Until when messages may still be in flight that were received by a killed process, or by a receive whose answer
     /// never came: nobody has their handles, and they become visible again by themselves.
     orphans_until: Mutex<Timestamp>,
+    /// Until when the last of the messages that were deleted would have stayed invisible.
+    removed_until: Mutex<Timestamp>,
     /// What SQS still said to be visible when the run ended for want of messages.
     pub(super) still_visible: AtomicU64,
     /// What was in flight with somebody else when the run ended.
@@ -173,10 +177,12 @@ impl Parts {
             events,
             empty_receives: AtomicU64::new(0),
             brought: AtomicU64::new(0),
+            receiving: AtomicU64::new(0),
             lost_answers: AtomicU64::new(0),
             only_newer: OnlyNewer::default(),
             refilled: Notify::new(),
             orphans_until: Mutex::new(Timestamp::MIN),
+            removed_until: Mutex::new(Timestamp::MIN),
             still_visible: AtomicU64::new(0),
             in_flight_elsewhere: AtomicU64::new(0),
             drained: AtomicBool::new(false),
@@ -280,9 +286,18 @@ impl Shared {
         self.journal.tally().count(|key| key.reason == Some(Reason::SentTooLate)) > 0
     }
 
-    /// Messages may have been received of which nobody has the handles.
+    /// Messages may have been received of which nobody has the handles. Some of them may have been deleted already, with the handle of
+    /// another delivery: then nothing was deleted, and what had extended that lease keeps the message invisible until it ends.
     pub(super) fn expect_orphans(&self) {
-        self.expect_orphans_until(self.journal.now().checked_add(self.options.visibility).unwrap_or(Timestamp::MAX));
+        let received = self.journal.now().checked_add(self.options.visibility).unwrap_or(Timestamp::MAX);
+        let removed = *self.removed_until.lock().unwrap_or_else(PoisonError::into_inner);
+        self.expect_orphans_until(received.max(removed));
+    }
+
+    /// Messages are deleted that would have stayed invisible until then.
+    pub(super) fn removes_until(&self, until: Timestamp) {
+        let mut removed = self.removed_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *removed = until.max(*removed);
     }
 
     /// The same, where it is known until when the last of them is surely invisible.

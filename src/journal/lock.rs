@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 
 /// For how long somebody who only looks whether the lock is held may have it, and how often that is waited for.
 const LOOK: Duration = Duration::from_millis(10);
-const LOOKS: u32 = 10;
+const LOOKS: u32 = 100;
 
 /// The lock, held as long as it lives.
 #[derive(Debug)]

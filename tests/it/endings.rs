@@ -327,8 +327,8 @@ async fn a_disk_that_is_full_when_an_unfinished_run_is_taken_up_leaves_it_resuma
     assert_all_in_place(&stage, 60);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_an_older_handle_keeps_invisible_is_waited_for_and_deleted() {
+/// `lost_after_ms`: how long it takes until the run hears that the answer with the newer handle is lost.
+async fn older_handle(lost_after_ms: u64) {
     let stage = Stage::new().await;
     for queue in ["in", "out"] {
         stage.queue(queue, &[]);
@@ -343,6 +343,9 @@ async fn a_message_that_an_older_handle_keeps_invisible_is_waited_for_and_delete
     let rules = [
         // Delivered once more while it is handled, in an answer that never comes: nobody has the newer handle.
         Rule::new(Fault::Duplicate).action("ReceiveMessage").nth(1),
+        Rule::new(Fault::Latency { ms: lost_after_ms, jitter_ms: 0, when: When::After })
+            .action("ReceiveMessage")
+            .nth(2),
         Rule::new(Fault::Cut { when: When::After }).action("ReceiveMessage").nth(2),
         // Sent so late that its lease is extended, with the older handle; the delete with it deletes nothing.
         Rule::new(Fault::Latency { ms: 7_000, jitter_ms: 0, when: When::Before }).action("SendMessageBatch"),
@@ -353,6 +356,7 @@ async fn a_message_that_an_older_handle_keeps_invisible_is_waited_for_and_delete
     }
     let mut ended = tokio::spawn(stage.spawn(&["apply", "plan.json", "--format", "json"]).wait_with_output());
     stage.until_requested("DeleteMessageBatch").await;
+    tokio::time::sleep(Duration::from_millis(lost_after_ms / 2)).await;
     // Past the end of what the lost receive asked for, and not of what the extension did.
     stage.sandbox.advance(Duration::from_secs(20));
     let ended = if let Ok(early) = tokio::time::timeout(Duration::from_secs(12), &mut ended).await {
@@ -366,4 +370,10 @@ async fn a_message_that_an_older_handle_keeps_invisible_is_waited_for_and_delete
     assert_eq!(summary["moved"], 1, "{summary}");
     assert_eq!(stage.counts("in").0, 0, "it is deleted, as the summary says: {summary}");
     assert_eq!(arrived(&stage, "out"), ["one"], "{summary}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_an_older_handle_keeps_invisible_is_waited_for_and_deleted() {
+    // Heard of before the delete, and after it.
+    each(vec![0, 9_000], older_handle).await;
 }
