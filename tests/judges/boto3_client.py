@@ -254,7 +254,7 @@ def typed_exceptions():
     in_flight = 0
     while in_flight < int(sys.argv[4]):
         in_flight += len(receive(small))
-    raises("OverLimit", "OverLimit", sqs.receive_message, QueueUrl=small)
+    raises("OverLimit", "OverLimit", sqs.receive_message, status=403, QueueUrl=small)
 
 
 def roles():
