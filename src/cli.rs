@@ -14,6 +14,7 @@ mod watch;
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::control::{ControlArgs, OrderName};
@@ -42,6 +43,7 @@ pub struct Cli {
 
     /// The journal: a file, or the URL of a `PostgreSQL` database, such as `postgres://user@host/database`.
     #[arg(long, global = true, env = "REDRIVE_JOURNAL", value_name = "FILE|URL", default_value = JOURNAL)]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub journal: String,
 
     /// Show no progress. Errors, warnings and questions are shown all the same.

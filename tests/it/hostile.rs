@@ -97,7 +97,11 @@ async fn hostile_text_is_tame_wherever_it_is_shown_and_no_body_is_in_the_journal
 fn assert_no_body_in_the_journal(stage: &Stage) {
     let mut all = Vec::new();
     for entry in std::fs::read_dir(stage.path(".redrive")).expect("the directory") {
-        all.extend(std::fs::read(entry.expect("an entry").path()).expect("readable"));
+        let path = entry.expect("an entry").path();
+        // The socket of a run that was killed holds nothing.
+        if path.is_file() {
+            all.extend(std::fs::read(path).expect("readable"));
+        }
     }
     let holds = |text: &str| all.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(holds("redrive.plan") && holds("orders-dlq"), "the run is in there");
@@ -293,7 +297,7 @@ async fn a_plan_of_somebody_else_says_where_it_reaches_and_cannot_hide_it() {
     let mut lying = honest.clone();
     lying.targets[0].location = Some("evidence.jsonl".to_owned());
     // The seal is a digest: whoever can write the file can seal it anew.
-    for (forged, words) in [(silent, "hides what its job says"), (lying, "is not what its job says")] {
+    for (forged, words) in [(silent, "does not say what its job says"), (lying, "is not what its job says")] {
         redrive::plan::write(&forged.seal(), &stage.path("forged.json")).expect("written");
         let refused = stage.redrive(&["apply", "forged.json"]).await.expect(4);
         assert!(refused.stderr.contains(words), "{}", refused.stderr);
