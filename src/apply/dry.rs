@@ -67,7 +67,7 @@ async fn counts(shared: &Shared, may_again: bool) -> Option<(Counts, Option<u64>
 
 /// Whether messages are, or may be, in flight that come back because nobody has their handles.
 fn waits_for_orphans(shared: &Shared, elsewhere: Option<u64>) -> bool {
-    let until = shared.orphans_until();
+    let until = shared.orphans.until();
     let waits = elsewhere != Some(0) && shared.journal.now() < until;
     if let Some(messages) = elsewhere.filter(|_| waits) {
         shared.events.send(&Event::WaitingForOrphans { messages, until });

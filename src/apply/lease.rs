@@ -77,7 +77,7 @@ pub(super) async fn release_all(shared: &Arc<Shared>) -> u64 {
 pub(super) async fn release(shared: &Arc<Shared>, leases: Vec<Lease>) {
     let not_released = in_batches(shared, leases, Change::Release).await;
     if let Some(last) = not_released.iter().map(|lease| lease.until).max() {
-        shared.expect_orphans_until(last);
+        shared.orphans.expect(last);
         let given_up = not_released.into_iter().map(|lease| (lease, None)).collect();
         shared.journaled(shared.journal.leased(given_up).await);
     }
@@ -213,14 +213,14 @@ fn carried_out(shared: &Shared, lease: Lease, until: Option<Timestamp>) -> Optio
         shared.holds.extended(&lease.id, end);
         return Some((lease, until));
     }
-    shared.expect_orphans_until(end);
+    shared.orphans.expect(end);
     None
 }
 
 /// A lease whose handle is refused. Its message is most likely visible or gone; where it is not, it comes back by itself, and
 /// a run is not finished without it.
 fn refused(shared: &Shared, lease: Lease) -> Lease {
-    shared.expect_orphans_until(lease.until);
+    shared.orphans.expect(lease.until);
     lease
 }
 

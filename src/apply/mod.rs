@@ -27,6 +27,7 @@ mod newer;
 mod noted;
 mod offload;
 mod options;
+mod orphans;
 mod outlets;
 mod parcel;
 mod park;
@@ -121,11 +122,11 @@ pub async fn run(apply: Apply) -> Result<Summary> {
     let ticker = tokio::spawn(tick(Arc::clone(&shared)));
     let (drained, given_up) = (begun.drained, begun.given_up);
     let mut not_released = pass(&shared, begun, drained).await;
-    let (mut halt, mut orphans_until) = (shared.take_halt(), shared.orphans_until());
+    let (mut halt, mut orphans_until) = (shared.take_halt(), shared.orphans.until());
     if let Some((back, begun)) = way_back(&shared, &mut halt, drained).await {
         not_released += pass(&back, begun, false).await;
         halt = back.take_halt().or(halt);
-        orphans_until = orphans_until.max(back.orphans_until());
+        orphans_until = orphans_until.max(back.orphans.until());
     }
     // A run is not finished before its archives are seen to hold what was written to them.
     if (halt.is_none() || !shared.archives_hold())

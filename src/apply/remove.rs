@@ -49,9 +49,9 @@ pub(super) async fn remove(shared: &Shared, batch: Vec<Removal>) {
     // one: the delete may have answered success without deleting anything, and what extended the lease keeps the message invisible
     // until that ends.
     if let Some(last) = kept.iter().filter_map(|(_, hold)| hold.as_ref().map(Hold::until)).max() {
-        shared.removes_until(last);
-        if shared.expects_orphans() {
-            shared.expect_orphans_until(last);
+        shared.orphans.removes(last);
+        if shared.orphans.are_expected() {
+            shared.orphans.expect(last);
         }
     }
     while !left.is_empty() {

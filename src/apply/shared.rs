@@ -21,6 +21,7 @@ use super::hold::Holds;
 use super::limits::{Bounds, Budget};
 use super::newer::OnlyNewer;
 use super::options::Options;
+use super::orphans::Orphans;
 use super::outlets::{Crew, Outlet};
 use super::parcel::Content;
 use super::park::{Leg, Parking};
@@ -34,10 +35,6 @@ use crate::plan::Plan;
 use crate::retry::Retries;
 use crate::sqs::{Fault, Queue};
 use redrive_protocol::protocol::{Begun, Doubt, State};
-
-/// How much later than it should a message may be visible again: for what lies between asking for a receive and its being carried out,
-/// and for a server that is late.
-const LATE: Duration = Duration::from_secs(10);
 
 /// What the run has cost until now, earlier sessions included.
 pub(super) struct Effort {
@@ -112,11 +109,8 @@ pub(super) struct Shared {
     pub(super) only_newer: OnlyNewer,
     /// Wakes receivers that rest because the source seemed dry.
     pub(super) refilled: Notify,
-    /// Until when messages may still be in flight that were received by a killed process, or by a receive whose answer
-    /// never came: nobody has their handles, and they become visible again by themselves.
-    orphans_until: Mutex<Timestamp>,
-    /// Until when the last of the messages that were deleted would have stayed invisible.
-    removed_until: Mutex<Timestamp>,
+    /// Messages in flight of which nobody has the handles.
+    pub(super) orphans: Orphans,
     /// What SQS still said to be visible when the run ended for want of messages.
     pub(super) still_visible: AtomicU64,
     /// What was in flight with somebody else when the run ended.
@@ -181,8 +175,7 @@ impl Parts {
             lost_answers: AtomicU64::new(0),
             only_newer: OnlyNewer::default(),
             refilled: Notify::new(),
-            orphans_until: Mutex::new(Timestamp::MIN),
-            removed_until: Mutex::new(Timestamp::MIN),
+            orphans: Orphans::default(),
             still_visible: AtomicU64::new(0),
             in_flight_elsewhere: AtomicU64::new(0),
             drained: AtomicBool::new(false),
@@ -278,7 +271,7 @@ impl Shared {
 
     /// Within which time what nobody extends is visible again, with room for a server that is late.
     pub(super) fn comes_back_within(&self) -> Duration {
-        self.options.visibility + LATE
+        self.options.visibility + super::orphans::LATE
     }
 
     /// Whether it has met messages that are newer than the plan's bound, which are not kept invisible for longer than one timeout.
@@ -286,35 +279,10 @@ impl Shared {
         self.journal.tally().count(|key| key.reason == Some(Reason::SentTooLate)) > 0
     }
 
-    /// Messages may have been received of which nobody has the handles. Some of them may have been deleted already, with the handle of
-    /// another delivery: then nothing was deleted, and what had extended that lease keeps the message invisible until it ends.
+    /// Messages may have been received just now of which nobody has the handles.
     pub(super) fn expect_orphans(&self) {
         let received = self.journal.now().checked_add(self.options.visibility).unwrap_or(Timestamp::MAX);
-        let removed = *self.removed_until.lock().unwrap_or_else(PoisonError::into_inner);
-        self.expect_orphans_until(received.max(removed));
-    }
-
-    /// Messages are deleted that would have stayed invisible until then.
-    pub(super) fn removes_until(&self, until: Timestamp) {
-        let mut removed = self.removed_until.lock().unwrap_or_else(PoisonError::into_inner);
-        *removed = until.max(*removed);
-    }
-
-    /// The same, where it is known until when the last of them is surely invisible.
-    pub(super) fn expect_orphans_until(&self, until: Timestamp) {
-        let until = until.checked_add(LATE).unwrap_or(Timestamp::MAX);
-        let mut expected = self.orphans_until.lock().unwrap_or_else(PoisonError::into_inner);
-        *expected = until.max(*expected);
-    }
-
-    /// Whether there were such messages in this session.
-    pub(super) fn expects_orphans(&self) -> bool {
-        self.orphans_until() > Timestamp::MIN
-    }
-
-    /// Until when such messages are to be waited for; long past where there are none.
-    pub(super) fn orphans_until(&self) -> Timestamp {
-        *self.orphans_until.lock().unwrap_or_else(PoisonError::into_inner)
+        self.orphans.expect_received(received);
     }
 
     /// Whether a message of which a send may have arrived is sent again to this target.

@@ -119,7 +119,9 @@ async fn a_process_that_was_given_up_commits_nothing_and_so_deletes_nothing() {
     };
     let (ran, given_up) = tokio::join!(finished(&stage), takes_over);
     assert_eq!(given_up.code, Some(3), "{}\n{}", given_up.stdout, given_up.stderr);
-    assert!(given_up.stdout.contains("taken this run over"), "{}", given_up.stdout);
+    // Or the server had closed its connection, since it was in the midst of a transaction.
+    let says = ["taken this run over", "the journal's server"];
+    assert!(says.iter().any(|words| given_up.stdout.contains(words)), "{}", given_up.stdout);
     assert_listed(&stage, &ran);
 }
 

@@ -299,7 +299,8 @@ def objects():
     assert refused(s3.delete_object, Bucket="tour", Key="x", VersionId="other")[1] == 400
     settings = {"Bucket": "tour", "VersioningConfiguration": {"Status": "Enabled"}}
     assert refused(s3.put_bucket_versioning, **settings) == ("NotImplemented", 501)
-    assert refused(s3.get_bucket_encryption, Bucket="tour") == ("NotImplemented", 501)
+    encryption = s3.get_bucket_encryption(Bucket="tour")["ServerSideEncryptionConfiguration"]["Rules"][0]
+    assert encryption["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
 
     # Beyond 8 MiB it uploads in parts.
     big = bytes(range(256)) * (9 * 4096)

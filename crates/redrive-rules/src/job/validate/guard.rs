@@ -33,10 +33,16 @@ pub(super) fn check(job: &Job, findings: &mut Findings) {
         findings.add(Finding::new(&place.key("canary").key("wait"), message));
     }
     match &guard.command {
-        Some(words) if words[0].is_empty() => {
-            findings.add(Finding::new(&place.key("command").index(0), "expected the path of a program"));
-        }
-        Some(_) => {}
+        Some(words) => match words.first() {
+            None => {
+                let message = "expected the path of a program and its arguments";
+                findings.add(Finding::new(&place.key("command"), message));
+            }
+            Some(program) if program.is_empty() => {
+                findings.add(Finding::new(&place.key("command").index(0), "expected the path of a program"));
+            }
+            Some(_) => {}
+        },
         None => {
             if guard.command_timeout.is_some() {
                 let message = "there is no `command` that could take too long";
@@ -68,7 +74,7 @@ mod tests {
             (queue, "canary = { messages = 5, wait = \"0s\" }", "expected `1s` to `12h`"),
             (queue, "max_bounced = \"2\"", "expected a share"),
             (queue, "per_rule = true", "which is not set"),
-            (queue, "command = []", "command"),
+            (queue, "command = []", "expected the path of a program and its arguments"),
             (queue, "command = [\"\"]", "expected the path of a program"),
             (queue, "command_timeout = \"5s\"", "no `command`"),
             (file, "canary = { messages = 5 }", "no message goes to a queue"),
