@@ -9,7 +9,7 @@ use sqs_sandbox::{Options, Rule, When};
 
 use crate::end_to_end::{JOB, assert_adds_up, message};
 use crate::stops::{signal, until_held};
-use crate::support::stage::{Ran, Stage};
+use crate::support::stage::{Ran, Stage, each};
 use crate::two::everywhere;
 
 const TOTAL: usize = 120;
@@ -39,17 +39,25 @@ fn assert_listed(stage: &Stage, ran: &Ran) {
 
 /// Applies with nothing but the plan and the journal's URL, as a machine does that knows nothing else.
 async fn elsewhere(stage: &Stage, name: &str) -> Ran {
+    apply_there(stage, "plan.json", name).await
+}
+
+async fn apply_there(stage: &Stage, plan: &str, name: &str) -> Ran {
     let home = stage.path(name);
     std::fs::create_dir_all(&home).expect("a directory");
-    std::fs::copy(stage.path("plan.json"), home.join("plan.json")).expect("a copy");
+    std::fs::copy(stage.path(plan), home.join("plan.json")).expect("a copy");
     let mut command = stage.command(&APPLY);
     Ran::of(command.current_dir(&home).env("HOME", &home).output().await.expect("runs"))
 }
 
 /// Applies elsewhere until the run is finished.
 async fn finished(stage: &Stage) -> Ran {
+    finished_by(stage, "plan.json").await
+}
+
+async fn finished_by(stage: &Stage, plan: &str) -> Ran {
     for tries in 0..8 {
-        let ran = elsewhere(stage, &format!("machine-{tries}")).await;
+        let ran = apply_there(stage, plan, &format!("machine-{tries}")).await;
         if ran.code == Some(0) {
             assert_adds_up(&ran.summary());
             return ran;
@@ -96,8 +104,15 @@ async fn a_second_process_is_refused_as_long_as_the_first_is_heard_of() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_was_given_up_commits_nothing_and_so_deletes_nothing() {
+    // By a process that goes on with its run, and by one that has another plan over the same source.
+    each(vec!["plan.json", "other.json"], given_up).await;
+}
+
+async fn given_up(by: &str) {
     let server = Server::shared();
     let stage = planned(server, SLOWLY).await;
+    stage.file("other.toml", &format!("{}\n", JOB.replacen("name = \"", "name = \"other-", 1)));
+    stage.redrive(&["plan", "other.toml", "--out", "other.json"]).await.expect(0);
     let child = stage.spawn(&APPLY);
     let pid = child.id().expect("running");
     stage.until_requested("DeleteMessageBatch").await;
@@ -117,10 +132,10 @@ async fn a_process_that_was_given_up_commits_nothing_and_so_deletes_nothing() {
         signal(pid, Signal::CONT);
         Ran::of(child.wait_with_output().await.expect("ended"))
     };
-    let (ran, given_up) = tokio::join!(finished(&stage), takes_over);
+    let (ran, given_up) = tokio::join!(finished_by(&stage, by), takes_over);
     assert_eq!(given_up.code, Some(3), "{}\n{}", given_up.stdout, given_up.stderr);
     // Or the server had closed its connection, since it was in the midst of a transaction.
-    let says = ["taken this run over", "the journal's server"];
+    let says = ["another process has taken over", "the journal's server"];
     assert!(says.iter().any(|words| given_up.stdout.contains(words)), "{}", given_up.stdout);
     assert_listed(&stage, &ran);
 }

@@ -18,7 +18,10 @@ impl Keeper for PostgresStore {
     fn begin(&mut self) -> Result<()> {
         self.looked_at.clear();
         // One that is frozen in the midst of a transaction must not keep others from taking over.
-        self.link.batch("BEGIN; SET LOCAL idle_in_transaction_session_timeout = '15s'; SET LOCAL lock_timeout = '30s'")
+        self.link.batch(
+            "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '15s'; SET LOCAL lock_timeout = '30s'; \
+             SET LOCAL statement_timeout = '60s'",
+        )
     }
 
     fn write(&mut self, run: RunNo, figures: &Figures) -> Result<()> {

@@ -90,7 +90,8 @@ impl PostgresStore {
         // Whichever run its process was killed at: what it had in flight is this source's.
         let sql = "SELECT 1 FROM run WHERE source = $1 AND in_session";
         let interrupted = self.link.row(sql, &[(&source.0, Type::INT8)])?.is_some();
-        let sql = "UPDATE run SET in_session = (id = $2) WHERE source = $1";
+        // Nor does a process that was at work on another run of this source commit any more.
+        let sql = "UPDATE run SET in_session = (id = $2), epoch = NULL WHERE source = $1";
         self.link.run(sql, &[(&source.0, Type::INT8), (&run.0, Type::INT8)])?;
         let RunSpec { approvals, command, directory, sandbox, .. } = spec;
         let (host, pid) = (host(), i64::from(std::process::id()));
@@ -186,5 +187,5 @@ pub(super) fn unknown(run: RunNo) -> Error {
 }
 
 fn taken_over() -> Error {
-    Error::new("another process has taken this run over, since nothing was heard of this one")
+    Error::new("another process has taken over, since nothing was heard of this one")
 }

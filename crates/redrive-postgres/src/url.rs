@@ -51,6 +51,8 @@ pub fn config(url: &str) -> Result<Config> {
         config.password(password);
     }
     config.application_name("redrive").connect_timeout(Duration::from_secs(10));
+    // A server that is cut off is noticed while it is still known what it was asked.
+    config.keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(30));
     Ok(config)
 }
 
