@@ -184,6 +184,9 @@ impl Parts {
             halt: Mutex::new(None),
             halted: watch::channel(false).0,
         };
+        if let Some(until) = begun.to_delete_until {
+            shared.orphans.removes(until);
+        }
         if begun.interrupted {
             shared.expect_orphans();
         }

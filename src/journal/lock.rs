@@ -99,7 +99,7 @@ mod tests {
         assert!(!is_held_by(&journal, std::process::id()));
         let lock = Lock::take(&journal).expect("taken");
         assert!(is_held_by(&journal, std::process::id()) && !is_held_by(&journal, u32::MAX));
-        assert!(Lock::take(&journal).expect_err("held").message().contains("at work"));
+        assert!(Lock::take(&journal).expect_err("held").message().contains("another redrive"));
         drop(lock);
         assert!(!is_held_by(&journal, std::process::id()));
         let looks = File::open(beside(&journal, LOCK)).expect("open");

@@ -327,9 +327,10 @@ async fn a_disk_that_is_full_when_an_unfinished_run_is_taken_up_leaves_it_resuma
     assert_all_in_place(&stage, 60);
 }
 
-/// `lost_after_ms`: how long it takes until the run hears that the answer with the newer handle is lost.
-async fn older_handle(lost_after_ms: u64) {
-    let stage = Stage::new().await;
+/// `lost_after_ms`: how long it takes until the run hears that the answer with the newer handle is lost. `killed`: before it can
+/// delete; the next session has only the older handle.
+async fn older_handle((lost_after_ms, killed): (u64, bool)) {
+    let stage = Stage::with_options(Options { signals: true, ..Options::default() }).await;
     for queue in ["in", "out"] {
         stage.queue(queue, &[]);
     }
@@ -354,8 +355,17 @@ async fn older_handle(lost_after_ms: u64) {
     for rule in rules {
         stage.sandbox.faults().add(rule);
     }
+    if killed {
+        assert!(stage.killed_at(When::Before, |rule| rule.action("DeleteMessageBatch").nth(1)).await, "it was killed");
+    }
+    let deletes = stage.requests("DeleteMessageBatch");
     let mut ended = tokio::spawn(stage.spawn(&["apply", "plan.json", "--format", "json"]).wait_with_output());
-    stage.until_requested("DeleteMessageBatch").await;
+    let deleting = async {
+        while stage.requests("DeleteMessageBatch") == deletes {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(2), deleting).await.expect("it deletes");
     tokio::time::sleep(Duration::from_millis(lost_after_ms / 2)).await;
     // Past the end of what the lost receive asked for, and not of what the extension did.
     stage.sandbox.advance(Duration::from_secs(20));
@@ -374,6 +384,6 @@ async fn older_handle(lost_after_ms: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_an_older_handle_keeps_invisible_is_waited_for_and_deleted() {
-    // Heard of before the delete, and after it.
-    each(vec![0, 9_000], older_handle).await;
+    // Heard of before the delete, after it, and by a session that was killed before it.
+    each(vec![(0, false), (9_000, false), (0, true)], older_handle).await;
 }

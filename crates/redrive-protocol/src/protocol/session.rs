@@ -22,13 +22,14 @@ impl<S: Store> Protocol<S> {
         self.take_up(run, source)?;
         let in_doubt = self.recover()?;
         let doubtful = self.store.doubtful(run)?;
-        let (to_delete, to_release) = self.left_behind()?;
+        let (to_delete, to_delete_until, to_release) = self.left_behind()?;
         Ok(Begun {
             resumed: !is_new,
             interrupted,
             in_doubt,
             doubtful,
             to_delete,
+            to_delete_until,
             to_release,
             // If nothing is parked any more, what else is unfinished is in the source.
             drained: (drained || given_up) && self.tally.folded().away() > 0,
@@ -54,13 +55,14 @@ impl<S: Store> Protocol<S> {
         self.claims = Claims::default();
         self.store.set_drained(self.run, drained)?;
         self.fifo = false;
-        let (to_delete, to_release) = self.left_behind()?;
+        let (to_delete, to_delete_until, to_release) = self.left_behind()?;
         Ok(Begun {
             resumed: false,
             interrupted: self.interrupted,
             in_doubt: 0,
             doubtful: Vec::new(),
             to_delete,
+            to_delete_until,
             to_release,
             drained: false,
             given_up: false,
@@ -87,13 +89,14 @@ impl<S: Store> Protocol<S> {
     /// what stays is given back too, so that a group is judged again from its first message on: if that comes back, what was
     /// behind it may go now. Servers that hide a whole group while one of its messages is in flight, as SQS did until November
     /// 2025, would not even give the first.
-    fn left_behind(&mut self) -> Result<(Vec<Sent>, Vec<Lease>), S::Error> {
-        let (mut to_delete, mut to_release) = (Vec::new(), Vec::new());
+    fn left_behind(&mut self) -> Result<(Vec<Sent>, Option<Timestamp>, Vec<Lease>), S::Error> {
+        let (mut to_delete, mut until, mut to_release) = (Vec::new(), None, Vec::new());
         for lease in self.store.leases(self.queue, Which::All, Timestamp::MAX, usize::MAX)? {
             let key = Key::of(&lease.id);
             let rows = self.store.rows(self.queue, &key)?;
             if let Some(run) = sent_by(&rows) {
                 self.reappear(&key, run)?;
+                until = until.max(Some(lease.until));
                 // Once, however many handles there are: the others come when the first is done.
                 if self.claims.insert(key.clone(), true, false) {
                     let (receive_count, origin, came_from) = (None, None, None);
@@ -111,7 +114,7 @@ impl<S: Store> Protocol<S> {
                 to_release.push(lease);
             }
         }
-        Ok((to_delete, to_release))
+        Ok((to_delete, until, to_release))
     }
 
     /// `max_messages` is reached: what was to be sent, and surely was not, is not looked for any more, and stays.

@@ -304,6 +304,8 @@ pub struct Begun {
     pub doubtful: Vec<(MessageId, Option<TargetId>)>,
     /// Messages that are safely elsewhere and still to be deleted, with the handles that are known.
     pub to_delete: Vec<Sent>,
+    /// Until when the last of these stays invisible, as far as it was extended.
+    pub to_delete_until: Option<Timestamp>,
     /// Messages in flight that are to be given back at once.
     pub to_release: Vec<Lease>,
     /// Whether an earlier session has gone through the source, so that what is left is to bring back what is parked.
