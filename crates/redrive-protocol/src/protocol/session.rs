@@ -11,6 +11,14 @@ use super::words::{Begun, Delivered, Lease, RunSpec, Sent};
 use super::{Key, Problem, Protocol, sent_by};
 use crate::target::{Reason, RuleId};
 
+/// What an earlier session had in flight: see [`Begun`].
+struct LeftBehind {
+    to_delete: Vec<Sent>,
+    /// Of what is to be deleted.
+    until: Option<Timestamp>,
+    to_release: Vec<Lease>,
+}
+
 impl<S: Store> Protocol<S> {
     /// Begins a run, or goes on with it: what was on its way becomes in doubt.
     pub fn begin(&mut self, spec: &RunSpec) -> Result<Begun, Problem<S::Error>> {
@@ -22,7 +30,7 @@ impl<S: Store> Protocol<S> {
         self.take_up(run, source)?;
         let in_doubt = self.recover()?;
         let doubtful = self.store.doubtful(run)?;
-        let (to_delete, to_delete_until, to_release) = self.left_behind()?;
+        let LeftBehind { to_delete, until: to_delete_until, to_release } = self.left_behind()?;
         Ok(Begun {
             resumed: !is_new,
             interrupted,
@@ -55,7 +63,7 @@ impl<S: Store> Protocol<S> {
         self.claims = Claims::default();
         self.store.set_drained(self.run, drained)?;
         self.fifo = false;
-        let (to_delete, to_delete_until, to_release) = self.left_behind()?;
+        let LeftBehind { to_delete, until: to_delete_until, to_release } = self.left_behind()?;
         Ok(Begun {
             resumed: false,
             interrupted: self.interrupted,
@@ -89,7 +97,7 @@ impl<S: Store> Protocol<S> {
     /// what stays is given back too, so that a group is judged again from its first message on: if that comes back, what was
     /// behind it may go now. Servers that hide a whole group while one of its messages is in flight, as SQS did until November
     /// 2025, would not even give the first.
-    fn left_behind(&mut self) -> Result<(Vec<Sent>, Option<Timestamp>, Vec<Lease>), S::Error> {
+    fn left_behind(&mut self) -> Result<LeftBehind, S::Error> {
         let (mut to_delete, mut until, mut to_release) = (Vec::new(), None, Vec::new());
         for lease in self.store.leases(self.queue, Which::All, Timestamp::MAX, usize::MAX)? {
             let key = Key::of(&lease.id);
@@ -114,7 +122,7 @@ impl<S: Store> Protocol<S> {
                 to_release.push(lease);
             }
         }
-        Ok((to_delete, until, to_release))
+        Ok(LeftBehind { to_delete, until, to_release })
     }
 
     /// `max_messages` is reached: what was to be sent, and surely was not, is not looked for any more, and stays.
