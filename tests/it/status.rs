@@ -68,11 +68,8 @@ async fn the_requests_of_killed_sessions_are_in_the_sums() {
     let stage = planned().await;
     std::fs::rename(stage.path("a plan.json"), stage.path("plan.json")).expect("renamed");
     let mut made = 0;
-    for nth in 1..=3 {
-        assert!(
-            stage.killed_at(When::Before, |rule| rule.action("DeleteMessageBatch").nth(nth)).await,
-            "it was killed"
-        );
+    for _ in 0..3 {
+        assert!(stage.killed_at(When::Before, |rule| rule.action("DeleteMessageBatch").nth(1)).await, "it was killed");
         let (json, _) = status(&stage, &[]).await;
         let noted = json["requests"].as_u64().expect("requests");
         let total = stage.sqs_requests() as u64;
@@ -89,8 +86,11 @@ async fn the_requests_of_killed_sessions_are_in_the_sums() {
 async fn a_report_shows_when_messages_left_the_source_and_what_stood_in_their_way() {
     let stage = planned().await;
     std::fs::rename(stage.path("a plan.json"), stage.path("plan.json")).expect("renamed");
-    stage.sandbox.faults().add(Rule::new(Fault::Throttle).action("SendMessageBatch").nth(1));
     assert!(stage.killed_at(When::After, |rule| rule.action("SendMessageBatch").nth(3)).await, "it was killed");
+    // Of the session that comes to its end: one that is killed may not have noted what it heard last.
+    for action in ["ReceiveMessage", "SendMessageBatch"] {
+        stage.sandbox.faults().add(Rule::new(Fault::Throttle).action(action).times(1));
+    }
     stage.redrive(&["apply", "plan.json"]).await.expect(0);
     let report = stage.redrive(&["report", "--format", "json"]).await.expect(0).stdout;
     let report: Value = serde_json::from_str(&report).expect("JSON");

@@ -1,7 +1,7 @@
 //! A `PostgreSQL` server of the tests' own, on a socket in a directory of its own.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -48,7 +48,9 @@ impl Server {
         fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).expect("readable");
         let binaries = binaries(&place);
         if is_root() {
-            chown(&place, Some(NOBODY), Some(NOBODY)).expect("given away");
+            let owner = format!("{NOBODY}:{NOBODY}");
+            let given = Command::new("chown").arg("-R").arg(owner).arg(&place).status().expect("chown runs");
+            assert!(given.success(), "the server's directory cannot be given away");
         }
         let server = Self { place, binaries, running: Mutex::default(), databases: AtomicU32::new(0) };
         let mut made = server.command("initdb");
