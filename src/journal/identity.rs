@@ -8,9 +8,6 @@ use crate::error::Result;
 use redrive_protocol::message::MessageId;
 use redrive_protocol::protocol::{Key, RunNo, State};
 
-/// Once so many are noted, those that nobody needs are forgotten.
-const MANY: usize = 10_000;
-
 impl Table {
     pub(super) fn note_identities(&self, run: RunNo, identities: &[(MessageId, String)]) -> Result<()> {
         self.direct(|c| {
@@ -19,16 +16,12 @@ impl Table {
             identities
                 .iter()
                 .try_for_each(|(id, text)| statement.execute(params![run.0, Key::of(id).bytes(), text]).map(drop))
-        })?;
-        self.identified.set(self.identified.get() + identities.len());
-        if self.identified.get() < MANY { Ok(()) } else { self.forget_identities(run) }
+        })
     }
 
-    /// Forgets those of messages that are neither on their way nor were ever in doubt.
-    pub(super) fn forget_identities(&self, run: RunNo) -> Result<()> {
-        self.identified.set(0);
-        let open = [State::Sending, State::InDoubt, State::Resending, State::Sent, State::Returned, State::Held];
-        let open = open.map(|state| (state as u8).to_string()).join(", ");
+    pub(super) fn forget_needless_identities(&self, run: RunNo) -> Result<()> {
+        let open = State::ALL.into_iter().filter(|state| state.is_open());
+        let open = open.map(|state| (state as u8).to_string()).collect::<Vec<_>>().join(", ");
         self.sql(|c| {
             c.execute(
                 &format!(

@@ -67,6 +67,10 @@ impl Keeper for Table {
         self.note_identities(run, identities)
     }
 
+    fn forget_identities(&mut self, run: RunNo) -> Result<()> {
+        self.forget_needless_identities(run)
+    }
+
     fn change_piece(&mut self, run: RunNo, change: &PieceChange) -> Result<bool> {
         self.note_piece(run, change)
     }

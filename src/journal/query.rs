@@ -19,7 +19,7 @@ use redrive_postgres::PostgresReader;
 use redrive_protocol::message::MessageId;
 use redrive_protocol::protocol::{
     CameBack, Cause, GuardEvent, Key, Process, Resolution, Resolved, RunRecord, State, Tally, TallyKey, Timeline,
-    Totals, Trouble,
+    Totals, Trouble, URGENCY,
 };
 use redrive_protocol::target::{Reason, RuleId, TargetId};
 
@@ -212,9 +212,7 @@ impl FileReader {
         let states: Vec<String> = states.iter().map(|state| (*state as u8).to_string()).collect();
         let doubted = if and_doubted { "message.doubts > 0 OR " } else { "" };
         let such = format!("{doubted}state IN ({})", states.join(", "));
-        // What is lost unless a file is put back, what somebody has to decide, what failed, what can be mended, and then what is only to be known.
-        let urgency = [State::Held, State::InDoubt, State::Sending, State::Resending, State::Failed, State::Blocked];
-        let urgency = urgency.iter().zip(0..).map(|(state, place)| format!("WHEN {} THEN {place} ", *state as u8));
+        let urgency = URGENCY.iter().zip(0..).map(|(state, place)| format!("WHEN {} THEN {place} ", *state as u8));
         let lost = format!("message.reason IS NOT {}", Reason::ArchiveLost as u8);
         let order =
             format!("{lost}, CASE state {}ELSE {} END, message.at, message.id", urgency.collect::<String>(), u8::MAX);

@@ -41,7 +41,6 @@ impl Table {
         let ended = end.finished.then_some(at);
         let Totals { requests, elapsed_ms, not_released, still_visible, in_flight_elsewhere } = end.totals;
         self.note_effort_of(run, requests, elapsed_ms)?;
-        self.forget_identities(run)?;
         let (error, hint) = end.cause.clone().map(|cause| (cause.error, cause.hint)).unzip();
         self.sql(|c| {
             // By whichever clock it started.

@@ -24,8 +24,6 @@ pub(super) struct Table {
     pub(super) segments: RefCell<Segments>,
     /// Whether there may be leases of messages that are neither in the front nor at rest.
     pub(super) may_have_leases: Cell<bool>,
-    /// How many identities were noted since those that nobody needs were forgotten.
-    pub(super) identified: Cell<usize>,
     /// The numbers of queues by ARN, those that were asked for.
     pub(super) queues: RefCell<HashMap<String, i64>>,
 }
@@ -39,7 +37,6 @@ impl Table {
             front: RefCell::default(),
             segments: RefCell::new(segments),
             may_have_leases: Cell::new(true),
-            identified: Cell::default(),
             queues: RefCell::default(),
         })
     }

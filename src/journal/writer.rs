@@ -34,6 +34,9 @@ const WORTH_A_COMMIT: usize = 512;
 /// How long a change waits for others at the most.
 const LINGER: Duration = Duration::from_millis(8);
 
+/// Once so many identities are noted, those that nobody needs are forgotten.
+const MANY_IDENTITIES: usize = 10_000;
+
 const MISTAKE: &str =
     "this is a bug in redrive; nothing was deleted without proof, and the same command continues from the journal";
 
@@ -92,6 +95,8 @@ pub(super) struct Writer<K> {
     failure: Option<Error>,
     crash_point: CrashPoint,
     session: Option<Session>,
+    /// How many identities were noted since those that nobody needs were forgotten.
+    identified: usize,
 }
 
 /// A session that is under way: what it costs so far, and how its run goes over time.
@@ -143,6 +148,7 @@ impl<K: Keeper<Error: Into<Error>>> Writer<K> {
             failure: None,
             crash_point: CrashPoint::from_environment("REDRIVE_CRASH_AT_COMMIT"),
             session: None,
+            identified: 0,
         }
     }
 
@@ -223,7 +229,9 @@ impl<K: Keeper<Error: Into<Error>>> Writer<K> {
             Command::Resolve { resolve, reply } => answer!(reply, protocol.resolve(&resolve)),
             Command::End { end, reply } => {
                 let noted = self.session.take().map_or(Ok(()), |mut session| session.note(protocol, &self.clock, true));
-                answer!(reply, noted.and_then(|()| protocol.end(&end)))
+                let run = protocol.run();
+                let forgotten = noted.and_then(|()| protocol.store_mut().forget_identities(run));
+                answer!(reply, forgotten.and_then(|()| protocol.end(&end)))
             }
             Command::Measure { meter, reply } => {
                 let session = Session::new(meter, protocol);
@@ -241,8 +249,12 @@ impl<K: Keeper<Error: Into<Error>>> Writer<K> {
             Command::AdmitParked { deliveries, reply } => answer!(reply, protocol.admit_parked(deliveries)),
             Command::Turn { parking_arn, drained, reply } => answer!(reply, protocol.turn(&parking_arn, drained)),
             Command::Identify { identities, reply } => {
-                let run = protocol.run();
-                answer!(reply, protocol.store_mut().identify(run, &identities))
+                self.identified += identities.len();
+                let are_many = self.identified >= MANY_IDENTITIES;
+                self.identified = if are_many { 0 } else { self.identified };
+                let (run, keeper) = (protocol.run(), protocol.store_mut());
+                let forget = |keeper: &mut K| if are_many { keeper.forget_identities(run) } else { Ok(()) };
+                answer!(reply, keeper.identify(run, &identities).and_then(|()| forget(keeper)))
             }
             Command::Judge { judgements, reply } => answer!(reply, protocol.judge(judgements)),
             Command::Settle { settlements, piece, reply } => {

@@ -26,8 +26,7 @@ pub(super) fn note(link: &Link, run: RunNo, identities: &[(MessageId, String)]) 
 
 /// Forgets those of messages that are neither on their way nor were ever in doubt.
 pub(super) fn forget(link: &Link, run: RunNo) -> Result<()> {
-    let open = [State::Sending, State::InDoubt, State::Resending, State::Sent, State::Returned, State::Held];
-    let open: Vec<i16> = open.into_iter().map(|state| state as i16).collect();
+    let open: Vec<i16> = State::ALL.into_iter().filter(|state| state.is_open()).map(|state| state as i16).collect();
     let sql = "DELETE FROM identity WHERE run = $1 AND NOT EXISTS (SELECT 1 FROM message
         WHERE message.run = identity.run AND message.id = identity.id AND (doubts > 0 OR state = ANY ($2)))";
     link.run(sql, &[(&run.0, Type::INT8), (&open, Type::INT2_ARRAY)]).map(drop)

@@ -11,9 +11,6 @@ use super::reads::value;
 use super::store::PostgresStore;
 use super::{Error, Result, guards, identity, timeline};
 
-/// Once so many identities are noted, those that nobody needs are forgotten.
-const MANY: usize = 10_000;
-
 impl Keeper for PostgresStore {
     fn begin(&mut self) -> Result<()> {
         self.looked_at.clear();
@@ -77,14 +74,12 @@ impl Keeper for PostgresStore {
     }
 
     fn identify(&mut self, run: RunNo, identities: &[(MessageId, String)]) -> Result<()> {
-        identity::note(&self.link, run, identities)?;
-        self.identified += identities.len();
-        if self.identified >= MANY {
-            self.pending.flush(&self.link)?;
-            identity::forget(&self.link, run)?;
-            self.identified = 0;
-        }
-        Ok(())
+        identity::note(&self.link, run, identities)
+    }
+
+    fn forget_identities(&mut self, run: RunNo) -> Result<()> {
+        self.pending.flush(&self.link)?;
+        identity::forget(&self.link, run)
     }
 
     fn change_piece(&mut self, run: RunNo, change: &PieceChange) -> Result<bool> {

@@ -2,7 +2,8 @@
 
 use redrive_protocol::message::MessageId;
 use redrive_protocol::protocol::{
-    CameBack, Cause, GuardEvent, Key, Process, Resolution, Resolved, RunRecord, State, Tally, Timeline, Totals, Trouble,
+    CameBack, Cause, GuardEvent, Key, Process, Resolution, Resolved, RunRecord, State, Tally, Timeline, Totals,
+    Trouble, URGENCY,
 };
 use redrive_protocol::target::{Reason, RuleId};
 use tokio_postgres::types::Type;
@@ -13,11 +14,10 @@ use super::reads::{self, value};
 use super::runs::{NOW, PATIENCE};
 use super::{Error, Result, guards, schema, timeline};
 
-const RUN: &str = "SELECT decision, resolution.at, who, resolution.reason, run.name, queue.arn, run.job_sha256, run.plan, run.started,
-    run.ended, run.outcome, run.requests, run.elapsed_ms, run.approvals, run.error, run.hint, run.not_released,
-    run.still_visible, run.in_flight_elsewhere, run.command, run.directory, run.sandbox, run.pid, run.not_notified,
-    FROM run JOIN queue ON queue.id = run.source
-    LEFT JOIN resolution ON resolution.run = run.id AND resolution.id = '' ORDER BY run.id DESC";
+const RUN: &str =
+    "resolution.at, who, resolution.reason, run.name, queue.arn, run.job_sha256, run.plan, run.started, run.ended,
+    run.outcome, run.requests, run.elapsed_ms, run.approvals, run.error, run.hint, run.not_released, run.still_visible,
+    run.in_flight_elsewhere, run.command, run.directory, run.sandbox, run.pid, run.not_notified";
 
 const TROUBLE: &str = "SELECT decision, resolution.at, who, resolution.reason, message.id, state, rule, target,
     message.reason, message.doubts, sent_as, note.text, message.at, identity.text FROM message
@@ -42,8 +42,11 @@ impl PostgresReader {
 
     /// All runs, the newest first.
     pub fn runs(&self) -> Result<Vec<RunRecord>> {
-        let is_alive = format!(", {NOW} - coalesce(run.beat, 0) < {PATIENCE} FROM run");
-        self.0.rows(&RUN.replacen(",\n    FROM run", &is_alive, 1), &[])?.iter().map(run_record).collect()
+        let sql = format!(
+            "SELECT decision, {RUN}, {NOW} - coalesce(run.beat, 0) < {PATIENCE} FROM run JOIN queue ON queue.id = run.source
+             LEFT JOIN resolution ON resolution.run = run.id AND resolution.id = '' ORDER BY run.id DESC"
+        );
+        self.0.rows(&sql, &[])?.iter().map(run_record).collect()
     }
 
     /// The figures of a run.
@@ -106,9 +109,8 @@ impl PostgresReader {
         let run: i64 = value(&row, 0).map_err(E::from)?;
         let numbers: Vec<String> = states.iter().map(|state| (*state as u8).to_string()).collect();
         let doubted = if and_doubted { " OR message.doubts > 0" } else { "" };
-        let urgency = [State::Held, State::InDoubt, State::Sending, State::Resending, State::Failed, State::Blocked];
         let urgency: Vec<String> =
-            urgency.iter().zip(0..).map(|(state, place)| format!("WHEN {} THEN {place}", *state as u8)).collect();
+            URGENCY.iter().zip(0..).map(|(state, place)| format!("WHEN {} THEN {place}", *state as u8)).collect();
         // A page at a time, all of it as of one moment.
         self.0.batch(&format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; DECLARE troubles CURSOR FOR {TROUBLE}

@@ -14,7 +14,7 @@ use tokio_postgres::types::Type;
 use super::link::{Link, Parameter};
 use super::pending::{Met, Pending};
 use super::reads::{self, value};
-use super::{Error, Result, identity, schema};
+use super::{Error, Result, schema};
 
 /// What is read of a message, and the doubts that were settled when somebody decided to send it again.
 const KNOWN: &str =
@@ -28,8 +28,8 @@ const KNOWN: &str =
 pub struct PostgresStore {
     pub(super) link: Link,
     pub(super) pending: Pending,
-    /// Messages that were looked at together, before each is asked about; of this transaction.
-    pub(super) looked_at: HashMap<(QueueNo, Key), Glance>,
+    /// Messages that were looked at together, before each is asked about; of this transaction, and until something is written about them.
+    pub(super) looked_at: HashMap<Key, (QueueNo, Glance)>,
     pub(super) queues: HashMap<String, QueueNo>,
     /// The number of the next lease.
     next_lease: i64,
@@ -37,8 +37,6 @@ pub struct PostgresStore {
     pub(super) epoch: i64,
     /// Whether this process has begun a session, and not ended it.
     pub(super) is_at_work: bool,
-    /// How many identities were noted since those that nobody needs were forgotten.
-    pub(super) identified: usize,
 }
 
 impl PostgresStore {
@@ -50,7 +48,7 @@ impl PostgresStore {
         let next_lease = last.map_or(Ok(0), |row| value::<i64>(&row, 0))? + 1;
         let (pending, looked_at, queues) = (Pending::new(), HashMap::new(), HashMap::new());
         let epoch = rand::random_range(1..i64::MAX);
-        Ok(Self { link, pending, looked_at, queues, next_lease, epoch, is_at_work: false, identified: 0 })
+        Ok(Self { link, pending, looked_at, queues, next_lease, epoch, is_at_work: false })
     }
 
     /// Looks at many messages with one request.
@@ -63,7 +61,7 @@ impl PostgresStore {
         for row in self.link.rows(sql, &[(&queue.0, Type::INT8), (&ids, Type::BYTEA_ARRAY)])? {
             let (is_leased, may_be_known) = (value(&row, 1)?, value(&row, 2)?);
             let glance = Glance { is_leased, may_be_known, may_be_sent_as: value(&row, 3)? };
-            self.looked_at.insert((queue, reads::key(&row, 0)?), glance);
+            self.looked_at.insert(reads::key(&row, 0)?, (queue, glance));
         }
         Ok(())
     }
@@ -106,14 +104,12 @@ impl Store for PostgresStore {
     }
 
     fn glance(&mut self, queue: QueueNo, key: &Key) -> Result<Glance> {
-        let place = (queue, key.clone());
-        if !self.looked_at.contains_key(&place) {
-            self.look_at(queue, std::slice::from_ref(key))?;
+        let known = |store: &Self| store.looked_at.get(key).filter(|(of, _)| *of == queue).map(|(_, glance)| *glance);
+        if let Some(glance) = known(self) {
+            return Ok(glance);
         }
-        self.looked_at
-            .get(&place)
-            .copied()
-            .ok_or_else(|| Error::new("the server did not say what it knows of a message"))
+        self.look_at(queue, std::slice::from_ref(key))?;
+        known(self).ok_or_else(|| Error::new("the server did not say what it knows of a message"))
     }
 
     fn rows(&mut self, queue: QueueNo, key: &Key) -> Result<Vec<Known>> {
@@ -136,12 +132,10 @@ impl Store for PostgresStore {
     }
 
     fn put(&mut self, run: RunNo, queue: QueueNo, key: &Key, row: &Row, at: i64) -> Result<()> {
-        if let Some(glance) = self.looked_at.get_mut(&(queue, key.clone())) {
-            glance.may_be_known = true;
-        }
+        // What was seen of either is out of date.
+        self.looked_at.remove(key);
         if let Some(sent_as) = &row.sent_as {
-            // In whichever queue it is met.
-            self.looked_at.retain(|(_, looked_at), _| looked_at != sent_as);
+            self.looked_at.remove(sent_as);
         }
         self.pending.put(run, queue, key, row, at);
         Ok(())
@@ -163,8 +157,8 @@ impl Store for PostgresStore {
     }
 
     fn open(&mut self, run: RunNo) -> Result<Vec<(QueueNo, Key, State)>> {
-        let is_open = |state: &State| state.is_unfinished() || *state == State::Held;
-        let states: Vec<i16> = State::ALL.into_iter().filter(is_open).map(|state| state as i16).collect();
+        let states: Vec<i16> =
+            State::ALL.into_iter().filter(|state| state.is_open()).map(|state| state as i16).collect();
         let sql = "SELECT source, id, state FROM message WHERE run = $1 AND state = ANY ($2)";
         let rows = self.rows_of(sql, &[(&run.0, Type::INT8), (&states, Type::INT2_ARRAY)])?;
         rows.iter().map(placed).collect()
@@ -216,9 +210,7 @@ impl Store for PostgresStore {
     }
 
     fn add_lease(&mut self, run: RunNo, queue: QueueNo, key: &Key, delivery: &Delivery, _: bool) -> Result<()> {
-        if let Some(glance) = self.looked_at.get_mut(&(queue, key.clone())) {
-            glance.is_leased = true;
-        }
+        self.looked_at.remove(key);
         self.pending.meet(Met {
             run,
             queue,
@@ -258,7 +250,7 @@ impl Store for PostgresStore {
         };
         let sql = format!(
             "SELECT id, handle, received, until FROM lease WHERE source = $1 AND until > $2 AND until < $3
-             AND NOT EXISTS (SELECT 1 FROM message WHERE source = lease.source AND id = lease.id AND $5 = $5 AND {left_out})
+             AND NOT EXISTS (SELECT 1 FROM message WHERE source = lease.source AND id = lease.id AND {left_out})
              ORDER BY until, number LIMIT $4"
         );
         let (before, most) = (before.as_millisecond(), i64::try_from(most).unwrap_or(i64::MAX));
@@ -285,8 +277,6 @@ impl Store for PostgresStore {
 
     fn end_session(&mut self, run: RunNo, end: &SessionEnd, at: i64) -> Result<()> {
         self.is_at_work = false;
-        self.pending.flush(&self.link)?;
-        identity::forget(&self.link, run)?;
         self.end_run(run, end, at)
     }
 

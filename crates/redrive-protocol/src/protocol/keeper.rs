@@ -88,6 +88,8 @@ pub trait Keeper: Store {
     ) -> Result<Vec<Option<Bounce>>, Self::Error>;
     /// Notes what helps to find these messages, should they come into doubt.
     fn identify(&mut self, run: RunNo, identities: &[(MessageId, String)]) -> Result<(), Self::Error>;
+    /// Forgets what helps to find messages that are neither open nor were ever in doubt.
+    fn forget_identities(&mut self, run: RunNo) -> Result<(), Self::Error>;
     /// Notes what becomes of a piece of an archive; says whether that can be.
     fn change_piece(&mut self, run: RunNo, change: &PieceChange) -> Result<bool, Self::Error>;
     /// What a run wrote to the file behind a target, from this place on, at most so many pieces in their order.

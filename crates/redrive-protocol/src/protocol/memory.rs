@@ -168,8 +168,7 @@ impl Store for MemoryStore {
     }
 
     fn open(&mut self, run: RunNo) -> Result<Vec<(QueueNo, Key, State)>, Infallible> {
-        let is_open = |row: &Row| row.state.is_unfinished() || row.state == State::Held;
-        let open = self.of_run(run).filter(|(_, row)| is_open(row));
+        let open = self.of_run(run).filter(|(_, row)| row.state.is_open());
         Ok(open.map(|((queue, key, _), row)| (*queue, key.clone(), row.state)).collect())
     }
 

@@ -43,7 +43,7 @@ pub use keeper::{BOUNDARY, Figures, Keeper, Piece, PieceChange};
 pub use key::Key;
 pub use memory::MemoryStore;
 pub use numbers::{QueueNo, RunNo};
-pub use records::{Bounce, CameBack, GuardEvent, Process, RunRecord, Trouble};
+pub use records::{Bounce, CameBack, GuardEvent, Process, RunRecord, Trouble, URGENCY};
 pub use resolve::{ABANDONED, Refusal};
 pub use state::{Event, Illegal, State, next};
 pub use store::{Glance, Known, Row, RunRef, RunState, SentAs, Store, Which};

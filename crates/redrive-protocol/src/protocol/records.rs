@@ -54,6 +54,11 @@ pub struct Process {
     pub is_alive: bool,
 }
 
+/// The order of messages in trouble: what somebody has to decide, what failed, what can be mended; all others are only to be known. What
+/// is lost unless a file is put back ([`Reason::ArchiveLost`]) comes before all.
+pub const URGENCY: [State; 6] =
+    [State::Held, State::InDoubt, State::Sending, State::Resending, State::Failed, State::Blocked];
+
 /// A message that somebody should look at: blocked, held, failed, or once in doubt.
 #[derive(Debug, Clone)]
 pub struct Trouble {

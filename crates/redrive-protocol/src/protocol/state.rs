@@ -55,6 +55,11 @@ impl State {
         matches!(self, Self::Sending | Self::Resending | Self::Sent | Self::InDoubt | Self::Returned)
     }
 
+    /// Whether a message in this state is on its way, or waits for somebody to decide: few at any time.
+    pub fn is_open(self) -> bool {
+        self.is_unfinished() || self == Self::Held
+    }
+
     /// The stable code in the JSON formats.
     pub fn code(self) -> &'static str {
         match self {
