@@ -47,6 +47,15 @@ async fn a_run_under_way_has_a_process_and_what_it_cost_and_a_killed_one_the_rig
     );
     assert!(json["requests"].as_u64() > Some(5) && json["elapsed_ms"].as_u64() > Some(0), "{json}");
 
+    // Not while a send is on its way: its message would be in doubt, and be sent again.
+    let is_sending =
+        |json: &Value| json["rules"].as_array().expect("rules").iter().any(|rule| rule["state"] == "sending");
+    let sent = async {
+        while is_sending(&status(&stage, &["--journal", "j.db"]).await.0) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(1), sent).await.expect("all is sent");
     child.kill().await.expect("killed");
     let (json, text) = status(&stage, &["--journal", "j.db"]).await;
     assert_eq!((&json["outcome"], &json["process"]["alive"]), (&"unfinished".into(), &false.into()), "{json}");
