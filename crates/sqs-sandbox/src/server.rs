@@ -252,7 +252,7 @@ impl Shared {
         entry: &mut LogEntry,
         request_id: &str,
     ) -> Result<Result<String, Failure>, Cut> {
-        let course = self.course(action, "", entry);
+        let course = self.course(entry);
         if let Some(end) = course.run(When::Before).await {
             return ended(end, entry).map(Err);
         }
@@ -276,9 +276,8 @@ impl Shared {
         entry: &mut LogEntry,
         touched: &mut Vec<Touched>,
     ) -> Result<Result<Vec<u8>, Failure>, Cut> {
-        let queue = call.as_ref().map_or("", Call::queue).to_owned();
-        let course = self.course(&entry.action.clone(), &queue, entry);
-        entry.resource = queue;
+        call.as_ref().map_or("", Call::queue).clone_into(&mut entry.resource);
+        let course = self.course(entry);
         if let Some(end) = course.run(When::Before).await {
             return ended(end, entry).map(Err);
         }
@@ -316,7 +315,7 @@ impl Shared {
         if let Err(flaw) = verify(&self.keys, &parts, &body, self.account.now()) {
             return Ok(refused(&unsigned_s3(flaw), entry));
         }
-        let course = self.course(target.action, &target.bucket, entry);
+        let course = self.course(entry);
         if let Some(end) = course.run(When::Before).await {
             return ended_s3(end, entry);
         }
@@ -335,8 +334,8 @@ impl Shared {
         }
     }
 
-    fn course(&self, action: &str, resource: &str, entry: &mut LogEntry) -> Course<'_> {
-        let faults = self.faults.decide(entry.number, action, resource);
+    fn course(&self, entry: &mut LogEntry) -> Course<'_> {
+        let faults = self.faults.decide(entry.number, &entry.action, &entry.resource);
         entry.faults = faults.iter().map(|fault| fault.name().to_owned()).collect();
         Course::new(self, faults)
     }

@@ -1,7 +1,7 @@
 //! The load generator: raw HTTP/1.1 on a few connections, several requests in one write, answers read as they come. It
 //! knows of SQS what it needs to write a request and to find receipt handles in an answer, and parses nothing else.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -39,12 +39,15 @@ pub(crate) struct Load {
 /// See the module.
 pub(crate) struct Generator {
     port: u16,
+    is_fifo: bool,
     url: String,
     body: String,
     handles: Rc<RefCell<Vec<String>>>,
+    sent: Rc<Cell<usize>>,
 }
 
 impl Generator {
+    /// For a FIFO queue, if the name is one's.
     pub(crate) fn new(port: u16, queue: &str, length: usize) -> Self {
         let body = "{\\\"order\\\":{\\\"id\\\":4711,\\\"total\\\":10.50}} ".chars().cycle();
         // Escaped quotes count one byte in the message and two on the way.
@@ -57,13 +60,21 @@ impl Generator {
             text.push(character);
             bytes += usize::from(character != '\\');
         }
-        Self { port, url: format!("http://127.0.0.1:{port}/000000000000/{queue}"), body: text, handles: Rc::default() }
+        Self {
+            port,
+            is_fifo: queue.strip_suffix(".fifo").is_some(),
+            url: format!("http://127.0.0.1:{port}/000000000000/{queue}"),
+            body: text,
+            handles: Rc::default(),
+            sent: Rc::default(),
+        }
     }
 
     pub(crate) async fn create_queue(&self) {
         let name = self.url.rsplit('/').next().unwrap_or_default();
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.expect("a connection");
-        let request = http("CreateQueue", &format!("{{\"QueueName\":\"{name}\"}}"));
+        let attributes = if self.is_fifo { ",\"Attributes\":{\"FifoQueue\":\"true\"}" } else { "" };
+        let request = http("CreateQueue", &format!("{{\"QueueName\":\"{name}\"{attributes}}}"));
         stream.write_all(request.as_bytes()).await.expect("a request");
         let mut answers = Answers::default();
         let (is_fine, _) = answers.next(&mut stream).await;
@@ -84,9 +95,11 @@ impl Generator {
             let connection = Connection {
                 phase,
                 port: self.port,
+                is_fifo: self.is_fifo,
                 url: self.url.clone(),
                 body: self.body.clone(),
                 handles: Rc::clone(&self.handles),
+                sent: Rc::clone(&self.sent),
             };
             running.push(tasks.spawn_local(connection.run(share)));
         }
@@ -102,9 +115,11 @@ impl Generator {
 struct Connection {
     phase: Phase,
     port: u16,
+    is_fifo: bool,
     url: String,
     body: String,
     handles: Rc<RefCell<Vec<String>>>,
+    sent: Rc<Cell<usize>>,
 }
 
 impl Connection {
@@ -134,8 +149,20 @@ impl Connection {
         self.handles.borrow_mut().pop().unwrap_or_default()
     }
 
+    /// What a send says of one message. On a FIFO queue two by two are one group.
+    fn message(&self) -> String {
+        let body = &self.body;
+        if !self.is_fifo {
+            return format!("\"MessageBody\":\"{body}\"");
+        }
+        let number = self.sent.get();
+        self.sent.set(number + 1);
+        let group = number / 2;
+        format!("\"MessageBody\":\"{body}\",\"MessageGroupId\":\"{group}\",\"MessageDeduplicationId\":\"{number}\"")
+    }
+
     fn request(&self) -> String {
-        let (url, body) = (&self.url, &self.body);
+        let url = &self.url;
         let entries = |of: &dyn Fn() -> String| {
             let mut text = String::new();
             for number in 0..10 {
@@ -145,9 +172,9 @@ impl Connection {
             text
         };
         let (action, content) = match self.phase {
-            Phase::Send => ("SendMessage", format!("\"MessageBody\":\"{body}\"")),
+            Phase::Send => ("SendMessage", self.message()),
             Phase::SendBatch => {
-                let entries = entries(&|| format!("\"MessageBody\":\"{body}\""));
+                let entries = entries(&|| self.message());
                 ("SendMessageBatch", format!("\"Entries\":[{entries}]"))
             }
             Phase::Receive | Phase::ReceiveBatch => {

@@ -1,15 +1,18 @@
-//! How fast the sandbox is, and how much memory a message costs: `cargo bench -p sqs-sandbox [-- --messages N | --memory]`.
+//! How fast the sandbox is, and how much memory a message costs: `cargo bench -p sqs-sandbox [-- --messages N | --memory |
+//! --against PROGRAM]`.
 //!
 //! The sandbox runs in a process of its own, and so does a server that answers the same bytes to everything: what the
 //! generator reaches against that one is its own ceiling. Where `taskset` is, each side has one core for itself. As other
 //! programs may want that core too, requests are also counted by second of the server's own processor time.
 
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
+mod against;
 mod ceiling;
 mod load;
 mod process;
 mod sandbox;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mimalloc::MiMalloc;
@@ -29,6 +32,16 @@ const REQUESTS: usize = 60_000;
 
 /// The length of a body.
 const BODY: usize = 1024;
+
+/// What is to be measured.
+enum Task {
+    /// Requests a second, on queues with up to so many messages.
+    Speeds(usize),
+    /// What a message costs.
+    Memory,
+    /// Requests for each second of processor time, beside another version.
+    Against(PathBuf),
+}
 
 /// One line of the table.
 struct Row {
@@ -75,21 +88,23 @@ fn grouped(number: usize) -> String {
 
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
-    let messages = match (arguments.next().as_deref(), arguments.next()) {
-        (None, _) => MESSAGES,
+    let task = match (arguments.next().as_deref(), arguments.next()) {
+        (None, _) => Task::Speeds(MESSAGES),
         (Some("--ceiling"), _) => return ceiling::serve(),
         (Some("--sandbox"), _) => return sandbox::serve(),
-        (Some("--memory"), _) => 0,
-        (Some("--messages"), Some(number)) => number.parse().expect("a number of messages"),
-        _ => panic!("usage: cargo bench -p sqs-sandbox [-- --messages N | --memory]"),
+        (Some("--memory"), _) => Task::Memory,
+        (Some("--messages"), Some(number)) => Task::Speeds(number.parse().expect("a number of messages")),
+        (Some("--against"), Some(program)) => Task::Against(program.into()),
+        _ => panic!("usage: cargo bench -p sqs-sandbox [-- --messages N | --memory | --against PROGRAM]"),
     };
     let machine = process::machine();
     process::pin_this("1");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        match messages {
-            0 => memory().await,
-            _ => bench(messages, &machine).await,
+        match task {
+            Task::Speeds(messages) => bench(messages, &machine).await,
+            Task::Memory => memory().await,
+            Task::Against(program) => against::compare(&program, &machine).await,
         }
     });
 }

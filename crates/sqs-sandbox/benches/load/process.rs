@@ -1,6 +1,7 @@
 //! The servers that are measured, each in a process of its own, and what the system says of it.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -27,20 +28,28 @@ pub(crate) fn pin_this(core: &str) {
     let _ = Command::new("taskset").args(["-pc", core, &id]).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
+fn this_program() -> PathBuf {
+    std::env::current_exe().expect("this program")
+}
+
 impl Server {
     /// The sandbox, empty, with room for as many messages in flight as the measurements want.
     pub(crate) fn sandbox() -> Self {
-        Self::start("--sandbox")
+        Self::start(&this_program(), "--sandbox")
+    }
+
+    /// The sandbox of another version.
+    pub(crate) fn other(program: &Path) -> Self {
+        Self::start(program, "--sandbox")
     }
 
     /// The server that does nothing.
     pub(crate) fn ceiling() -> Self {
-        Self::start("--ceiling")
+        Self::start(&this_program(), "--ceiling")
     }
 
-    /// This program once more, as the server that this argument means.
-    fn start(argument: &str) -> Self {
-        let program = std::env::current_exe().expect("this program");
+    /// This program or its like once more, as the server that this argument means.
+    fn start(program: &Path, argument: &str) -> Self {
         let mut command = if has_taskset() {
             let mut pinned = Command::new("taskset");
             pinned.args(["-c", "0"]).arg(program);
@@ -74,14 +83,14 @@ impl Server {
         Some(kib * 1024)
     }
 
-    /// The processor time that it has used; zero where the system does not say.
+    /// The processor time that its threads have used; zero if the system does not say.
     pub(crate) fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        // The name, in parentheses, may hold spaces.
-        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        // User and system time are the 14th and 15th of all fields, in hundredths of a second.
-        let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-        Duration::from_millis(ticks * 10)
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", self.child.id())) else { return Duration::ZERO };
+        let used = threads.flatten().filter_map(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            stat.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(used.sum())
     }
 }
 
