@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
 /// The user that the server runs as if the tests run as root, which `PostgreSQL` refuses: `nobody`.
@@ -132,8 +133,12 @@ impl Server {
                 question(client).await
             })
         };
-        // A test may be asynchronous itself.
-        std::thread::scope(|scope| scope.spawn(asks).join()).expect("no panic")
+        let asks = || std::thread::scope(|scope| scope.spawn(asks).join()).expect("no panic");
+        // A test may be asynchronous itself, and then its other tasks go on: the server may be waiting for what they do.
+        match Handle::try_current() {
+            Ok(runtime) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => tokio::task::block_in_place(asks),
+            _ => asks(),
+        }
     }
 
     /// The rows of a query, in a database that is named by its URL; as text.
