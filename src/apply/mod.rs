@@ -212,6 +212,9 @@ async fn pass(shared: &Arc<Shared>, begun: Begun, is_over: bool) -> u64 {
         let (unguarded, ended) = oneshot::channel();
         let watcher = watch.map(|watch| tokio::spawn(watch.run(ended)));
         move_messages(shared).await;
+        if shared.goes_on_for_the_rest() {
+            move_messages(shared).await;
+        }
         // Waited for: an extension that arrived after the release would keep a message invisible for hours.
         drop((moved, unguarded));
         let tasks = [Some(keeper), watcher].into_iter().flatten();

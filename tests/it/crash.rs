@@ -23,7 +23,7 @@ async fn crashed(crashes: Vec<Crash>, in_doubt: InDoubt, archive: Archive, journ
         reached += usize::from(scene.crash(crash).await);
         scene.assert_deleted_is_on_disk(&at);
     }
-    let ran = scene.finish().await;
+    let ran = scene.finish(&at).await;
     scene.assert_holds(&ran, Others::Nobody, &at).await;
     let (all, visible) = scene.stage.counts("orders-dlq");
     assert_eq!(all, visible, "what stays is visible again: {at}");
@@ -158,7 +158,7 @@ async fn ended_in_the_midst_it_keeps_to_its_max_messages_over_all_sessions() {
         child.wait_with_output().await.expect("ended");
         scene.stage.sandbox.faults().clear();
         assert!(scene.stage.counts("orders-dlq").0 < MESSAGES, "something left before it was ended");
-        let summary = scene.finish().await.summary();
+        let summary = scene.finish("limited").await.summary();
         assert_eq!(scene.stage.counts("orders-dlq").0, MESSAGES - MOST, "killed at delete {nth}: {summary}");
     })
     .await;

@@ -9,7 +9,7 @@ use crate::end_to_end::assert_adds_up;
 use crate::support::admin::Admin;
 use crate::support::stage::{HARSH, Stage, each};
 
-const JOB: &str = r#"
+pub(crate) const JOB: &str = r#"
 version = 1
 name = "fifo"
 [source]

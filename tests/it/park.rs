@@ -10,7 +10,7 @@ use crate::end_to_end::assert_adds_up;
 use crate::support::admin::Admin;
 use crate::support::stage::{Inventory, Stage, count, each, failed, shown};
 
-const JOB: &str = r#"
+pub(crate) const JOB: &str = r#"
 version = 1
 name = "pick"
 [source]
@@ -34,7 +34,7 @@ concurrency = 2
 "#;
 
 /// Message `number`: every sixth is wanted; of the others some have attributes, a group, a trace header.
-fn message(number: usize) -> Seed {
+pub(crate) fn message(number: usize) -> Seed {
     let mut seed = failed(format!("{{\"wanted\": {}, \"n\": {number}.50}}", number.is_multiple_of(6)));
     if number % 4 == 1 {
         seed = seed.attribute("tenant", MessageAttribute::string(format!("tenant-{number}")));

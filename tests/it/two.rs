@@ -21,16 +21,17 @@ async fn planned(job: &str) -> Stage {
     stage
 }
 
-/// How often each body is anywhere.
+/// How often each body is anywhere: in the queues, the bucket, the archive files of this machine and of another.
 pub(crate) fn everywhere(stage: &Stage) -> BTreeMap<String, usize> {
+    let queued = stage.sandbox.state().into_iter().flat_map(|queue| queue.messages).map(|message| message.body);
+    let files = [stage.path("archive.jsonl"), stage.path(ANOTHER).join("archive.jsonl")]
+        .map(|path| std::fs::read_to_string(path).unwrap_or_default());
+    let lines = files.iter().flat_map(|file| file.lines());
+    let lines = lines.map(|line| serde_json::from_str(line).expect("a whole line"));
+    let archived = stage.envelopes("archive").into_iter().chain(lines).map(|envelope| content(&envelope).0);
     let mut bodies = BTreeMap::new();
-    for queue in ["orders", "audit", "orders-dlq"] {
-        for message in stage.sandbox.queue(queue).expect("the queue").messages {
-            *bodies.entry(message.body).or_default() += 1;
-        }
-    }
-    for envelope in stage.envelopes("archive") {
-        *bodies.entry(content(&envelope).0).or_default() += 1;
+    for body in queued.chain(archived) {
+        *bodies.entry(body).or_default() += 1;
     }
     bodies
 }

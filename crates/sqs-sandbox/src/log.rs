@@ -35,6 +35,8 @@ pub struct LogEntry {
     pub access_key: Option<String>,
     /// The region it was signed for.
     pub region: Option<String>,
+    /// When it was signed, in milliseconds since the epoch by the client's clock, to the second.
+    pub signed_ms: Option<u64>,
     /// The messages that it sent (their new IDs), delivered, deleted or changed.
     pub messages: Vec<LoggedMessage>,
     /// Entries of a batch, or messages received, or 1.
@@ -69,6 +71,7 @@ struct Kept {
     resource: Arc<str>,
     access_key: Option<Arc<str>>,
     region: Option<Arc<str>>,
+    signed_ms: Option<u64>,
     code: Option<Arc<str>>,
     key: Option<Box<str>>,
     touched: Box<[Touched]>,
@@ -112,6 +115,7 @@ impl Kept {
             resource: names.shared(&entry.resource),
             access_key: names.optional(entry.access_key.as_deref()),
             region: names.optional(entry.region.as_deref()),
+            signed_ms: entry.signed_ms,
             code: names.optional(entry.code.as_deref()),
             key: entry.key.map(String::into_boxed_str),
             touched: touched.into_boxed_slice(),
@@ -138,6 +142,7 @@ impl Kept {
             key: self.key.as_deref().map(str::to_owned),
             access_key: optional(&self.access_key),
             region: optional(&self.region),
+            signed_ms: self.signed_ms,
             messages: self.touched.iter().map(message).collect(),
             entries: self.entries as usize,
             failed: self.failed as usize,

@@ -31,7 +31,7 @@ use super::log::LogEntry;
 use super::query;
 use super::s3::Refusal;
 use super::shared::Shared;
-use super::signature::{Authorization, verify};
+use super::signature::{Authorization, signed_at, verify};
 use super::sqs::call::Call;
 use super::sqs::failure::Failure;
 use super::sqs::{Outcome, Touched};
@@ -120,6 +120,7 @@ impl Shared {
         if let Some(authorization) = Authorization::read(&parts.headers) {
             entry.access_key = Some(authorization.access_key.to_owned());
             entry.region = Some(authorization.region.to_owned());
+            entry.signed_ms = signed_at(&parts.headers);
         }
         let started = Instant::now();
         let action = parts.headers.get("x-amz-target").map(|value| {

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use hyper::http::request::Parts;
-use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
@@ -85,15 +84,13 @@ pub(super) fn verify(keys: &Keys, parts: &Parts, body: &[u8], now: Millis) -> Re
     let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let parameter = |name: &str| parameters.get(name).map(String::as_str).filter(|_| is_presigned);
     let time = parameter("X-Amz-Date").or_else(|| text("x-amz-date")).ok_or(Flaw::Missing)?;
-    let at = DateTime::strptime("%Y%m%dT%H%M%SZ", time)
-        .and_then(|time| TimeZone::UTC.to_timestamp(time))
-        .map_err(|_| Flaw::Mismatch)?;
+    let at = read_time(time).ok_or(Flaw::Mismatch)?;
     if !time.starts_with(authorization.date) || authorization.date.len() != 8 {
         return Err(Flaw::Mismatch);
     }
     let lasts = parameter("X-Amz-Expires").and_then(|seconds| seconds.parse::<Millis>().ok());
     let lasts = lasts.map_or(SKEW, |seconds| seconds.saturating_mul(1_000));
-    if millis(at) > now.saturating_add(SKEW) || now > millis(at).saturating_add(lasts) {
+    if at > now.saturating_add(SKEW) || now > at.saturating_add(lasts) {
         return Err(Flaw::Skewed);
     }
     let payload = match text("x-amz-content-sha256") {
@@ -112,8 +109,14 @@ pub(super) fn verify(keys: &Keys, parts: &Parts, body: &[u8], now: Millis) -> Re
     if hex(&hmac(&key, to_sign.as_bytes())) == authorization.signature { Ok(()) } else { Err(Flaw::Mismatch) }
 }
 
-fn millis(at: Timestamp) -> Millis {
-    Millis::try_from(at.as_millisecond()).unwrap_or(0)
+/// When a request with these headers was signed, as it says.
+pub(super) fn signed_at(headers: &HeaderMap) -> Option<Millis> {
+    read_time(headers.get("x-amz-date")?.to_str().ok()?)
+}
+
+fn read_time(text: &str) -> Option<Millis> {
+    let at = DateTime::strptime("%Y%m%dT%H%M%SZ", text).and_then(|time| TimeZone::UTC.to_timestamp(time)).ok()?;
+    Millis::try_from(at.as_millisecond()).ok()
 }
 
 /// The request as it was signed; `None` where a signed header is not there, or the host is not signed.

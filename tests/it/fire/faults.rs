@@ -41,7 +41,7 @@ async fn suffered(troubles: Vec<(Trouble, u64)>, setting: Setting) -> Found {
     }
     // What came of one session is mended in the next: the faults that did not hit yet are not for it.
     scene.stage.sandbox.faults().clear();
-    let ran = if matches!(first.code, Some(0 | 6)) { first } else { scene.finish().await };
+    let ran = if matches!(first.code, Some(0 | 6)) { first } else { scene.finish(&at).await };
     scene.assert_holds(&ran, others, &at).await
 }
 

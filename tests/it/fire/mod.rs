@@ -12,14 +12,14 @@ mod window;
 pub(crate) use model::Others;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use redrive_store_tests::server::Server;
-use sqs_sandbox::{Fault, Options, Rule, Signal, When};
+use sqs_sandbox::{Fault, LogEntry, Options, Rule, Signal, When};
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
-use crate::end_to_end::{JOB, assert_adds_up, message};
+use crate::end_to_end::{JOB, assert_adds_up, expected, message};
 use crate::stops::{is_held, signal};
 use crate::support::admin::Admin;
 use crate::support::liar::liar;
@@ -101,7 +101,8 @@ pub(crate) struct Scene {
     ids: Vec<String>,
     /// Where the program finds the servers, if not at the sandbox itself.
     endpoint: Mutex<Option<String>>,
-    /// Messages that this run had sent and not deleted when another machine began: it cannot know of them.
+    /// Messages that this run had sent and not deleted when another machine began, which cannot know of them, and those whose send was
+    /// on its way when the process fell asleep, and arrived when it woke.
     limbo: Mutex<BTreeSet<String>>,
 }
 
@@ -212,7 +213,8 @@ impl Scene {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         self.stage.sandbox.faults().remove(rule);
-        let mut were_taken = false;
+        let asleep_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+        let (mut were_taken, mut awake_from) = (false, 0);
         if is_held(pid) {
             let visible = async {
                 while self.stage.counts("orders-dlq").0 != self.stage.counts("orders-dlq").1 {
@@ -225,11 +227,29 @@ impl Scene {
                 Meanwhile::Taken(most) => self.take(most).await,
                 Meanwhile::Moved => self.moved_by_another_machine().await,
             };
+            awake_from = self.stage.sandbox.log().last().map_or(0, |entry| entry.number);
             signal(pid, rustix::process::Signal::CONT);
         }
         let ran = Ran::of(ended.await.expect("waited for").expect("ended"));
+        self.limbo.lock().await.extend(self.signed_before(asleep_at, awake_from));
         assert!(matches!(ran.code, Some(0 | 1 | 3 | 5 | 6)), "{}\n{}", ran.stdout, ran.stderr);
         were_taken
+    }
+
+    /// The messages that requests after this one sent although they had been signed before that time: between the look at a lease and
+    /// the arrival of the request a process can fall asleep.
+    fn signed_before(&self, asleep_at: Duration, awake_from: u64) -> Vec<String> {
+        let slipped = |entry: &LogEntry| {
+            entry.number > awake_from && entry.signed_ms.is_some_and(|ms| u128::from(ms) <= asleep_at.as_millis())
+        };
+        let entries: Vec<LogEntry> = self.stage.sandbox.log().into_iter().filter(slipped).collect();
+        let digests: BTreeSet<String> =
+            entries.iter().flat_map(|entry| &entry.messages).filter_map(|message| message.body_md5.clone()).collect();
+        let is_in = |(number, id): &(usize, &String)| {
+            let has_key = |entry: &LogEntry| entry.key.as_ref().is_some_and(|key| key.contains(id.as_str()));
+            digests.contains(&redrive::md5::of_body(&expected(*number).1.0)) || entries.iter().any(has_key)
+        };
+        self.ids.iter().enumerate().filter(is_in).map(|(_, id)| id.clone()).collect()
     }
 
     /// Another machine, with a journal of its own, applies the plan to what is visible.
@@ -266,7 +286,7 @@ impl Scene {
     }
 
     /// Applies again and again until the run is finished; gives the last answer.
-    pub(crate) async fn finish(&self) -> Ran {
+    pub(crate) async fn finish(&self, at: &str) -> Ran {
         let mut said = String::new();
         for tries in 0..8 {
             let ran = self.apply().await;
@@ -279,7 +299,7 @@ impl Scene {
                 self.stage.sandbox.advance(Duration::from_mins(30));
             }
         }
-        panic!("not finished after eight applies: {}", said.lines().last().unwrap_or_default());
+        panic!("not finished after eight applies: {at}: {}", said.lines().last().unwrap_or_default());
     }
 }
 

@@ -107,7 +107,7 @@ impl Schedule {
             scene.empties_nothing().await;
             scene.assert_deleted_is_on_disk(&at);
         }
-        let ran = scene.finish().await;
+        let ran = scene.finish(&at).await;
         scene.assert_holds(&ran, others, &at).await
     }
 }
