@@ -29,6 +29,7 @@ mod offload;
 mod options;
 mod orphans;
 mod outlets;
+mod over;
 mod parcel;
 mod park;
 mod pieces;

@@ -34,7 +34,7 @@ use crate::journal::{Journal, Measured};
 use crate::plan::Plan;
 use crate::retry::Retries;
 use crate::sqs::{Fault, Queue};
-use redrive_protocol::protocol::{Begun, Doubt, State, TallyKey};
+use redrive_protocol::protocol::{Begun, Doubt, State};
 
 /// What the run has cost until now, earlier sessions included.
 pub(super) struct Effort {
@@ -118,9 +118,9 @@ pub(super) struct Shared {
     /// Whether receiving is over.
     pub(super) drained: AtomicBool,
     /// Whether it is over because all that the run is about had been met, with more in the source.
-    cut_short: AtomicBool,
+    pub(super) cut_short: AtomicBool,
     /// Whether the source is gone through once more for what had been met and did not reach its end.
-    seeks_rest: AtomicBool,
+    pub(super) seeks_rest: AtomicBool,
     /// Whether it is over because the source has nothing any more, seen by us or by others.
     pub(super) is_dry: AtomicBool,
     /// Whether the source stopped answering: nothing more is asked of it, so that the run ends soon.
@@ -305,69 +305,6 @@ impl Shared {
         };
         let fifo = matches!(content, Some(Content::Message(outgoing)) if outgoing.message_deduplication_id.is_some());
         doubt.may_resend(kind, fifo, self.options.in_doubt == InDoubt::Resend)
-    }
-
-    /// Nothing more is received: there is nothing more, or nothing more that this run is about.
-    pub(super) fn drain(&self) {
-        self.drained.store(true, Ordering::Release);
-        self.refilled.notify_waiters();
-    }
-
-    /// There is nothing more to receive for now. While others wait for the canary, that means no more than that it is all there is
-    /// of it. `waited`: they did when it was looked.
-    pub(super) fn ran_dry(&self, waited: bool) {
-        if !waited && !self.guards.is_canary_open() {
-            return self.drain();
-        }
-        self.is_dry.store(false, Ordering::Relaxed);
-        self.empty_receives.store(0, Ordering::Release);
-        if self.guards.is_canary_sending() {
-            self.guards.canary_is_all();
-        }
-    }
-
-    /// Ends the receiving where what came shows that it is over, and halts where it shows that it is not what was planned.
-    pub(super) fn look_at_what_came(&self) {
-        let tally = self.journal.tally();
-        let has_met_all = self.budget.has_refused() || self.pinned.as_ref().is_some_and(PinnedMessages::all_met);
-        // Where `max_messages` is reached, what is in doubt is still looked for.
-        let is_in_doubt = |key: &TallyKey| key.state == State::InDoubt && !key.rule.is_parking();
-        let is_reached = !self.budget.has_refused() || tally.count(is_in_doubt) == 0;
-        if has_met_all && is_reached && !(self.seeks_rest.load(Ordering::Relaxed) && self.has_unsettled()) {
-            self.cut_short.store(true, Ordering::Relaxed);
-            self.ran_dry(false);
-        }
-        if let Some((rule, bound)) = self.budget.too_many_stay(&tally) {
-            let name = self.rules.rule_name(rule);
-            self.halt(Halt::Drift(format!(
-                "rule {name:?} leaves more messages in the source, kept or blocked, than the {bound} that the plan allows"
-            )));
-        }
-    }
-
-    /// Whether messages were met that have to come again: their sends were withdrawn, or their deletes refused.
-    fn has_unsettled(&self) -> bool {
-        // What was withdrawn when `max_messages` is reached stays.
-        let again = if self.budget.has_refused() { None } else { Some(State::Returned) };
-        let comes_again = |key: &TallyKey| {
-            !key.rule.is_parking() && (matches!(key.state, State::InDoubt | State::Sent) || Some(key.state) == again)
-        };
-        self.journal.tally().count(comes_again) > 0
-    }
-
-    /// Lets the receiving begin once more if it was cut short and something that had been met did not reach its end: a run that ends
-    /// as soon as it has met enough would meet others each time, and might never come to those.
-    pub(super) fn goes_on_for_the_rest(&self) -> bool {
-        let goes_on = self.cut_short.load(Ordering::Relaxed)
-            && !self.seeks_rest.load(Ordering::Relaxed)
-            && !self.is_halting()
-            && self.has_unsettled();
-        if goes_on {
-            self.seeks_rest.store(true, Ordering::Relaxed);
-            self.empty_receives.store(0, Ordering::Release);
-            self.drained.store(false, Ordering::Release);
-        }
-        goes_on
     }
 
     /// Halts the run; the first reason counts.

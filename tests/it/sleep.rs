@@ -2,7 +2,7 @@
 //! received is others' when it wakes, and it must not send it. Meanwhile somebody sends more to the source as well.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::process::Signal;
 use sqs_sandbox::{Options, Seed};
@@ -97,6 +97,8 @@ struct Asleep {
     child: Child,
     /// What it had sent and not deleted: nothing can be done about that.
     limbo: BTreeSet<String>,
+    /// When it fell asleep, since 1970.
+    at: Duration,
 }
 
 impl Asleep {
@@ -116,6 +118,7 @@ impl Asleep {
         tokio::time::timeout(Duration::from_mins(2), idle).await.expect("it sends and deletes");
         signal(child.id().expect("running"), Signal::STOP);
         until_held(child.id().expect("running")).await;
+        let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
         let (all, visible) = stage.counts(shape.source());
         assert!(all - visible > 10, "it had only {} in hand", all - visible);
         let expired = async {
@@ -127,12 +130,13 @@ impl Asleep {
         // Now, when whatever was on the wire has arrived.
         let limbo = twice(&stage);
         shape.send(&stage, TOTAL..TOTAL + NEW);
-        Self { shape, stage, child, limbo }
+        Self { shape, stage, child, limbo, at }
     }
 
     /// Lets it go on to its end.
     async fn wakes(self) -> (Stage, Shape, BTreeSet<String>, Ran) {
-        let Self { shape, stage, child, limbo } = self;
+        let Self { shape, stage, child, mut limbo, at } = self;
+        let awake_from = stage.sandbox.log().last().map_or(0, |entry| entry.number);
         signal(child.id().expect("running"), Signal::CONT);
         let mut ran = Ran::of(child.wait_with_output().await.expect("ended"));
         // Out of a FIFO queue it stops, so that the order is kept.
@@ -145,6 +149,10 @@ impl Asleep {
         assert!(matches!(ran.code, Some(0 | 6)), "{shape:?} {:?}\n{}\n{}", ran.code, ran.stdout, ran.stderr);
         assert_adds_up(&ran.summary());
         assert_eq!(ran.summary()["in_doubt"], 0, "{shape:?} {}", ran.stdout);
+        let late = stage.signed_before(at, awake_from);
+        let digests: Vec<_> = late.iter().flat_map(|entry| &entry.messages).map(|message| &message.body_md5).collect();
+        let is_late = |body: &String| digests.contains(&&Some(redrive::md5::of_body(body)));
+        limbo.extend(everywhere(&stage).into_keys().filter(is_late));
         (stage, shape, limbo, ran)
     }
 }

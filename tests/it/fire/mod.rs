@@ -231,23 +231,22 @@ impl Scene {
             signal(pid, rustix::process::Signal::CONT);
         }
         let ran = Ran::of(ended.await.expect("waited for").expect("ended"));
-        self.limbo.lock().await.extend(self.signed_before(asleep_at, awake_from));
+        self.limbo.lock().await.extend(self.sent_in_sleep(asleep_at, awake_from));
         assert!(matches!(ran.code, Some(0 | 1 | 3 | 5 | 6)), "{}\n{}", ran.stdout, ran.stderr);
         were_taken
     }
 
-    /// The messages that requests after this one sent although they had been signed before that time: between the look at a lease and
-    /// the arrival of the request a process can fall asleep.
-    fn signed_before(&self, asleep_at: Duration, awake_from: u64) -> Vec<String> {
-        let slipped = |entry: &LogEntry| {
-            entry.number > awake_from && entry.signed_ms.is_some_and(|ms| u128::from(ms) <= asleep_at.as_millis())
-        };
-        let entries: Vec<LogEntry> = self.stage.sandbox.log().into_iter().filter(slipped).collect();
-        let digests: BTreeSet<String> =
-            entries.iter().flat_map(|entry| &entry.messages).filter_map(|message| message.body_md5.clone()).collect();
+    /// The messages of sends that were on their way when the process fell asleep, and arrived when it woke.
+    fn sent_in_sleep(&self, asleep_at: Duration, awake_from: u64) -> Vec<String> {
+        let entries = self.stage.signed_before(asleep_at, awake_from);
+        let digests: BTreeSet<&str> = entries
+            .iter()
+            .flat_map(|entry| &entry.messages)
+            .filter_map(|message| message.body_md5.as_deref())
+            .collect();
         let is_in = |(number, id): &(usize, &String)| {
             let has_key = |entry: &LogEntry| entry.key.as_ref().is_some_and(|key| key.contains(id.as_str()));
-            digests.contains(&redrive::md5::of_body(&expected(*number).1.0)) || entries.iter().any(has_key)
+            digests.contains(redrive::md5::of_body(&expected(*number).1.0).as_str()) || entries.iter().any(has_key)
         };
         self.ids.iter().enumerate().filter(is_in).map(|(_, id)| id.clone()).collect()
     }

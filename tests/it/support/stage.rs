@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use sqs_sandbox::{Fault, MessageAttribute, Options, Rule, Sandbox, Seed, Signal, When};
+use sqs_sandbox::{Fault, LogEntry, MessageAttribute, Options, Rule, Sandbox, Seed, Signal, When};
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -200,6 +200,14 @@ impl Stage {
             }
         };
         tokio::time::timeout(Duration::from_mins(1), answered).await.expect("the request comes");
+    }
+
+    /// The requests after this one that had been signed before that time since 1970: between the look at a lease and the arrival of
+    /// the request a process can fall asleep, and then the request arrives when it wakes.
+    pub(crate) fn signed_before(&self, asleep_at: Duration, awake_from: u64) -> Vec<LogEntry> {
+        let was_signed = |ms: u64| u128::from(ms) <= asleep_at.as_millis();
+        let late = |entry: &LogEntry| entry.number > awake_from && entry.signed_ms.is_some_and(was_signed);
+        self.sandbox.log().into_iter().filter(late).collect()
     }
 
     /// How many SQS requests the sandbox answered.
