@@ -20,11 +20,13 @@ const MARGIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Holds(Mutex<HashMap<MessageId, Arc<Mutex<Newest>>>>);
 
-/// The newest delivery of a message, and until when it is surely ours.
+/// The newest delivery of a message, until when it is surely ours, and until when it may be invisible.
 #[derive(Debug)]
 struct Newest {
     receipt: ReceiptHandle,
     until: Timestamp,
+    /// The same or later, whichever delivery it was asked for with: an extension whose answer is lost may have been carried out.
+    asked_until: Timestamp,
 }
 
 /// A message in the pipeline; it leaves when this is dropped.
@@ -42,7 +44,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Holds {
     /// A delivered message enters the pipeline.
     pub(super) fn enter(self: &Arc<Self>, id: &MessageId, receipt: &ReceiptHandle, until: Timestamp) -> Hold {
-        let newest = Arc::new(Mutex::new(Newest { receipt: receipt.clone(), until }));
+        let newest = Arc::new(Mutex::new(Newest { receipt: receipt.clone(), until, asked_until: until }));
         locked(&self.0).insert(id.clone(), Arc::clone(&newest));
         Hold { id: id.clone(), newest, all: Arc::clone(self) }
     }
@@ -51,7 +53,11 @@ impl Holds {
     /// where the message has just left the pipeline, so that nobody handles it.
     pub(super) fn delivered_again(&self, lease: Lease) -> Option<Lease> {
         match locked(&self.0).get(&lease.id) {
-            Some(newest) => *locked(newest) = Newest { receipt: lease.receipt, until: lease.until },
+            Some(newest) => {
+                let mut newest = locked(newest);
+                let asked_until = newest.asked_until.max(lease.until);
+                *newest = Newest { receipt: lease.receipt, until: lease.until, asked_until };
+            }
             None => return Some(lease),
         }
         None
@@ -62,6 +68,14 @@ impl Holds {
         let mut all = locked(&self.0);
         if all.get(&hold.id).is_some_and(|newest| Arc::ptr_eq(newest, &hold.newest)) {
             all.remove(&hold.id);
+        }
+    }
+
+    /// A lease of it is about to be extended.
+    pub(super) fn asks(&self, id: &MessageId, until: Timestamp) {
+        if let Some(newest) = locked(&self.0).get(id) {
+            let mut newest = locked(newest);
+            newest.asked_until = newest.asked_until.max(until);
         }
     }
 
@@ -80,9 +94,9 @@ impl Hold {
         now.checked_add(MARGIN).is_ok_and(|by_then| by_then < locked(&self.newest).until)
     }
 
-    /// The end of its newest lease, as far as that was extended.
-    pub(super) fn until(&self) -> Timestamp {
-        locked(&self.newest).until
+    /// Until when it may be invisible by what was asked for, whether or not that was answered.
+    pub(super) fn asked_until(&self) -> Timestamp {
+        locked(&self.newest).asked_until
     }
 
     /// Nobody handles it any more: gives what there is to give back, where it is still ours.
@@ -125,7 +139,9 @@ mod tests {
         assert!(hold.is_sure(at(87)), "an older delivery of it was extended for less");
         let again = |until| Lease { id: id.clone(), receipt: receipt("again"), received: at(0), until };
         assert!(holds.delivered_again(again(at(130))).is_none() && hold.is_sure(at(100)));
-        assert_eq!(hold.until(), at(130));
+        assert_eq!(hold.asked_until(), at(130));
+        holds.asks(&id, at(180));
+        assert_eq!((hold.asked_until(), hold.is_sure(at(130))), (at(180), false), "nobody answered");
         assert_eq!(hold.give_up(at(129)).map(|lease| lease.receipt), Some(receipt("again")));
         assert!(hold.give_up(at(130)).is_none(), "it is nobody's to give back");
         assert!(holds.delivered_again(again(at(140))).is_some(), "nobody handles it any more");

@@ -48,16 +48,21 @@ pub(super) async fn remove(shared: &Shared, batch: Vec<Removal>) {
     // A receive whose answer was lost, or will turn out to be, may have delivered one of these once more. Then our handle is an older
     // one: the delete may have answered success without deleting anything, and what extended the lease keeps the message invisible
     // until that ends.
-    if let Some(last) = kept.iter().filter_map(|(_, hold)| hold.as_ref().map(Hold::until)).max() {
-        shared.orphans.removes(last);
-        if shared.orphans.are_expected() {
-            shared.orphans.expect(last);
+    let waits_for_them = || {
+        if let Some(last) = kept.iter().filter_map(|(_, hold)| hold.as_ref().map(Hold::asked_until)).max() {
+            shared.orphans.removes(last);
+            if shared.orphans.are_expected() {
+                shared.orphans.expect(last);
+            }
         }
-    }
+    };
+    waits_for_them();
     while !left.is_empty() {
         let ends = delete(shared, left).await;
         left = shared.journaled(shared.journal.deleted(ends).await).unwrap_or_default();
     }
+    // Their leases may have been extended meanwhile.
+    waits_for_them();
 }
 
 /// Deletes until each message has an end: entries that the service could not take are tried again, batches that are refused as a

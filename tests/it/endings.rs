@@ -328,8 +328,8 @@ async fn a_disk_that_is_full_when_an_unfinished_run_is_taken_up_leaves_it_resuma
 }
 
 /// `lost_after_ms`: how long it takes until the run hears that the answer with the newer handle is lost. `killed`: before it can
-/// delete; the next session has only the older handle.
-async fn older_handle((lost_after_ms, killed): (u64, bool)) {
+/// delete; the next session has only the older handle. `unanswered`: nor is the extension with the older handle ever answered.
+async fn older_handle((lost_after_ms, killed, unanswered): (u64, bool, bool)) {
     let stage = Stage::with_options(Options { signals: true, ..Options::default() }).await;
     for queue in ["in", "out"] {
         stage.queue(queue, &[]);
@@ -354,6 +354,10 @@ async fn older_handle((lost_after_ms, killed): (u64, bool)) {
     ];
     for rule in rules {
         stage.sandbox.faults().add(rule);
+    }
+    if unanswered {
+        let cut = Rule::new(Fault::Cut { when: When::After }).action("ChangeMessageVisibilityBatch").times(40);
+        stage.sandbox.faults().add(cut);
     }
     if killed {
         assert!(stage.killed_at(When::Before, |rule| rule.action("DeleteMessageBatch").nth(1)).await, "it was killed");
@@ -385,5 +389,5 @@ async fn older_handle((lost_after_ms, killed): (u64, bool)) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_an_older_handle_keeps_invisible_is_waited_for_and_deleted() {
     // Heard of before the delete, after it, and by a session that was killed before it.
-    each(vec![(0, false), (9_000, false), (0, true)], older_handle).await;
+    each(vec![(0, false, false), (9_000, false, false), (0, true, false), (0, false, true)], older_handle).await;
 }

@@ -219,6 +219,7 @@ mod tests {
             key: Some("a/b".to_owned()),
             access_key: Some("AK".to_owned()),
             region: Some("eu-west-1".to_owned()),
+            signed_ms: Some(8_000),
             messages: Vec::new(),
             entries: 4,
             failed: 5,
