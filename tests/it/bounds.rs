@@ -140,7 +140,8 @@ async fn a_batch_that_is_refused_because_of_one_handle_is_halved() {
         stage.file("job.toml", JOB);
         stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
         // A server that blames the whole batch for one message, whichever request that is in; that message it lets nobody touch.
-        let url = that_refuses(&stage, action, bad).await;
+        let blame = Blame { action, member: "ReceiptHandle", status: 404, code: "ReceiptHandleIsInvalid" };
+        let url = that_refuses(&stage, blame, bad).await;
         let mut ran = None;
         for _ in 0..3 {
             let arguments = ["apply", "plan.json", "--format", "json"];
@@ -166,9 +167,18 @@ async fn a_batch_that_is_refused_because_of_one_handle_is_halved() {
     .await;
 }
 
-/// Stands before the sandbox and answers a batch of this action with an error as a whole as long as it holds the handle that stood at
-/// this place of the first such batch, and that one alone, too.
-async fn that_refuses(stage: &Stage, action: &'static str, place: usize) -> String {
+/// What a server blames a whole batch for: one entry, that is told from others by this member, and the answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Blame {
+    pub(crate) action: &'static str,
+    pub(crate) member: &'static str,
+    pub(crate) status: u16,
+    pub(crate) code: &'static str,
+}
+
+/// Stands before the sandbox and answers a batch with an error as a whole as long as it holds the entry that stood at this place of
+/// the first such batch, and that one alone, too.
+pub(crate) async fn that_refuses(stage: &Stage, blame: Blame, place: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let to = stage.sandbox.endpoint_url().trim_start_matches("http://").to_owned();
@@ -180,23 +190,25 @@ async fn that_refuses(stage: &Stage, action: &'static str, place: usize) -> Stri
                 let mut server = TcpStream::connect(to).await.expect("the sandbox");
                 while let Some(request) = whole_message(&mut client).await {
                     let text = String::from_utf8_lossy(&request).into_owned();
-                    if text.contains(&format!("AmazonSQS.{action}")) {
-                        let handles: Vec<&str> = text
-                            .split("\"ReceiptHandle\":\"")
+                    if text.contains(&format!("AmazonSQS.{}", blame.action)) {
+                        let entries: Vec<&str> = text
+                            .split(&format!("\"{}\":\"", blame.member))
                             .skip(1)
                             .filter_map(|rest| rest.split('"').next())
                             .collect();
                         let holds_it = {
-                            let mut bad = bad.lock().expect("a handle");
-                            if bad.is_none() && handles.len() > place {
-                                *bad = Some(handles[place].to_owned());
+                            let mut bad = bad.lock().expect("an entry");
+                            if bad.is_none() && entries.len() > place {
+                                *bad = Some(entries[place].to_owned());
                             }
-                            bad.as_deref().is_some_and(|bad| handles.contains(&bad))
+                            bad.as_deref().is_some_and(|bad| entries.contains(&bad))
                         };
                         if holds_it {
-                            let body = r#"{"__type":"com.amazonaws.sqs#ReceiptHandleIsInvalid","message":"The input receipt handle is invalid."}"#;
+                            let Blame { status, code, .. } = blame;
+                            let body =
+                                format!("{{\"__type\":\"com.amazonaws.sqs#{code}\",\"message\":\"It is refused.\"}}");
                             let answer = format!(
-                                "HTTP/1.1 404 Not Found\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\r\n{body}",
+                                "HTTP/1.1 {status} Refused\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\r\n{body}",
                                 body.len()
                             );
                             if client.write_all(answer.as_bytes()).await.is_err() {

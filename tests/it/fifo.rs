@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqs_sandbox::{Fault, Options, Rule, Seed, When};
 
+use crate::bounds::{Blame, that_refuses};
 use crate::end_to_end::assert_adds_up;
 use crate::support::admin::Admin;
 use crate::support::stage::{HARSH, Stage, each};
@@ -86,6 +87,31 @@ async fn the_plan_says_how_many_groups_stop_where_and_apply_does_so() {
         .into();
     assert_eq!(arrived(&stage), expected);
     assert_eq!(stage.counts("in.fifo"), (14, 14), "what stays is visible again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_refused_as_a_whole_costs_only_the_message_that_is_to_blame_and_those_behind_it() {
+    let stage = stage(9, 3, |_, _| "").await;
+    stage.redrive(&["plan", "job.toml", "--out", "plan.json"]).await.expect(0);
+    // As SQS answers a batch for a FIFO queue in which one entry lacks an ID.
+    let member = "MessageDeduplicationId";
+    let blame = Blame { action: "SendMessageBatch", member, status: 400, code: "InvalidParameterValue" };
+    let url = that_refuses(&stage, blame, 1).await;
+    let arguments = ["apply", "plan.json", "--format", "json"];
+    let ran = stage.redrive_with(&arguments, &[("AWS_ENDPOINT_URL", url.as_str())]).await;
+    let summary = ran.expect(6).summary();
+    assert_adds_up(&summary);
+    assert_eq!(summary["failed"], 1, "{summary}");
+    let arrived = arrived(&stage);
+    let (whole, cut): (Vec<_>, Vec<_>) = arrived.values().partition(|rounds| **rounds == [0, 1, 2]);
+    assert_eq!(whole.len(), 8, "{arrived:?}");
+    assert!(cut.iter().all(|rounds| **rounds == [0] || **rounds == [0, 1]), "{arrived:?}");
+    let left: usize = 3 - cut.first().map_or(0, |rounds| rounds.len());
+    assert_eq!(
+        (summary["moved"].as_u64(), stage.counts("in.fifo")),
+        (Some(27 - left as u64), (left, left)),
+        "{summary}"
+    );
 }
 
 /// Kills one apply at its request number `nth` and resumes it until it is finished; gives whether it came that far.
