@@ -158,7 +158,7 @@ pub enum PlanFormat {
 pub enum ReportFormat {
     /// For people.
     Text,
-    /// One JSON object.
+    /// One object a line, each with its type and version.
     Json,
     /// For a ticket.
     Markdown,

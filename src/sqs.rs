@@ -151,11 +151,25 @@ impl CallError {
     fn permission(&self) -> String {
         const ALL: &str = "`redrive policy JOB` prints all that a job needs";
         let is_of_key = self.code.as_deref().is_some_and(|code| code.to_ascii_lowercase().starts_with("kms"));
-        match action_of(self.action) {
+        match (action_of(self.action), self.denied_action()) {
             _ if is_of_key => format!("allow the use of the KMS key that the queue is encrypted with; {ALL}"),
-            Some(action) => format!("allow {action} on it; {ALL}"),
-            None => format!("allow it; {ALL}"),
+            (own, Some(other)) if own.is_none_or(|own| !own.eq_ignore_ascii_case(other)) => {
+                format!("allow {other} on what the service names; {ALL}")
+            }
+            (Some(own), _) => format!("allow {own} on it; {ALL}"),
+            (None, _) => format!("allow it; {ALL}"),
         }
+    }
+
+    /// The action that the service says is missing. It may be another than the call's own: reading an object that is not there takes
+    /// `s3:ListBucket`, and one that is encrypted `kms:Decrypt`.
+    fn denied_action(&self) -> Option<&str> {
+        let (_, behind) = self.message.split_once("not authorized to perform: ")?;
+        let action = behind.split(' ').next()?;
+        let is_action = |(service, name): (&str, &str)| {
+            [service, name].iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+        };
+        action.split_once(':').filter(|parts| is_action(*parts)).map(|_| action)
     }
 }
 
@@ -175,5 +189,34 @@ impl From<CallError> for crate::error::Error {
             Fault::Refused => "the service refused the request as it stands",
         };
         Self::failed(error.to_string()).hint(hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hint(action: &'static str, code: &str, message: &str) -> String {
+        let (resource, code) = ("bodies".to_owned(), Some(code.to_owned()));
+        let denied = CallError { fault: Fault::Denied, action, resource, code, message: message.to_owned() };
+        denied.permission()
+    }
+
+    #[test]
+    fn the_action_that_the_service_misses_is_the_one_to_allow() {
+        let says = |action: &str| format!("User: u is not authorized to perform: {action} on resource: \"r\" because");
+        for (call, said, allow) in [
+            ("GetObject", "s3:GetObject", "allow s3:GetObject on it;"),
+            ("GetObject", "s3:ListBucket", "allow s3:ListBucket on what the service names;"),
+            ("PutObject", "kms:GenerateDataKey", "allow kms:GenerateDataKey on what the service names;"),
+            ("SendMessageBatch", "sqs:sendmessage", "allow sqs:SendMessage on it;"),
+            ("GetObject", "\u{1b}[2J:x", "allow s3:GetObject on it;"),
+        ] {
+            let hint = hint(call, "AccessDenied", &says(said));
+            assert!(hint.starts_with(allow), "{hint}");
+        }
+        assert!(hint("GetObject", "AccessDenied", "Access Denied").starts_with("allow s3:GetObject on it;"));
+        let of_key = hint("ReceiveMessage", "KMS.AccessDeniedException", &says("kms:Decrypt"));
+        assert!(of_key.starts_with("allow the use of the KMS key"), "{of_key}");
     }
 }

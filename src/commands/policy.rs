@@ -244,8 +244,18 @@ impl Survey<'_> {
     /// The same of a bucket.
     async fn key_of_bucket(&mut self, bucket: &str, access: &Access) -> Option<String> {
         match self.look(async |aws: &Aws| aws.key_of_bucket(bucket, access).await).await {
-            // A key's ID is its own everywhere, and a bucket does not say which region and account it is of.
-            Some(Ok(key)) => self.key(&key?, &format!("the bucket {bucket}"), "arn:*:kms:*:*"),
+            Some(Ok(key)) => {
+                let key = key?;
+                let of = format!("the bucket {bucket}");
+                // A key's ID is its own everywhere, and a bucket does not say which region and account it is of.
+                if !key.contains(':') && !key.contains("alias/") {
+                    self.notes.push(format!(
+                        "{of} is encrypted with the KMS key {key}, and does not say where that is: the policy allows the key of \
+                         this ID in any region and account; if you know its ARN, write that instead"
+                    ));
+                }
+                self.key(&key, &of, "arn:*:kms:*:*")
+            }
             unknown => {
                 let why = unknown.and_then(Result::err).map(|error| format!(" ({error})")).unwrap_or_default();
                 self.notes.push(format!(

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use redrive_protocol::message::Message;
-use redrive_rules::rule::{Finder, Node, parse_json};
+use redrive_rules::rule::{Finder, Node, REDACTED, parse_json};
 
 use crate::group::{BY_HAND, Label, Members, ORIGIN, SHAPE};
 use crate::hash::below;
 use crate::mask::{self, WILD};
-use crate::place::{OwnedStep, Place, Step, Subject};
+use crate::place::{OwnedPlace, OwnedStep, Place, Step, Subject};
 use crate::record::{Named, word};
 use crate::roles::Role;
 use crate::{bounded, secret};
@@ -38,6 +38,11 @@ pub struct Fact {
 }
 
 impl Fact {
+    /// Whether the caller has it hidden.
+    pub fn is_redacted(&self) -> bool {
+        self.value == REDACTED
+    }
+
     /// How it ranks among others: what stands at the top says what the rest is about.
     pub(crate) fn rank(&self) -> Rank {
         (self.role.is_none(), self.role, self.place.matches('.').count())
@@ -68,7 +73,7 @@ pub(crate) fn facts(members: &Members, kept: &[&Message], by: Option<&Finder>) -
     let named: Vec<Named> = kept.iter().take(LOOKED_AT).map(|message| Named::of(message)).collect();
     let mut facts: Vec<Fact> = members.labels.iter().filter_map(|label| fact(*label, kept, &named, by)).collect();
     facts.sort_by_cached_key(|fact| (fact.rank(), fact.place.clone()));
-    facts.dedup_by(|next, before| next.value == before.value);
+    facts.dedup_by(|next, before| next.value == before.value && next.value != REDACTED);
     facts
 }
 
@@ -90,6 +95,12 @@ fn fact((place, label): Label, kept: &[&Message], named: &[Named], by: Option<&F
             return Some(Fact { place: "members".to_owned(), value: shown(&keys.join(", ")), role: None, at: place });
         }
         _ => {}
+    }
+    // What is hidden says neither which class of error it is nor which sentence.
+    let mut texts = named.iter().flat_map(|named| &named.texts);
+    let is_here = |at: &OwnedPlace| at.hash == place || below(at.hash, 0) == place;
+    if let Some((at, role, _)) = texts.find(|(at, _, text)| is_here(at) && text == REDACTED) {
+        return Some(Fact { place: at.shown(), value: REDACTED.to_owned(), role: Some(*role), at: place });
     }
     let name =
         named.iter().flat_map(|named| &named.words).find(|(at, _, value)| at.hash == place && word(value) == label);

@@ -144,3 +144,32 @@ impl Sink for Named {
 
     fn envelope(&mut self, _: Envelope) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use redrive_protocol::message::{Attribute, MessageId, SystemAttributes};
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_of_a_message_is_little_whatever_it_holds() {
+        let words = (0..1000).map(|n| format!("w{}x", n % 7)).collect::<Vec<_>>().join(" ");
+        let error = json!({"errorType": "Refused", "errorMessage": words, "code": "E_ONE"});
+        let members: Map<String, Value> = (1..100).map(|n| ("a".repeat(n), error.clone())).collect();
+        let body = Value::Object(members).to_string();
+        let attribute = |n: usize| (format!("error{}", "a".repeat(n)), Attribute::string(&words));
+        let message = Message {
+            id: MessageId::new("m"),
+            body,
+            attributes: (0..10).map(attribute).collect::<BTreeMap<_, _>>(),
+            system: SystemAttributes::default(),
+            payload: None,
+        };
+        let record = Record::of(&message, 0, None);
+        assert_eq!((record.words.len(), record.texts.len(), record.shape.len()), (MOST_WORDS, MOST_TEXTS, MOST_PLACES));
+        assert!(record.texts.iter().all(|(_, words)| words.len() <= mask::MAX_WORDS));
+    }
+}

@@ -260,7 +260,7 @@ impl Sandbox {
         self.shared.store.create_bucket(name)
     }
 
-    /// Encrypts a bucket with the KMS key of this ARN: who writes to it or reads from it needs a permission for the key, too.
+    /// Encrypts a bucket with the KMS key of this ARN, ID or alias: who writes to it or reads from it needs a permission for the key, too.
     pub fn encrypt_bucket(&self, name: &str, key: &str) -> Result<()> {
         self.shared.store.encrypt_bucket(name, key)
     }

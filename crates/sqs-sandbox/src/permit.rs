@@ -116,7 +116,8 @@ impl Shared {
             let path = percent_decoded(source.split('?').next().unwrap_or(source));
             ("s3:GetObject", format!("arn:aws:s3:::{}", path.trim_start_matches('/')))
         });
-        let key = self.store.key_of(&target.bucket).and_then(|key| match action {
+        let key = self.store.key_of(&target.bucket).and_then(|key| self.key_arn(&key));
+        let key = key.and_then(|key| match action {
             "s3:PutObject" => Some(("kms:GenerateDataKey", key)),
             "s3:GetObject" => Some(("kms:Decrypt", key)),
             _ => None,
@@ -153,17 +154,19 @@ impl Shared {
             .map_or_else(|| format!("arn:aws:iam::{}:user/sandbox", self.account.setup.account), |session| session.arn)
     }
 
-    /// The KMS key that a queue is encrypted with, by ARN. AWS's own key for SQS needs no permission, and what an alias stands for
-    /// nobody here knows.
+    /// The KMS key that a queue is encrypted with, by ARN.
     fn key_of(&self, queue: &str) -> Option<String> {
         let key = self.account.by_name(queue)?.lock().settings.kms_key.clone()?;
-        match key.as_str() {
-            key if key.starts_with("alias/") || key.contains(":alias/") => None,
-            key if key.starts_with("arn:") => Some(key.to_owned()),
-            key => {
-                let setup = &self.account.setup;
-                Some(format!("arn:aws:kms:{}:{}:key/{key}", setup.region, setup.account))
-            }
+        self.key_arn(&key)
+    }
+
+    /// The ARN of a key. AWS's own keys need no permission, and what an alias stands for nobody here knows.
+    fn key_arn(&self, key: &str) -> Option<String> {
+        if key.starts_with("alias/") || key.contains(":alias/") {
+            return None;
         }
+        let setup = &self.account.setup;
+        let arn = || format!("arn:aws:kms:{}:{}:key/{key}", setup.region, setup.account);
+        Some(if key.starts_with("arn:") { key.to_owned() } else { arn() })
     }
 }

@@ -1,7 +1,7 @@
 //! An inspection as lines of JSON: first what was looked at, then each group. Fields are only ever added.
 
 use jiff::Timestamp;
-use redrive_groups::{Group, rule_toml};
+use redrive_groups::{Group, Spread, rule_toml};
 use redrive_protocol::target::KEEP;
 use serde::Serialize;
 
@@ -139,7 +139,7 @@ pub fn groups(inspection: &Inspection) -> impl Iterator<Item = GroupObject<'_>> 
 
 fn object<'a>(inspection: &Inspection, group: &'a Group, is_other: bool) -> GroupObject<'a> {
     let at = |sent: Option<&i64>| sent.and_then(|sent| Timestamp::from_millisecond(*sent).ok());
-    let spread = |spread: redrive_groups::Spread| [spread.least, spread.middle, spread.most];
+    let spread = |spread: Spread| [spread.least, spread.middle, spread.most];
     GroupObject {
         kind: "group",
         version: VERSION,

@@ -7,7 +7,7 @@ mod json;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use redrive_groups::{Finding, Group, Split, Suggestion, opened, rule_toml};
+use redrive_groups::{Fact, Finding, Group, Split, Spread, Suggestion, opened, rule_toml};
 use redrive_protocol::message::{Attributes, Message, MessageId, SystemAttributes};
 use redrive_protocol::target::KEEP;
 use redrive_rules::job::Condition;
@@ -214,6 +214,8 @@ pub fn no_rule(group: &Group) -> &'static str {
     if group.example.as_ref().is_some_and(|message| opened(message.shown()).is_some()) {
         "No rule takes it: its bodies are JSON in Base64, conditions look at a body as it is written, and no word was found that all \
          of these have and no others. A message attribute that tells them apart would make a rule of it."
+    } else if group.facts.iter().any(Fact::is_redacted) {
+        "No rule is shown: what tells its messages apart from others is redacted."
     } else {
         "No short rule takes it."
     }
@@ -256,22 +258,11 @@ fn figures(inspection: &Inspection, group: &Group) -> Vec<Block> {
         facts.push((ours("sent"), plain(time(first)).ours(" to ").plain(time(last))));
     }
     if group.receives.most > 0 {
-        let spread = format!(
-            "{} to {}, half of them at most {}",
-            group.receives.least, group.receives.most, group.receives.middle
-        );
-        facts.push((ours("receive counts"), prose(spread)));
+        facts.push((ours("receive counts"), prose(spread(group.receives, |number| number.to_string()))));
     }
-    let size = |size: u32| bytes(size.into());
-    let sizes = format!(
-        "{} to {}, half of them at most {}",
-        size(group.sizes.least),
-        size(group.sizes.most),
-        size(group.sizes.middle)
-    );
-    facts.push((ours("sizes"), prose(sizes)));
+    facts.push((ours("sizes"), prose(spread(group.sizes, |size| bytes(size.into())))));
     for (arn, number) in group.sources.iter().take(5) {
-        let name = arn.as_deref().map_or("names no source queue", |arn| arn.rsplit(':').next().unwrap_or(arn));
+        let name = arn.as_deref().map_or("no source queue named", |arn| arn.rsplit(':').next().unwrap_or(arn));
         facts.push((ours("from"), theirs(name).ours(": ").number(*number)));
     }
     if !group.envelopes.is_empty() {
@@ -291,9 +282,16 @@ fn figures(inspection: &Inspection, group: &Group) -> Vec<Block> {
     let bars: Vec<(Line, u64)> =
         ages(&group.sent, inspection.now).iter().map(|age| (label(age), age.messages)).collect();
     if bars.len() > 1 {
-        blocks.push(Block::Bars(bars));
+        blocks.extend([Block::Paragraph(ours("How long ago they were sent:")), Block::Bars(bars)]);
     }
     blocks
+}
+
+fn spread(Spread { least, middle, most }: Spread, shown: impl Fn(u32) -> String) -> String {
+    if least == most {
+        return shown(least);
+    }
+    format!("{} to {}, half of them at most {}", shown(least), shown(most), shown(middle))
 }
 
 fn share(part: u64, whole: u64) -> String {

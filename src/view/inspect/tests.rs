@@ -38,7 +38,7 @@ fn inspection(kinds: usize, messages: usize, filler: &str) -> Inspection {
 fn text_keeps_to_its_width_but_for_what_is_there_to_be_copied() {
     let inspection = inspection(3, 60, "x");
     let document = document(&inspection, false);
-    for width in [40, 60, 80, 120] {
+    for width in [40, 60, 80, 120, 200] {
         let text = document.text(Screen { width, style: Style::PLAIN });
         // Examples are laid out as JSON, and rules are there to be copied.
         for line in text.lines().filter(|line| !line.contains(" = ") && !line.contains("\": ")) {

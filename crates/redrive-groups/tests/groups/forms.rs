@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use redrive_groups::{Collector, Envelope, Finding};
+use redrive_groups::{Collector, Envelope, Fact, Finding, MOST_RECORDS, ROOM_FOR_BODIES};
 use redrive_protocol::message::{Message, MessageId, SystemAttributes};
 use redrive_rules::rule::{Finder, condition_toml};
 use serde_json::{Value, json};
@@ -102,6 +102,9 @@ fn what_is_redacted_is_in_no_name_no_rule_and_nothing_else_that_is_said() {
         for group in &finding.groups {
             let said = format!("{} {:?} {:?} {:?}", group.name, group.facts, group.varies, group.rule);
             assert!(!["Ottilie", "Balthasar", "Kunigunde"].iter().any(|who| said.contains(who)), "{said}");
+            let is_told_apart_by =
+                |fact: &Fact| fact.is_redacted() && (by.is_some() || fact.place == "$.error.message");
+            assert!(group.facts.iter().any(is_told_apart_by), "{said}");
         }
     }
 }
@@ -120,6 +123,74 @@ fn envelopes_within_envelopes_are_taken_off_up_to_a_depth() {
     // So deep nobody looks.
     let deep = |inner: Value| Draft::json((0..8).fold(inner, |inner, _| json!({"data": inner.to_string()})));
     assert_eq!(wrapped(deep).groups.len(), 1);
+}
+
+#[test]
+fn what_stands_too_deep_in_a_body_or_behind_too_many_values_is_not_looked_at() {
+    let below =
+        |levels: usize| move |inner: Value| Draft::json((0..levels).fold(inner, |inner, _| json!({"a": inner})));
+    holds(&wrapped(below(10)), &[]);
+    assert_eq!(wrapped(below(13)).groups.len(), 1);
+    let behind = |objects: usize| {
+        let object: Value =
+            (0..150).map(|n| (format!("v{n}"), Value::from(n))).collect::<serde_json::Map<_, _>>().into();
+        move |inner: Value| {
+            let objects = (0..objects).map(|n| (format!("o{n}"), object.clone()));
+            let members: serde_json::Map<_, _> = objects.chain([("z".to_owned(), inner)]).collect();
+            Draft::json(Value::Object(members))
+        }
+    };
+    holds(&wrapped(behind(5)), &[]);
+    assert_eq!(wrapped(behind(15)).groups.len(), 1);
+}
+
+#[test]
+fn a_rule_is_tried_on_every_message_that_is_kept_and_one_that_takes_others_too_is_not_shown() {
+    let make = |n: usize| {
+        let error = json!({"errorType": if n.is_multiple_of(3) { "PaymentError" } else { "AddressError" }});
+        // Rules cannot look into Base64, and no word tells these two apart.
+        let coded = json!({"id": n, (if n % 4 == 1 { "alpha" } else { "beta" }): 1});
+        let draft = if n.is_multiple_of(2) {
+            Draft::json(error)
+        } else {
+            Draft::text(BASE64_STANDARD.encode(coded.to_string()))
+        };
+        message(&n.to_string(), draft)
+    };
+    let finding = found(&(0..7000).map(make).collect::<Vec<_>>());
+    assert_eq!((finding.groups.len(), finding.kept), (4, 7000), "{:?}", finding.groups);
+    for group in &finding.groups {
+        let is_coded = group.envelopes == [Envelope::Base64];
+        assert_eq!(group.rule.is_none(), is_coded, "{:?}", group.rule);
+        if let Some(rule) = &group.rule {
+            assert_eq!(
+                (rule.tried, rule.wanted, rule.right, rule.taken),
+                (7000, group.messages, group.messages, group.messages)
+            );
+        }
+    }
+}
+
+#[test]
+fn memory_is_bounded_by_bytes_that_are_kept_and_by_messages_that_are_remembered() {
+    const LONG: usize = 60;
+    let mut collector = Collector::default();
+    for n in 0..LONG {
+        collector.take(message(&n.to_string(), Draft::text("x".repeat(1 << 20))), 0);
+    }
+    let finding = collector.finish(now());
+    assert_eq!(finding.grouped(), LONG as u64);
+    let most = (ROOM_FOR_BODIES >> 20) as u64;
+    assert!((most / 2..=most).contains(&finding.kept), "{} are kept", finding.kept);
+
+    let mut collector = Collector::default();
+    for n in 0..MOST_RECORDS + 1000 {
+        collector.take(message(&n.to_string(), Draft::text("x")), 0);
+    }
+    let finding = collector.finish(now());
+    assert_eq!(finding.looked, MOST_RECORDS as u64 + 1000);
+    assert_eq!(finding.grouped(), MOST_RECORDS as u64);
+    assert!(finding.kept < MOST_RECORDS as u64, "small messages weigh something as well");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::filter::{Condition, Subject, Test};
 use super::jq::Trouble;
 use super::json::{self, Node};
 use super::select::inline;
-use super::{Rules, Setting, Veil, Verdict, transform};
+use super::{REDACTED, Rules, Setting, Veil, Verdict, transform};
 use crate::job::finding::{Findings, Place};
 use crate::job::{self, Job, MessageFact, Problem};
 
@@ -231,7 +231,7 @@ fn found_in_body(nodes: usize, values: &[String], fits: bool, test: &Test) -> St
         return "the path yields nothing".to_owned();
     }
     // Where the redacted body holds other nodes, a path leads through what is hidden.
-    let values: &[String] = if values.len() == nodes { values } else { &["[redacted]".to_owned()] };
+    let values: &[String] = if values.len() == nodes { values } else { &[REDACTED.to_owned()] };
     let mut found = format!("found {}", values[..values.len().min(MAX_VALUES)].join(", "));
     if nodes > MAX_VALUES {
         found = format!("{found} and {} more", nodes - MAX_VALUES);

@@ -50,7 +50,7 @@ use self::identify::{Mark, identify};
 pub use self::json::{Member, Node, is_json, parse as parse_json};
 pub use self::pointer::{MAX_PAYLOAD, Pointer};
 use self::redact::Redaction;
-pub use self::redact::Veil;
+pub use self::redact::{REDACTED, Veil};
 pub use self::select::{Finder, Selection, condition_toml};
 use self::transform::Transform;
 pub use self::types::{Met, Types};

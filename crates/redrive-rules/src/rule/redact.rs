@@ -20,7 +20,8 @@ pub(super) struct Redaction {
     pub(super) attributes: BTreeSet<String>,
 }
 
-const REDACTED: &str = "[redacted]";
+/// What stands in the place of a value that is hidden.
+pub const REDACTED: &str = "[redacted]";
 
 /// Values shorter than this, in bytes, are hidden in their own place only: `1` and `eu` stand everywhere by chance.
 const MIN_SECRET: usize = 4;

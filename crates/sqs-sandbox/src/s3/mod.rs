@@ -88,7 +88,7 @@ impl Store {
             .map_err(|error| Error::failed(format!("the sandbox cannot make the bucket {name}: {error}")))
     }
 
-    /// Encrypts a bucket with the KMS key of this ARN.
+    /// Encrypts a bucket with the KMS key of this ARN, ID or alias.
     pub(super) fn encrypt_bucket(&self, name: &str, key: &str) -> Result<()> {
         let mut buckets = self.objects.lock();
         let bucket = buckets.get_mut(name).ok_or_else(|| Error::failed(format!("there is no bucket {name}")))?;
