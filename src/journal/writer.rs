@@ -178,10 +178,10 @@ impl<K: Keeper<Error: Into<Error>>> Writer<K> {
         }
     }
 
-    /// Commits, or undoes everything if something failed. A commit that failed may or may not be on disk; recovery
-    /// takes it as it finds it.
+    /// Commits, or undoes everything if something failed. A commit that failed may or may not be on disk; recovery takes it as it
+    /// finds it. After a failure nothing is committed any more: what is in memory, the figures among it, is ahead of the tables.
     fn finish(&mut self, failure: Option<Error>) -> Result<()> {
-        let outcome = match failure {
+        let outcome = match self.failure.clone().or(failure) {
             None => self.commit(),
             Some(error) => Err(error),
         };
