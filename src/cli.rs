@@ -92,7 +92,9 @@ pub enum Command {
     )]
     Policy(PolicyArgs),
     /// Carry out a plan, or plan a job and carry it out. The same command again resumes an unfinished run.
-    #[command(after_help = "Examples:\n  redrive apply plan.json --require-approvals 1\n  redrive apply job.toml")]
+    #[command(
+        after_help = "Examples:\n  redrive apply plan.json --require-approvals 1\n  redrive apply job.toml\n  redrive apply --run 3f2a9c0d1e4b"
+    )]
     Apply(ApplyArgs),
     /// Pause a run that is under way, let it go on, slow it or stop it, from another terminal. Noted in its report.
     #[command(
@@ -311,8 +313,12 @@ pub struct ApproveArgs {
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
     /// A saved plan, or a job file.
-    #[arg(value_name = "PLAN|JOB")]
-    pub file: PathBuf,
+    #[arg(value_name = "PLAN|JOB", required_unless_present = "run")]
+    pub file: Option<PathBuf>,
+    /// Go on with this run by the plan that the journal holds, where the plan file is not at hand: by the run's identity, or the
+    /// beginning of it.
+    #[arg(long, value_name = "RUN", conflicts_with = "file")]
+    pub run: Option<String>,
     /// Carry out the plan of a job without asking. Needed if there is no terminal to ask for approval.
     #[arg(long)]
     pub auto_approve: bool,

@@ -8,14 +8,14 @@ use redrive_protocol::message::MessageId;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::canary::Canary;
 use super::noted::{halt, note};
 use super::parcel::stopped;
 use super::shared::Shared;
 use super::valve::By;
-use crate::guard::{self, Answer, Backlog, Listener, Order, Request, Share};
+use crate::guard::{self, Answer, Backlog, Listener, Order, Request, Share, Waiting};
 use crate::journal::Bounce;
 use redrive_rules::job::NoAnswer;
 
@@ -83,6 +83,10 @@ impl Watch {
     /// Watches until the messages are moved.
     pub(super) async fn run(mut self, mut moved: oneshot::Receiver<()>) {
         let (requests, mut asked) = mpsc::channel(8);
+        let hearing = self.shared.journal.location().file().is_none().then(|| {
+            let (shared, requests) = (Arc::clone(&self.shared), requests.clone());
+            tokio::spawn(async move { hear(&shared, &requests).await })
+        });
         let listener = self.shared.guards.socket.as_ref().map(|path| Listener::new(path, requests));
         if let Some(Err(error)) = &listener {
             let words = format!("`redrive control` cannot reach this run: its socket cannot be made: {error}");
@@ -100,6 +104,11 @@ impl Watch {
                 }
                 _ = looks.tick() => self.look().await,
             }
+        }
+        if let Some(hearing) = hearing {
+            // What was taken up gets an answer.
+            drop(asked);
+            let _ = hearing.await;
         }
         self.meet().await;
     }
@@ -298,6 +307,19 @@ impl Watch {
         let noted = note(shared, kind, Some(who), words.clone(), &data).await;
         noted.map(|()| words).ok_or_else(|| "the journal failed, and the run stops".to_owned())
     }
+}
+
+/// Has carried out what people ask by way of a journal on a server, until nobody takes it up any more.
+async fn hear(shared: &Shared, requests: &mpsc::Sender<Waiting>) -> Option<()> {
+    while !requests.is_closed() {
+        for (number, request) in shared.journaled(shared.journal.take_controls().await)? {
+            let answer = guard::answer(&request, requests).await;
+            shared.journaled(shared.journal.answer_control(number, answer).await)?;
+        }
+        // Not as long as the pause, where the run ends meanwhile.
+        let _ = timeout(LOOK_EVERY, requests.closed()).await;
+    }
+    Some(())
 }
 
 /// Too many messages came back: stops the rule, or the run.

@@ -12,7 +12,7 @@ use super::followers::{Followers, Named};
 use super::job::Compiled;
 use super::kind::{self, FileKind};
 use super::own::Own;
-use super::{approve, guarding, job, plan as planning, read_bytes, show, signals, text_of, watch, wiring};
+use super::{approve, guarding, job, plan as planning, read_bytes, runs, show, signals, text_of, watch, wiring};
 use crate::apply::{self, Apply, Events, Options, Stop, Summary};
 use crate::cli::{ApplyArgs, Format, JOURNAL, PlanFormat};
 use crate::error::{Error, Kind, Result};
@@ -33,15 +33,12 @@ pub(super) async fn apply(args: ApplyArgs, journal: &Location) -> Result<Exit> {
         // Else it would be missed only once a job is planned.
         read_bytes(allowed)?;
     }
-    // Once: what is read may be a pipe.
-    let bytes = read_bytes(&args.file)?;
-    let plan = if is_plan(&args.file, &bytes)? {
-        plan::parse(&bytes, &args.file.display().to_string())?
-    } else {
-        match plan_job(&args, &text_of(&args.file, bytes)?, &reach, journal, &stop).await? {
+    let plan = match &args.file {
+        Some(file) => match plan_of(&args, file, &reach, journal, &stop).await? {
             Some(plan) => plan,
             None => return Ok(Exit::Failed),
-        }
+        },
+        None => runs::plan(&runs::find(args.run.as_deref(), journal)?.1)?,
     };
     // What runs on a sandbox that goes with this process leaves nothing behind.
     let marks = if reach.is_embedded() { None } else { Marks::of_user() };
@@ -55,6 +52,22 @@ pub(super) async fn apply(args: ApplyArgs, journal: &Location) -> Result<Exit> {
         }
         _ => Ok(exit),
     }
+}
+
+/// The plan in a file, or that of a job. `None` where somebody was asked, and did not approve it.
+async fn plan_of(
+    args: &ApplyArgs,
+    file: &Path,
+    reach: &wiring::Reach,
+    journal: &Location,
+    stop: &Stop,
+) -> Result<Option<Plan>> {
+    // Once: what is read may be a pipe.
+    let bytes = read_bytes(file)?;
+    if is_plan(file, &bytes)? {
+        return Ok(Some(plan::parse(&bytes, &file.display().to_string())?));
+    }
+    plan_job(args, &file.display().to_string(), &text_of(file, bytes)?, reach, journal, stop).await
 }
 
 /// Whether it is a plan and not a job. A file that looks like neither is taken for what its name says.
@@ -75,13 +88,13 @@ fn is_plan(file: &Path, bytes: &[u8]) -> Result<bool> {
 /// The plan of a job: that of its unfinished run, or a new one that was approved. `None` where it was not.
 async fn plan_job(
     args: &ApplyArgs,
+    file: &str,
     text: &str,
     reach: &wiring::Reach,
     journal: &Location,
     stop: &Stop,
 ) -> Result<Option<Plan>> {
-    let file = args.file.display().to_string();
-    let compiled = job::compile_or_show(&file, text)?;
+    let compiled = job::compile_or_show(file, text)?;
     if let Some(plan) = unfinished(journal, text)? {
         output::note(&format!("run {} of this job is unfinished and is continued", plan.id()));
         return Ok(Some(plan));
@@ -103,12 +116,12 @@ async fn plan_job(
     // What can be known is refused before the sample.
     Named::of(args, &compiled.job, reach, true)?;
     let sample = (&args.sample, &args.detail);
-    let plan = planning::make(&reach.aws, &compiled, &file, text, None, sample, journal, stop).await?;
+    let plan = planning::make(&reach.aws, &compiled, file, text, None, sample, journal, stop).await?;
     if args.format == Format::Text {
         show::show_plan(&plan, PlanFormat::Text, None, &[], show::detail(&args.detail))?;
     }
     if plan.refusals.is_empty() {
-        plan::require_bounds(&plan, compiled.job.limits.max_messages, args.allow_drift, &file)?;
+        plan::require_bounds(&plan, compiled.job.limits.max_messages, args.allow_drift, file)?;
     }
     if args.auto_approve || !plan.refusals.is_empty() || ask(&plan, stop).await? {
         return Ok(Some(plan));
@@ -121,7 +134,7 @@ fn unfinished(journal: &Location, text: &str) -> Result<Option<Plan>> {
     let Some(reader) = Reader::open(journal)? else { return Ok(None) };
     let sha256 = plan::sha256(text.as_bytes());
     let run = reader.runs()?.into_iter().find(|run| run.ended.is_none() && run.job_sha256 == sha256);
-    run.map(|run| plan::parse_kept(run.plan.as_bytes(), &format!("the plan of run {}", run.name))).transpose()
+    run.as_ref().map(runs::plan).transpose()
 }
 
 async fn ask(plan: &Plan, stop: &Stop) -> Result<bool> {
@@ -193,8 +206,8 @@ async fn begin(
         return Err(Error::new(Kind::Guarded, format!("the plan must not be applied: {}", refusal.text))
             .hint("nothing was touched; change the job or the queues, and plan again"));
     }
-    let file = args.file.display().to_string();
     if let Earlier::None = earlier {
+        let file = args.file.as_deref().unwrap_or(Path::new(&plan.job.file)).display().to_string();
         plan::require_bounds(&plan, job.limits.max_messages, args.allow_drift, &file)?;
     }
     let reached = plan::reach(&job);
@@ -235,9 +248,12 @@ async fn begin(
     if let Earlier::None = earlier {
         plan::check_time(&plan, aws.server_time(source.url()).unwrap_or_else(jiff::Timestamp::now))?;
     }
-    let mut own = Own::of_journal(journal_path).and("the file", &args.file).and("the job", Path::new(&plan.job.file));
-    for approval in approve::files(&args.file) {
-        own = own.and("the approval", &approval);
+    let mut own = Own::of_journal(journal_path).and("the job", Path::new(&plan.job.file));
+    if let Some(file) = &args.file {
+        own = own.and("the file", file);
+        for approval in approve::files(file) {
+            own = own.and("the approval", &approval);
+        }
     }
     own.refuse(&job, &rules, Some(plan.id()))?;
     let opened = wiring::open(aws, &job, &rules, &plan, stage).await.map_err(give_up)?;
@@ -254,7 +270,7 @@ async fn begin(
         plan: plan::to_kept_text(&plan)?,
         approvals: serde_json::to_string(&approvers)
             .map_err(|error| Error::failed(format!("the approvals cannot be written as JSON: {error}")))?,
-        command: serde_json::to_string(&again(args, journal_path))
+        command: serde_json::to_string(&again(args, plan.id(), journal_path))
             .map_err(|error| Error::failed(format!("the command cannot be written as JSON: {error}")))?,
         directory: std::env::current_dir().unwrap_or_default().display().to_string(),
         sandbox: is_embedded,
@@ -334,16 +350,20 @@ async fn run(args: &ApplyArgs, parts: Apply, listener: mpsc::Receiver<apply::Eve
 fn finished(args: &ApplyArgs, journal: &Location, run: &str) -> Result<Exit> {
     let Some(reader) = Reader::open(journal)? else { return Ok(Exit::Done) };
     let Some(record) = reader.runs_like(run)?.pop() else { return Ok(Exit::Done) };
-    let run_now = super::runs::load(&reader, record)?;
+    let run_now = runs::load(&reader, record)?;
     let summary = Summary { outcome: apply::Outcome::Finished, figures: run_now.figures };
     output::note(&format!("run {run} is finished already: nothing was done"));
     tell(args, journal, &summary)
 }
 
 /// The words of the command that goes on with the run.
-fn again(args: &ApplyArgs, journal: &Location) -> Vec<String> {
-    let mut words = vec!["redrive".to_owned(), "apply".to_owned(), args.file.display().to_string()];
+fn again(args: &ApplyArgs, run: &str, journal: &Location) -> Vec<String> {
+    let mut words = vec!["redrive".to_owned(), "apply".to_owned()];
     let mut option = |name: &str, value: Option<String>| words.extend([name.to_owned()].into_iter().chain(value));
+    match &args.file {
+        Some(file) => option(&file.display().to_string(), None),
+        None => option("--run", Some(run.to_owned())),
+    }
     if journal.file() != Some(Path::new(JOURNAL)) {
         option("--journal", Some(journal.to_string()));
     }
@@ -368,7 +388,7 @@ fn again(args: &ApplyArgs, journal: &Location) -> Vec<String> {
 fn tell(args: &ApplyArgs, journal: &Location, summary: &Summary) -> Result<Exit> {
     match args.format {
         Format::Text => {
-            output::out(&report::summary(summary, &again(args, journal)).text(output::screen()))?;
+            output::out(&report::summary(summary, &again(args, &summary.figures.run, journal)).text(output::screen()))?;
         }
         Format::Json => output::out(&report::summary_json(summary))?,
     }

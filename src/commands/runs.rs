@@ -32,7 +32,7 @@ pub(super) async fn status(args: &RunArgs, journal: &Location) -> Result<Exit> {
     loop {
         let (reader, record) = find(name.as_deref(), journal)?;
         name = Some(record.name.clone());
-        let is_at_work = record.process.is_some_and(|process| process.is_alive);
+        let is_at_work = record.process.as_ref().is_some_and(|process| process.is_alive);
         let run = load(&reader, record)?;
         let text = match args.format {
             Format::Text => view::status(&run).text(output::screen()),
@@ -120,9 +120,14 @@ pub(super) fn find(name: Option<&str>, journal: &Location) -> Result<(Reader, Ru
     }
 }
 
+/// The plan of a run.
+pub(super) fn plan(record: &RunRecord) -> Result<Plan> {
+    plan::parse_kept(record.plan.as_bytes(), &format!("the plan of run {}", record.name))
+}
+
 /// A run with its figures, and without the messages in trouble.
 pub(super) fn load(reader: &Reader, record: RunRecord) -> Result<Report> {
-    let plan: Plan = plan::parse_kept(record.plan.as_bytes(), &format!("the plan of run {}", record.name))?;
+    let plan = plan(&record)?;
     let figures = Figures::new(&plan, &reader.tally(&record.name)?, record.totals);
     let (approvers, command) = (approvers(&record)?, command(&record)?);
     let (guards, came_back) = (reader.guard_events(&record.name)?, reader.came_back(&record.name)?);

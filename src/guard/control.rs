@@ -1,5 +1,5 @@
 //! A person's word to a run that is under way: a Unix socket beside the journal, for its owner alone. One request is one line of
-//! JSON, and so is the answer.
+//! JSON, and so is the answer. By way of a journal on a server come the same requests and go the same answers.
 //!
 //! Who may use the socket is decided twice: by its mode, and by the identity that the kernel names for whoever is at the other
 //! end. What a request asks for is carried out elsewhere.
@@ -20,8 +20,8 @@ use tokio::time::timeout;
 /// Bytes of a request or an answer.
 const MOST_BYTES: u64 = 4096;
 
-/// How long the other end may take for a line.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long the other end may take for a line, or for an answer.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What somebody wants a run to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,7 +112,14 @@ impl Drop for Listener {
 /// Takes one request and answers it.
 async fn serve(mut stream: UnixStream, requests: mpsc::Sender<Waiting>) {
     let Ok(Ok(line)) = timeout(PATIENCE, read_line(&mut stream)).await else { return };
-    let outcome = match serde_json::from_str::<Request>(&line) {
+    let reply = answer(&line, &requests).await;
+    // Whoever asked may be gone; what was asked for is done all the same, and noted.
+    let _ = timeout(PATIENCE, stream.write_all(format!("{reply}\n").as_bytes())).await;
+}
+
+/// Has a request in JSON carried out; gives the answer in JSON.
+pub async fn answer(request: &str, requests: &mpsc::Sender<Waiting>) -> String {
+    let outcome = match serde_json::from_str::<Request>(request) {
         Err(error) => Err(format!("not a request: {error}")),
         Ok(request) => {
             let (answer, answered) = oneshot::channel();
@@ -123,11 +130,16 @@ async fn serve(mut stream: UnixStream, requests: mpsc::Sender<Waiting>) {
             }
         }
     };
-    let done = outcome.is_ok();
-    let reply = Reply { done, words: outcome.unwrap_or_else(|words| words) };
-    if let Ok(line) = serde_json::to_string(&reply) {
-        // Whoever asked may be gone; what was asked for is done all the same, and noted.
-        let _ = timeout(PATIENCE, stream.write_all(format!("{line}\n").as_bytes())).await;
+    let (done, words) = (outcome.is_ok(), outcome.unwrap_or_else(|words| words));
+    serde_json::json!(Reply { done, words }).to_string()
+}
+
+/// What an answer in JSON says.
+pub fn understand(reply: &str) -> Result<String, Unheard> {
+    match serde_json::from_str(reply) {
+        Ok(Reply { done: true, words }) => Ok(words),
+        Ok(Reply { done: false, words }) => Err(Unheard::Refused(words)),
+        Err(error) => Err(Unheard::Nobody(error.into())),
     }
 }
 
@@ -152,12 +164,10 @@ pub async fn request(socket: &Path, request: &Request) -> Result<String, Unheard
         let mut stream = UnixStream::connect(socket).await?;
         let line = serde_json::to_string(request)?;
         stream.write_all(format!("{line}\n").as_bytes()).await?;
-        let answer = read_line(&mut stream).await?;
-        Ok::<Reply, io::Error>(serde_json::from_str(&answer)?)
+        read_line(&mut stream).await
     };
     match timeout(PATIENCE, asked).await {
-        Ok(Ok(Reply { done: true, words })) => Ok(words),
-        Ok(Ok(Reply { done: false, words })) => Err(Unheard::Refused(words)),
+        Ok(Ok(reply)) => understand(&reply),
         Ok(Err(error)) => Err(Unheard::Nobody(error)),
         Err(_) => Err(Unheard::Nobody(io::ErrorKind::TimedOut.into())),
     }

@@ -16,5 +16,5 @@ pub use backlog::Backlog;
 pub use bounces::{AT_LEAST, Bounces, Share, WINDOW};
 pub use canary::{Course, Observation, Planned, Verdict};
 pub use command::{Answer, Asked, ask, missing};
-pub use control::{Listener, Order, Request, Unheard, Waiting, request, socket_of};
+pub use control::{Listener, Order, PATIENCE, Request, Unheard, Waiting, answer, request, socket_of, understand};
 pub use look::{DeadLetters, Destination, Seen, Watched, backlog, look};

@@ -12,6 +12,7 @@
 mod archives;
 mod changes;
 mod clock;
+mod control;
 mod entries;
 mod filter;
 mod front;
@@ -47,6 +48,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 pub use clock::{Clock, system_clock};
+pub use control::{Heard, control};
 pub use location::Location;
 pub use mark::{Mark, Marks};
 pub use prune::{Pruned, prune};
@@ -321,6 +323,16 @@ impl Journal {
     /// Notes what a guard or a person did to a run.
     pub async fn guard(&self, run: &str, event: GuardEvent) -> Result<()> {
         self.ask(|reply| Command::Guard { run: run.to_owned(), event, reply }).await
+    }
+
+    /// Takes what people asked of the run by way of a journal on a server, as JSON, each with its number, the oldest first.
+    pub async fn take_controls(&self) -> Result<Vec<(i64, String)>> {
+        self.ask(|reply| Command::TakeControls { reply }).await
+    }
+
+    /// Notes the answer to what was taken.
+    pub async fn answer_control(&self, number: i64, answer: String) -> Result<()> {
+        self.ask(|reply| Command::AnswerControl { number, answer, reply }).await
     }
 
     /// What guards and people did to a run so far, in order.

@@ -287,7 +287,7 @@ fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
         directory: row.get(20)?,
         sandbox: row.get(21)?,
         not_notified: row.get(23)?,
-        process: row.get::<_, Option<u32>>(22)?.map(|pid| Process { pid, is_alive: false }),
+        process: row.get::<_, Option<u32>>(22)?.map(|pid| Process { pid, is_alive: false, elsewhere: None }),
         cause: match row.get(14)? {
             Some(error) => Some(Cause { error, hint: row.get(15)? }),
             None => None,

@@ -1,6 +1,6 @@
 //! A journal on a `PostgreSQL` server: how it is reached, and what its errors are in words.
 
-use redrive_postgres::{Config, PostgresReader, PostgresStore};
+use redrive_postgres::{Asker, Config, PostgresReader, PostgresStore};
 
 use super::Location;
 use crate::error::{Error, Kind, Result};
@@ -26,6 +26,11 @@ pub(super) fn open_to_read(url: &str) -> Result<Option<PostgresReader>> {
 fn unusable(url: &str, error: &redrive_postgres::Error) -> Error {
     Error::failed(format!("the journal {} cannot be used: {error}", Location::Server(url.to_owned())))
         .hint("nothing was received or sent; check the URL (--journal, REDRIVE_JOURNAL), the server and the password")
+}
+
+/// Asks the process at work on a run for something.
+pub(super) fn ask(url: &str, run: &str, request: &str) -> Result<Asker> {
+    Asker::ask(&config(url)?, run, request).map_err(|error| unusable(url, &error))
 }
 
 /// Forgets these runs. The room they took is the server's to use again. Gives the messages, and the bytes before and afterwards.

@@ -68,6 +68,8 @@ pub(super) enum Command {
     Unclaim { claims: Vec<MessageId>, reply: Reply<()> },
     Resolve { resolve: Resolve, reply: Reply<u64> },
     Guard { run: String, event: GuardEvent, reply: Reply<()> },
+    TakeControls { reply: Reply<Vec<(i64, String)>> },
+    AnswerControl { number: i64, answer: String, reply: Reply<()> },
     GuardEvents { run: String, reply: Reply<Vec<GuardEvent>> },
     Bounced { run: String, messages: Vec<MessageId>, reply: Reply<Vec<Option<Bounce>>> },
 }
@@ -277,6 +279,14 @@ impl<K: Keeper<Error: Into<Error>>> Writer<K> {
             Command::Releasable { most, reply } => answer!(reply, protocol.releasable(most)),
             Command::Leased { changes, reply } => answer!(reply, protocol.set_leases(&changes)),
             Command::Guard { run, event, reply } => answer!(reply, protocol.store_mut().note_guard(&run, &event)),
+            Command::TakeControls { reply } => {
+                let run = protocol.run();
+                answer!(reply, protocol.store_mut().take_controls(run))
+            }
+            Command::AnswerControl { number, answer, reply } => {
+                let run = protocol.run();
+                answer!(reply, protocol.store_mut().answer_control(run, number, &answer))
+            }
             Command::GuardEvents { run, reply } => answer!(reply, protocol.store_mut().guard_events(&run)),
             Command::Bounced { run, messages, reply } => {
                 let now = (self.clock)();

@@ -31,7 +31,7 @@ pub struct Report {
 impl Report {
     /// The code of the outcome; `running` while a session is under way, `unfinished` after one that was killed.
     pub(super) fn outcome(&self) -> &str {
-        let is_running = self.record.process.is_some_and(|process| process.is_alive);
+        let is_running = self.record.process.as_ref().is_some_and(|process| process.is_alive);
         self.record.outcome.as_deref().unwrap_or(if is_running { "running" } else { "unfinished" })
     }
 }

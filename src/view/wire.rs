@@ -1,6 +1,7 @@
 //! The JSON forms of runs: one flat, versioned object for the end of an apply (`summary`), its `progress`, a `report`, a
 //! `status` and a `run` of the list, so that what reads one reads all. And the one way to JSON text: a line that cannot drive a terminal.
 
+mod process;
 mod timeline;
 
 use std::fmt::Write as _;
@@ -8,6 +9,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use self::process::ProcessObject;
 use self::timeline::TimelineObject;
 use super::run::Report;
 use super::text::neutral;
@@ -42,7 +44,7 @@ pub(super) struct RunObject<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     given_up: Option<ResolvedObject<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    process: Option<ProcessObject>,
+    process: Option<ProcessObject<'a>>,
     /// The words of the command that goes on with it, and where it was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     command: Option<&'a [String]>,
@@ -92,13 +94,6 @@ pub(super) struct RunObject<'a> {
     /// Empty, and last: [`Listing`] writes what belongs into it.
     #[serde(skip_serializing_if = "Option::is_none")]
     troubles: Option<[(); 0]>,
-}
-
-/// A process that was at work on a run when it was last heard of.
-#[derive(Debug, Serialize)]
-struct ProcessObject {
-    pid: u32,
-    alive: bool,
 }
 
 /// What a guard or a person did to a run.
@@ -194,7 +189,7 @@ impl<'a> RunObject<'a> {
             started: Some(record.started),
             ended: record.ended,
             given_up,
-            process: record.process.map(|process| ProcessObject { pid: process.pid, alive: process.is_alive }),
+            process: record.process.as_ref().map(ProcessObject::from),
             command: Some(&report.command),
             directory: Some(&record.directory),
             sandbox: Some(record.sandbox),

@@ -89,6 +89,130 @@ async fn a_run_that_is_killed_goes_on_on_a_machine_that_has_only_the_plan_and_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_goes_on_with_nothing_but_the_url() {
+    let server = Server::shared();
+    let stage = planned(server, "").await;
+    let killed = stage.killed_at(When::Before, |rule: Rule| rule.action("DeleteMessageBatch").nth(2)).await;
+    assert!(killed, "it was killed");
+    let run = run_of(&stage, server);
+    std::fs::remove_file(stage.path("plan.json")).expect("there");
+    let unknown = stage.redrive(&["apply", "--run", "nothing"]).await.expect(2);
+    assert!(unknown.stderr.contains("\"nothing\""), "{}", unknown.stderr);
+    let both = stage.redrive(&["apply", "plan.json", "--run", &run]).await.expect(2);
+    assert!(both.stderr.contains("--run"), "{}", both.stderr);
+    let ran = stage.redrive(&["apply", "--run", &run[..5], "--allow-drift", "--format", "json"]).await.expect(0);
+    assert_adds_up(&ran.summary());
+    assert_eq!(ran.summary()["received"], TOTAL, "{}", ran.stdout);
+    assert_listed(&stage, &ran);
+    let status: serde_json::Value = stage.redrive(&["status", "--format", "json"]).await.expect(0).json();
+    let command: Vec<_> = status["command"].as_array().expect("words").iter().take(4).collect();
+    assert_eq!(command, ["redrive", "apply", "--run", &*run], "{status}");
+    let again = stage.redrive(&["apply", "--run", &run]).await.expect(0);
+    assert!(again.stderr.contains("finished already"), "{}", again.stderr);
+}
+
+/// The only run of a journal.
+fn run_of(stage: &Stage, server: &Server) -> String {
+    server.rows(stage.journal.as_ref().expect("a server"), "SELECT run FROM runs").concat().concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_persons_word_reaches_a_run_through_its_journal_and_a_status_says_where_it_is() {
+    let server = Server::shared();
+    let stage = planned(server, SLOWLY).await;
+    let child = stage.spawn(&APPLY);
+    let pid = child.id().expect("running");
+    stage.until_requested("SendMessageBatch").await;
+    let run = run_of(&stage, server);
+    let status: serde_json::Value = stage.redrive(&["status", "--format", "json"]).await.expect(0).json();
+    let process = &status["process"];
+    assert_eq!(process["pid"], pid, "{status}");
+    assert!(process["host"].as_str().is_some_and(|host| !host.is_empty()) && process["heard"].is_string(), "{status}");
+    let told = stage.redrive(&["control", &run, "pause", "--reason", "INC-4711"]).await.expect(0);
+    assert!(told.stdout.contains("paused: INC-4711"), "{}", told.stdout);
+    let refused = stage.redrive(&["control", &run, "rate", "21/s"]).await.expect(1);
+    assert!(refused.stderr.contains("20 messages a second were approved"), "{}", refused.stderr);
+    stage.redrive(&["control", &run, "rate", "10/s"]).await.expect(0);
+    stage.redrive(&["control", &run, "stop"]).await.expect(0);
+    let ran = Ran::of(child.wait_with_output().await.expect("ended"));
+    assert_eq!(ran.code, Some(3), "{}\n{}", ran.stdout, ran.stderr);
+    let nobody = stage.redrive(&["control", &run, "resume"]).await.expect(1);
+    assert!(nobody.stderr.contains("no process is at work on run"), "{}", nobody.stderr);
+    let report = stage.redrive(&["report"]).await.expect(0).stdout;
+    assert!(report.contains("paused: INC-4711") && report.contains("at most 10 messages a second"), "{report}");
+    let ran = finished(&stage).await;
+    assert_listed(&stage, &ran);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_heard_is_not_done_later() {
+    let server = Server::shared();
+    let stage = planned(server, SLOWLY).await;
+    let mut child = stage.spawn(&APPLY);
+    let pid = child.id().expect("running");
+    stage.until_requested("SendMessageBatch").await;
+    signal(pid, Signal::STOP);
+    until_held(pid).await;
+    let run = run_of(&stage, server);
+    let unheard = stage.redrive(&["control", &run, "stop"]).await.expect(1);
+    assert!(unheard.stderr.contains("nothing was changed"), "{}", unheard.stderr);
+    let url = stage.journal.as_ref().expect("a server");
+    assert_eq!(server.rows(url, "SELECT count(*) FROM control"), [["0"]], "the process finds nothing when it goes on");
+    child.kill().await.expect("killed");
+    // Nor does the next process, if whoever asked died before it could take it back.
+    let asked = serde_json::json!({ "run": run, "order": "stop", "who": "somebody", "reason": null });
+    server.execute(url, &format!("INSERT INTO control SELECT id, 1, 0, '{asked}' FROM run")).expect("left");
+    let ran = elsewhere(&stage, "second").await.expect(0);
+    assert_listed(&stage, &ran);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_say_in_words_what_a_report_says() {
+    let server = Server::shared();
+    let stage = planned(server, "").await;
+    let killed = stage.killed_at(When::After, |rule: Rule| rule.action("SendMessageBatch").nth(2)).await;
+    assert!(killed, "it was killed");
+    let url = stage.journal.as_ref().expect("a server");
+    let rows = |sql: &str| server.rows(url, sql);
+    assert_eq!(rows("SELECT at_work, ended IS NULL FROM runs"), [["t", "t"]]);
+    assert_ne!(rows("SELECT count(*) FROM doubts WHERE state = 'sending'"), [["0"]]);
+    let summary = finished(&stage).await.summary();
+    assert_eq!(rows("SELECT at_work, outcome FROM runs"), [["f", "finished"]]);
+    let kept = rows("SELECT count(*) FROM messages WHERE state = 'kept' AND reason = 'unmatched'");
+    assert_eq!(kept, [[summary["kept"].to_string()]]);
+    assert_eq!(rows("SELECT count(DISTINCT id) FROM messages"), [[TOTAL.to_string()]]);
+    let report = stage.redrive(&["report", "--format", "json"]).await.expect(0).json();
+    let troubles = report["troubles"].as_array().expect("messages");
+    let ids: Vec<_> = rows("SELECT id FROM doubts ORDER BY id").concat();
+    let mut listed: Vec<_> = troubles
+        .iter()
+        .filter(|one| one["doubts"] != 0)
+        .map(|one| one["message_id"].as_str().expect("an ID"))
+        .collect();
+    listed.sort_unstable();
+    assert_eq!(ids, listed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_committed_is_on_disk_although_the_server_does_not_wait_for_that() {
+    let server = Server::shared();
+    let stage = planned(server, "").await;
+    let url = stage.journal.as_ref().expect("a server");
+    let name = url.rsplit('/').next().expect("a name");
+    server.execute(url, &format!("ALTER DATABASE {name} SET synchronous_commit = off")).expect("off");
+    let killed = stage.killed_at(When::Before, |rule: Rule| rule.action("SendMessageBatch")).await;
+    assert!(killed, "it was killed");
+    let watched = "CREATE TABLE seen (setting TEXT);
+        CREATE FUNCTION see() RETURNS trigger AS $$ BEGIN
+            INSERT INTO seen VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$ LANGUAGE plpgsql;
+        CREATE TRIGGER see AFTER INSERT ON message FOR EACH STATEMENT EXECUTE FUNCTION see()";
+    server.execute(url, watched).expect("watched");
+    finished(&stage).await;
+    assert_eq!(server.rows(url, "SHOW synchronous_commit"), [["off"]]);
+    assert_eq!(server.rows(url, "SELECT DISTINCT setting FROM seen"), [["on"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_process_is_refused_as_long_as_the_first_is_heard_of() {
     let stage = planned(Server::shared(), SLOWLY).await;
     let mut first = stage.spawn(&APPLY);

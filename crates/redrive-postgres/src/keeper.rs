@@ -9,26 +9,30 @@ use tokio_postgres::types::Type;
 use super::link::Parameter;
 use super::reads::value;
 use super::store::PostgresStore;
-use super::{Error, Result, guards, identity, timeline};
+use super::{Error, Result, control, guards, identity, timeline};
 
 impl Keeper for PostgresStore {
     fn begin(&mut self) -> Result<()> {
         self.looked_at.clear();
-        // One that is frozen in the midst of a transaction must not keep others from taking over.
+        // One that is frozen in the midst of a transaction must not keep others from taking over. What is committed is on disk, whatever
+        // the server does for others; where it asks for more, such as a standby, that holds.
         self.link.batch(
             "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '15s'; SET LOCAL lock_timeout = '30s'; \
-             SET LOCAL statement_timeout = '60s'",
+             SET LOCAL statement_timeout = '60s'; \
+             SELECT set_config('synchronous_commit', 'on', TRUE) WHERE current_setting('synchronous_commit') = 'off'",
         )
     }
 
     fn write(&mut self, run: RunNo, figures: &Figures) -> Result<()> {
         self.pending.flush(&self.link)?;
-        self.count(run, figures)?;
-        if self.is_at_work { self.beat(run) } else { Ok(()) }
+        self.count(run, figures)
     }
 
-    /// After this it is on disk, if the server's `synchronous_commit` is not off.
+    /// After this it is on disk.
     fn commit(&mut self) -> Result<()> {
+        if let Some(run) = self.at_work {
+            self.beat(run)?;
+        }
         self.link.batch("COMMIT")
     }
 
@@ -36,15 +40,15 @@ impl Keeper for PostgresStore {
         self.pending.clear();
         self.looked_at.clear();
         self.queues.clear();
+        self.effort = None;
         // If the connection is gone, the server has undone it by itself.
         let _ = self.link.batch("ROLLBACK");
     }
 
-    fn note_effort(&mut self, run: RunNo, requests: u64, elapsed_ms: u64) -> Result<()> {
-        let sql = "UPDATE run SET requests = $2, elapsed_ms = $3 WHERE id = $1";
-        let (requests, elapsed_ms) = (requests.cast_signed(), elapsed_ms.cast_signed());
-        let parameters: [Parameter<'_>; 3] = [(&run.0, Type::INT8), (&requests, Type::INT8), (&elapsed_ms, Type::INT8)];
-        self.link.run(sql, &parameters).map(drop)
+    /// With the commit, which changes the run's row anyway.
+    fn note_effort(&mut self, _: RunNo, requests: u64, elapsed_ms: u64) -> Result<()> {
+        self.effort = Some((requests, elapsed_ms));
+        Ok(())
     }
 
     fn note_not_notified(&mut self, run: RunNo, words: &str) -> Result<()> {
@@ -66,6 +70,14 @@ impl Keeper for PostgresStore {
 
     fn guard_events(&mut self, run: &str) -> Result<Vec<GuardEvent>> {
         guards::events(&self.link, run)
+    }
+
+    fn take_controls(&mut self, run: RunNo) -> Result<Vec<(i64, String)>> {
+        control::take(&self.link, run)
+    }
+
+    fn answer_control(&mut self, run: RunNo, number: i64, answer: &str) -> Result<()> {
+        control::answer(&self.link, run, number, answer)
     }
 
     fn bounced(&mut self, run: &str, messages: &[MessageId], now: Timestamp) -> Result<Vec<Option<Bounce>>> {

@@ -6,6 +6,7 @@
 //! fetched for a whole batch in one request ([`Store::look_ahead`](redrive_protocol::protocol::Store::look_ahead)). So a batch costs a few requests, however many messages
 //! it has.
 
+mod control;
 mod guards;
 mod identity;
 mod keeper;
@@ -23,6 +24,7 @@ mod url;
 
 use std::fmt;
 
+pub use control::Asker;
 pub use prune::prune;
 pub use reader::PostgresReader;
 pub use store::PostgresStore;

@@ -17,7 +17,7 @@ use super::{Error, Result, guards, schema, timeline};
 const RUN: &str =
     "resolution.at, who, resolution.reason, run.name, queue.arn, run.job_sha256, run.plan, run.started, run.ended,
     run.outcome, run.requests, run.elapsed_ms, run.approvals, run.error, run.hint, run.not_released, run.still_visible,
-    run.in_flight_elsewhere, run.command, run.directory, run.sandbox, run.pid, run.not_notified";
+    run.in_flight_elsewhere, run.command, run.directory, run.sandbox, run.pid, run.not_notified, run.host, run.beat";
 
 const TROUBLE: &str = "SELECT decision, resolution.at, who, resolution.reason, message.id, state, rule, target,
     message.reason, message.doubts, sent_as, note.text, message.at, identity.text FROM message
@@ -137,7 +137,9 @@ fn run_record(row: &Row) -> Result<RunRecord> {
     let number = |column| Ok::<_, Error>(value::<i64>(row, column)?.cast_unsigned());
     let (error, hint): (Option<String>, Option<String>) = (value(row, 14)?, value(row, 15)?);
     let pid = value::<Option<i64>>(row, 22)?.and_then(|pid| u32::try_from(pid).ok());
-    let is_alive = value(row, 24)?;
+    let (host, beat): (Option<String>, Option<i64>) = (value(row, 24)?, value(row, 25)?);
+    let elsewhere = host.zip(beat.map(reads::time));
+    let is_alive = value(row, 26)?;
     Ok(RunRecord {
         given_up: resolved(row)?,
         name: value(row, 4)?,
@@ -160,7 +162,7 @@ fn run_record(row: &Row) -> Result<RunRecord> {
         directory: value(row, 20)?,
         sandbox: value(row, 21)?,
         not_notified: value(row, 23)?,
-        process: pid.map(|pid| Process { pid, is_alive }),
+        process: pid.map(|pid| Process { pid, is_alive, elsewhere }),
     })
 }
 

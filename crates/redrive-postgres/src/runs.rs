@@ -93,6 +93,8 @@ impl PostgresStore {
         // Nor does a process that was at work on another run of this source commit any more.
         let sql = "UPDATE run SET in_session = (id = $2), epoch = NULL WHERE source = $1";
         self.link.run(sql, &[(&source.0, Type::INT8), (&run.0, Type::INT8)])?;
+        // Whoever asked an earlier process for something has the answer, or was told that nobody heard it.
+        self.link.run("DELETE FROM control WHERE run = $1", &[(&run.0, Type::INT8)])?;
         let RunSpec { approvals, command, directory, sandbox, .. } = spec;
         let (host, pid) = (host(), i64::from(std::process::id()));
         let parameters: [Parameter<'_>; 8] = [
@@ -146,14 +148,21 @@ impl PostgresStore {
         if self.link.run(sql, &parameters)? == 1 { Ok(()) } else { Err(taken_over()) }
     }
 
-    /// Says that this process is still at work on a run. Fails where it was given up by somebody else meanwhile: then nothing that
+    /// Says that this process is still at work on a run, and what that has cost. Fails where it was given up by somebody else meanwhile: then nothing that
     /// it wrote since may be committed.
-    pub(super) fn beat(&self, run: RunNo) -> Result<()> {
-        let sql = format!("UPDATE run SET beat = {NOW} WHERE id = $1 AND epoch = $2");
-        if self.link.run(&sql, &[(&run.0, Type::INT8), (&self.epoch, Type::INT8)])? == 1 {
-            return Ok(());
-        }
-        Err(taken_over())
+    pub(super) fn beat(&mut self, run: RunNo) -> Result<()> {
+        let (requests, elapsed_ms) = self.effort.take().unzip();
+        let parameters: [Parameter<'_>; 4] = [
+            (&run.0, Type::INT8),
+            (&self.epoch, Type::INT8),
+            (&requests.map(u64::cast_signed), Type::INT8),
+            (&elapsed_ms.map(u64::cast_signed), Type::INT8),
+        ];
+        let sql = format!(
+            "UPDATE run SET beat = {NOW}, requests = coalesce($3, requests), elapsed_ms = coalesce($4, elapsed_ms)
+             WHERE id = $1 AND epoch = $2"
+        );
+        if self.link.run(&sql, &parameters)? == 1 { Ok(()) } else { Err(taken_over()) }
     }
 
     pub(super) fn run_named(&mut self, name: &str) -> Result<Option<RunRef>> {

@@ -1,5 +1,8 @@
 //! The tables: made where there are none, and refused where they are somebody else's or of another format.
 
+use redrive_protocol::protocol::State;
+use redrive_protocol::target::Reason;
+
 use super::link::Link;
 use super::reads::value;
 use super::{Error, Result};
@@ -26,12 +29,22 @@ pub(super) fn is_there(link: &Link) -> Result<bool> {
     }
 }
 
+/// Views for people and dashboards. The program does not read them.
+fn views() -> String {
+    let states: Vec<String> =
+        State::ALL.iter().map(|state| format!("WHEN {} THEN '{}'", *state as u8, state.code())).collect();
+    let reasons: Vec<String> =
+        Reason::ALL.iter().map(|reason| format!("WHEN {} THEN '{}'", *reason as u8, reason.code())).collect();
+    include_str!("views.sql").replace("{states}", &states.join(" ")).replace("{reasons}", &reasons.join(" "))
+}
+
 /// Makes the tables where there are none.
 pub(super) fn make(link: &Link) -> Result<()> {
     // Two that come at the same moment wait for each other here.
     link.batch("BEGIN; SELECT pg_advisory_xact_lock(7264726976)")?;
     if !is_there(link)? {
         link.batch(include_str!("tables.sql"))?;
+        link.batch(&views())?;
     }
     link.batch("COMMIT")
 }

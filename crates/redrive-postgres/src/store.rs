@@ -35,8 +35,10 @@ pub struct PostgresStore {
     next_lease: i64,
     /// This process, among all that ever worked with the journal.
     pub(super) epoch: i64,
-    /// Whether this process has begun a session, and not ended it.
-    pub(super) is_at_work: bool,
+    /// The run that this process is at work on.
+    pub(super) at_work: Option<RunNo>,
+    /// What that has cost, as the next commit notes it: SQS requests and milliseconds.
+    pub(super) effort: Option<(u64, u64)>,
 }
 
 impl PostgresStore {
@@ -48,7 +50,7 @@ impl PostgresStore {
         let next_lease = last.map_or(Ok(0), |row| value::<i64>(&row, 0))? + 1;
         let (pending, looked_at, queues) = (Pending::new(), HashMap::new(), HashMap::new());
         let epoch = rand::random_range(1..i64::MAX);
-        Ok(Self { link, pending, looked_at, queues, next_lease, epoch, is_at_work: false })
+        Ok(Self { link, pending, looked_at, queues, next_lease, epoch, at_work: None, effort: None })
     }
 
     /// Looks at many messages with one request.
@@ -271,12 +273,13 @@ impl Store for PostgresStore {
     }
 
     fn begin_session(&mut self, spec: &RunSpec, source: QueueNo, at: i64) -> Result<RunState> {
-        self.is_at_work = true;
-        self.begin_run(spec, source, at)
+        let state = self.begin_run(spec, source, at)?;
+        self.at_work = Some(state.run);
+        Ok(state)
     }
 
     fn end_session(&mut self, run: RunNo, end: &SessionEnd, at: i64) -> Result<()> {
-        self.is_at_work = false;
+        (self.at_work, self.effort) = (None, None);
         self.end_run(run, end, at)
     }
 
@@ -320,7 +323,7 @@ impl Store for PostgresStore {
         resolve: &Resolve,
         at: i64,
     ) -> Result<()> {
-        if !self.is_at_work {
+        if self.at_work.is_none() {
             self.refuse_if_busy(queue)?;
         }
         let (id, doubts) = message.map_or((&[][..], 0), |(key, doubts)| (key.bytes(), i64::from(doubts)));

@@ -127,6 +127,16 @@ CREATE TABLE guard_event (
     data TEXT NOT NULL,             -- what the next session has to know of it, as JSON
     PRIMARY KEY (run, number)
 );
+-- What people ask of a run that is under way.
+CREATE TABLE control (
+    run BIGINT NOT NULL,
+    number BIGINT NOT NULL,         -- drawn at random
+    at BIGINT NOT NULL,             -- by the server's clock
+    request TEXT NOT NULL,          -- as JSON
+    taken BOOLEAN NOT NULL DEFAULT FALSE, -- by the process at work
+    answer TEXT,                    -- as JSON
+    PRIMARY KEY (run, number)
+);
 -- Messages of a run that came back.
 CREATE TABLE bounce (
     run BIGINT NOT NULL,

@@ -281,7 +281,7 @@ pub(in crate::view) fn head(report: &Report, more: Vec<(Line, Line)>) -> Vec<Blo
     let mut blocks = vec![Block::Title(title)];
     blocks.extend(match &record.outcome {
         Some(outcome) => glance(outcome, record.cause.as_ref(), figures),
-        None => vec![Block::Headline(urgency(report.outcome(), figures), under_way(record.process))],
+        None => vec![Block::Headline(urgency(report.outcome(), figures), under_way(record.process.as_ref()))],
     });
     blocks.push(Block::Facts(facts));
     blocks
@@ -297,16 +297,19 @@ pub(super) fn signed(line: Line, resolved: &Resolved) -> Line {
 }
 
 /// How a run stands whose session has not ended.
-fn under_way(process: Option<Process>) -> Line {
-    match process {
-        Some(Process { pid, is_alive: true }) => {
-            ours("Under way: process ").theirs(pid.to_string()).ours(" is at work on it.")
-        }
-        Some(Process { pid, is_alive: false }) => ours("Not finished: its process (")
-            .theirs(pid.to_string())
-            .ours(") was killed, or its machine stopped. ")
-            .ours(SAFE),
-        None => ours("Not finished. ").ours(SAFE),
+fn under_way(process: Option<&Process>) -> Line {
+    let Some(Process { pid, is_alive, elsewhere }) = process else { return ours("Not finished. ").ours(SAFE) };
+    let on = |line: Line| match elsewhere {
+        Some((host, _)) => line.theirs(pid.to_string()).ours(" on ").theirs(host),
+        None => line.theirs(pid.to_string()),
+    };
+    if !is_alive {
+        return on(ours("Not finished: its process (")).ours(") was killed, or its machine stopped. ").ours(SAFE);
+    }
+    let line = on(ours("Under way: process ")).ours(" is at work on it");
+    match elsewhere {
+        Some((_, heard)) => line.ours(", and was last heard of at ").plain(units::time(*heard)).ours("."),
+        None => line.ours("."),
     }
 }
 
@@ -320,13 +323,17 @@ fn command_line(words: &[String]) -> String {
 /// What to do about a run that is not finished.
 pub(in crate::view) fn go_on(report: &Report) -> Vec<Block> {
     let (outcome, record) = (report.outcome(), &report.record);
-    if let Some(Process { pid, is_alive: true }) = record.process {
+    if let Some(Process { pid, is_alive: true, elsewhere }) = &record.process {
+        let command = match elsewhere {
+            Some(_) => format!("redrive control {} stop", record.name),
+            None => format!("kill -INT {pid}"),
+        };
         return vec![
             heading("How to stop it"),
             Block::Paragraph(ours(
                 "It finishes what is under way and gives back the rest; the command that started it continues later.",
             )),
-            Block::Command(format!("kill -INT {pid}")),
+            Block::Command(command),
         ];
     }
     if record.sandbox && record.ended.is_none() {

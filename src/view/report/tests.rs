@@ -306,7 +306,7 @@ fn a_run_that_was_killed_is_unfinished() {
     let mut report = report();
     report.record.outcome = None;
     report.record.ended = None;
-    report.record.process = Some(Process { pid: 4711, is_alive: false });
+    report.record.process = Some(Process { pid: 4711, is_alive: false, elsewhere: None });
     let said = text(&report);
     assert!(
         said.starts_with("Run 3f2a9c0d1e4b of job orders-dlq: unfinished\n  Not finished: its process (4711)"),

@@ -37,6 +37,12 @@ impl Ran {
         self
     }
 
+    /// All that it printed, as one value.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).expect("JSON")
+    }
+
     /// The summary of an apply with `--format json`.
     #[track_caller]
     pub(crate) fn summary(&self) -> Value {

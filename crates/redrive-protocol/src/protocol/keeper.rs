@@ -79,6 +79,15 @@ pub trait Keeper: Store {
     fn note_guard(&mut self, run: &str, event: &GuardEvent) -> Result<(), Self::Error>;
     /// What guards and people did to a run, in order.
     fn guard_events(&mut self, run: &str) -> Result<Vec<GuardEvent>, Self::Error>;
+    /// Takes what people asked of a run by way of its journal, as JSON, each with its number, the oldest first: nobody can take it back
+    /// then. A store that one machine alone reaches has nothing of the kind.
+    fn take_controls(&mut self, _run: RunNo) -> Result<Vec<(i64, String)>, Self::Error> {
+        Ok(Vec::new())
+    }
+    /// Notes the answer to what was taken.
+    fn answer_control(&mut self, _run: RunNo, _number: i64, _answer: &str) -> Result<(), Self::Error> {
+        Ok(())
+    }
     /// Notes which of these messages are of a run that sent them, under these IDs; answers by position.
     fn bounced(
         &mut self,

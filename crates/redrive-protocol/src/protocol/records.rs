@@ -46,12 +46,14 @@ pub struct RunRecord {
 }
 
 /// A process that was at work on a run when it was last heard of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
     /// Its number.
     pub pid: u32,
     /// Whether it still is: else it was killed, or its machine stopped.
     pub is_alive: bool,
+    /// The machine that it is on, and when it was last heard of; `None` in a journal that only this machine reaches.
+    pub elsewhere: Option<(String, Timestamp)>,
 }
 
 /// The order of messages in trouble: what somebody has to decide, what failed, what can be mended; all others are only to be known. What

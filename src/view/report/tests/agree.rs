@@ -100,14 +100,19 @@ fn a_run_under_way_names_its_process_and_one_on_an_embedded_sandbox_no_command()
     let mut report = report();
     report.record.outcome = None;
     report.record.ended = None;
-    report.record.process = Some(Process { pid: 4711, is_alive: true });
+    report.record.process = Some(Process { pid: 4711, is_alive: true, elsewhere: None });
     let said = text(&report);
     assert!(
         said.contains("running") && said.contains("process 4711 is at work") && said.contains("kill -INT 4711"),
         "{said}"
     );
     assert!(!said.contains("redrive apply"), "{said}");
-    report.record.process = Some(Process { pid: 4711, is_alive: false });
+    let elsewhere = Some(("runner-7".to_owned(), report.record.started));
+    report.record.process = Some(Process { pid: 4711, is_alive: true, elsewhere });
+    let said = text(&report);
+    assert!(said.contains("process 4711 on runner-7 is at work on it, and was last heard of at 2026"), "{said}");
+    assert!(said.contains("redrive control 3f2a9c0d1e4b stop") && !said.contains("kill"), "{said}");
+    report.record.process = Some(Process { pid: 4711, is_alive: false, elsewhere: None });
     report.record.sandbox = true;
     let said = text(&report);
     assert!(said.contains("nothing to continue") && !said.contains("redrive apply"), "{said}");
