@@ -33,7 +33,12 @@ pub(super) async fn status(args: &RunArgs, journal: &Location) -> Result<Exit> {
         let (reader, record) = find(name.as_deref(), journal)?;
         name = Some(record.name.clone());
         let is_at_work = record.process.as_ref().is_some_and(|process| process.is_alive);
-        let run = load(&reader, record)?;
+        let mut run = load(&reader, record)?;
+        if args.format == Format::Text && run.figures.in_doubt > 0 {
+            run.troubles = gather(report::FEW, &run.plan, |each| {
+                reader.troubles(&run.record.name, |trouble| if trouble.doubts > 0 { each(trouble) } else { Ok(()) })
+            })?;
+        }
         let text = match args.format {
             Format::Text => view::status(&run).text(output::screen()),
             Format::Json => view::status_json(&run),

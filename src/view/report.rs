@@ -18,13 +18,16 @@ pub use summary::{summary, summary_json};
 pub use super::troubles::Troubles;
 pub use super::wire::Listing;
 pub(super) use content::{accounts, drift, go_on, head, left};
-pub(super) use troubles::{all_of_them, doubts, missing};
+pub(super) use troubles::{all_of_them, doubts, in_doubt, missing};
 
-use super::document::{Block, Document, ours, theirs};
+use super::document::{Block, Document, MOST_LISTED, ours, theirs};
 use super::units;
 
 /// How many messages of a group are kept for people; the JSON has all that are there.
 pub const MANY: usize = 1000;
+
+/// The same in a status, which has no form that shows more.
+pub const FEW: usize = MOST_LISTED;
 
 /// For a program: one line, one object of type `report`, which lists every message.
 pub fn json(report: &Report) -> Listing<'_> {

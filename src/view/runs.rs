@@ -91,18 +91,13 @@ pub fn status(run: &Report) -> Document {
     blocks.extend(report::accounts(run.outcome(), figures, Some(&run.plan)));
     blocks.extend(report::missing(figures));
     blocks.extend(super::guards::section(run));
-    if figures.in_doubt > 0 {
-        blocks.push(Block::Paragraph(
-            ours("In doubt: the answer to a send of ").plain(units::messages(figures.in_doubt)).ours(" never came."),
-        ));
+    if figures.in_doubt + figures.blocked + figures.failed > 0 {
+        let all = ours("")
+            .code("redrive report")
+            .ours(" lists all that is in doubt, blocked or failed, and says what to do.");
+        blocks.push(Block::Paragraph(all));
     }
-    if figures.in_doubt + figures.blocked + figures.held + figures.failed > 0 {
-        blocks.push(Block::Paragraph(
-            ours("")
-                .code("redrive report")
-                .ours(" lists what is in doubt, held, blocked or failed, and says what to do."),
-        ));
-    }
+    blocks.extend(report::in_doubt(run));
     blocks.extend(report::left(figures));
     blocks.extend(report::drift(run.outcome(), figures));
     blocks.extend(report::go_on(run));

@@ -64,6 +64,9 @@ async fn a_doubt_is_shown_with_what_the_job_names_to_find_it_even_after_a_kill()
     let summary = stage.redrive(&["apply", "plan.json", "--format", "json"]).await.expect(6).summary();
     let report = stage.redrive(&["report", &run]).await.expect(0).stdout;
     assert!(report.contains("attribute:tenant = "), "{report}");
+    let status = stage.redrive(&["status", &run]).await.expect(0).stdout;
+    assert!(status.contains("attribute:tenant = ") && status.contains("Held, waiting for your decision"), "{status}");
+    assert!(status.contains("`redrive resolve`"), "{status}");
     let all = shown(&stage.redrive(&["report", &run, "--format", "json"]).await.expect(0).stdout);
     assert!(all.iter().all(|identity| !identity.contains("12345678901234567890123")), "{all:?}");
     // Nothing is kept of those that nobody has to look for.

@@ -104,7 +104,8 @@ fn lost(report: &Report) -> Vec<Block> {
     blocks
 }
 
-fn in_doubt(report: &Report) -> Vec<Block> {
+/// The messages whose sends were not answered, with what to do.
+pub(in crate::view) fn in_doubt(report: &Report) -> Vec<Block> {
     if report.figures.in_doubt == 0 {
         return Vec::new();
     }

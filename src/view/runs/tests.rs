@@ -60,9 +60,27 @@ fn the_status() {
       out of scope      kept: this run sent it, and it came back                     3
       all               received                                                 9,996
 
-      In doubt: the answer to a send of 5 messages never came.
+      `redrive report` lists all that is in doubt, blocked or failed, and says what to do.
 
-      `redrive report` lists what is in doubt, held, blocked or failed, and says what to do.
+    In doubt
+      The answer to a send of 5 messages never came.
+
+      Held, waiting for your decision: it is unknown whether these arrived at orders. They stay in the
+      source. Look for them there, and decide: `redrive resolve` takes `--discard` for those that
+      arrived and `--resend` for the others.
+      - aaaa-4
+
+      Sent again after the answer was lost: these are certainly at orders, perhaps more than once: each
+      lost answer can be one more copy. Nothing is lost. If its consumer is not idempotent, look for
+      more copies of each.
+      - aaaa-1, there as bbbb-1, 2 answers lost
+
+      Sent again under the same deduplication ID: these are certainly at payments. SQS drops a second
+      copy that comes within five minutes; a run that continued later than that may have made one.
+      - aaaa-3
+
+      Written again to the same place: these are certainly at graveyard, once. There is nothing to do.
+      - aaaa-2
 
     Left in the source
       - 965 messages received by this run and left there.
