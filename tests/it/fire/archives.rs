@@ -58,14 +58,17 @@ impl Schedule {
             scene.assert_adds_up(&ran, &at);
             refused += usize::from(scene.suffer(act, &at).await);
         }
+        let mut said = String::new();
         for _ in 0..8 {
             let ran = scene.apply(None).await;
             scene.assert_adds_up(&ran, &at);
             if ran.code == Some(0) {
                 return refused;
             }
+            scene.follow(&ran);
+            said = ran.stdout + &ran.stderr;
         }
-        panic!("not finished after eight applies: {at}");
+        panic!("not finished after eight applies: {at}: {said}");
     }
 }
 
@@ -156,6 +159,16 @@ impl Scene {
             assert!(left.is_empty(), "it ended well, and in the source are {left:?}: {at}");
             assert_eq!(ran.summary()["archived"], self.ids.len(), "{at}");
         }
+    }
+
+    /// Does what a person would whom apply tells that there is a torn line of which it cannot say whose it is: a file that was put back
+    /// is another one than the run had written to.
+    fn follow(&self, ran: &Ran) {
+        let Some(size) = ran.stderr.split("`truncate --size=").nth(1).and_then(|rest| rest.split(' ').next()) else {
+            return;
+        };
+        let file = File::options().write(true).open(&self.path).expect("there");
+        file.set_len(size.parse().expect("a number")).expect("cut");
     }
 
     /// Says whether an apply was refused for it.
