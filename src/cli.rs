@@ -5,6 +5,7 @@ mod control;
 mod explain;
 mod generate;
 mod inspect;
+mod journal;
 mod policy;
 mod resolve;
 mod runs;
@@ -21,6 +22,7 @@ pub use self::control::{ControlArgs, OrderName};
 pub use self::explain::ExplainArgs;
 pub use self::generate::{CompletionsArgs, ManArgs, Values};
 pub use self::inspect::{InitArgs, InspectArgs, LookArgs};
+pub use self::journal::{CheckJournalArgs, InitJournalArgs, JournalArgs, JournalCommand};
 pub use self::policy::{PolicyArgs, PolicyFormat, PolicyPhase};
 pub use self::resolve::{DecisionArgs, ResolveArgs};
 pub use self::runs::{PruneArgs, ReportArgs, RunArgs, RunsArgs, RunsCommand};
@@ -110,6 +112,9 @@ pub enum Command {
     /// List the runs in the journal.
     #[command(after_help = "Example:\n  redrive runs --format json")]
     Runs(RunsArgs),
+    /// Make a journal ahead of its first run, or look at how it is.
+    #[command(after_help = "Example:\n  redrive journal check --journal postgres://runner@localhost/redrive")]
+    Journal(JournalArgs),
     /// Show how one run stands.
     #[command(after_help = "Examples:\n  redrive status\n  redrive status 3f2a9c0d1e4b --watch")]
     Status(RunArgs),

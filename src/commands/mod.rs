@@ -14,6 +14,7 @@ mod guarding;
 mod init;
 mod inspect;
 mod job;
+mod journal;
 mod kind;
 mod messages;
 mod own;
@@ -37,7 +38,7 @@ use std::path::Path;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use crate::cli::{Cli, Command, RunsArgs, RunsCommand};
+use crate::cli::{Cli, Command, JournalArgs, JournalCommand, RunsArgs, RunsCommand};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::journal::Location;
@@ -90,6 +91,8 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Resolve(args) => resolve::resolve(args, &journal).await,
         Command::Runs(RunsArgs { command: Some(RunsCommand::Prune(args)), .. }) => prune::prune(&args, &journal),
         Command::Runs(args) => runs::runs(&args, &journal),
+        Command::Journal(JournalArgs { command: JournalCommand::Init(args) }) => journal::init(&args, &journal),
+        Command::Journal(JournalArgs { command: JournalCommand::Check(args) }) => journal::check(&args, &journal),
         Command::Status(args) => runs::status(&args, &journal).await,
         Command::Report(args) => runs::report(&args, &journal),
         Command::Schema => generate::schema(),

@@ -30,6 +30,7 @@ mod rested;
 mod runs;
 mod schema;
 mod server;
+mod standing;
 mod store;
 mod table;
 #[cfg(test)]
@@ -56,6 +57,7 @@ pub use query::Reader;
 pub use redrive_protocol::protocol::{
     BOUNDARY, Bounce, CameBack, GuardEvent, Happened, Piece, Process, RunRecord, Timeline, Trouble,
 };
+pub use standing::{Health, check, init};
 
 use crate::error::{Error, Kind, Result};
 use redrive_protocol::message::MessageId;

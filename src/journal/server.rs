@@ -1,6 +1,6 @@
 //! A journal on a `PostgreSQL` server: how it is reached, and what its errors are in words.
 
-use redrive_postgres::{Asker, Config, PostgresReader, PostgresStore};
+use redrive_postgres::{Asker, Config, Health, PostgresReader, PostgresStore};
 
 use super::Location;
 use crate::error::{Error, Kind, Result};
@@ -26,6 +26,16 @@ pub(super) fn open_to_read(url: &str) -> Result<Option<PostgresReader>> {
 fn unusable(url: &str, error: &redrive_postgres::Error) -> Error {
     Error::failed(format!("the journal {} cannot be used: {error}", Location::Server(url.to_owned())))
         .hint("nothing was received or sent; check the URL (--journal, REDRIVE_JOURNAL), the server and the password")
+}
+
+/// How the server is.
+pub(super) fn check(url: &str) -> Result<Health> {
+    redrive_postgres::check(&config(url)?).map_err(|error| unusable(url, &error))
+}
+
+/// Makes the tables where there are none. Gives the SQL that lets a role use them.
+pub(super) fn init(url: &str, role: &str) -> Result<String> {
+    redrive_postgres::init(&config(url)?, role).map_err(|error| unusable(url, &error))
 }
 
 /// Asks the process at work on a run for something.

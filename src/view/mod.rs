@@ -8,6 +8,7 @@ pub mod error;
 pub mod explain;
 pub mod guards;
 pub mod inspect;
+pub mod journal;
 pub mod output;
 pub mod plan;
 pub mod policy;

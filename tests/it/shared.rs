@@ -111,6 +111,35 @@ async fn a_run_goes_on_with_nothing_but_the_url() {
     assert!(again.stderr.contains("finished already"), "{}", again.stderr);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_do_nothing_else_works_with_a_journal_that_was_made_for_it() {
+    let server = Server::shared();
+    let mut stage = planned(server, "").await;
+    let url = stage.journal.clone().expect("a server");
+    let role = format!("runner_{}", url.rsplit('/').next().expect("a name"));
+    server.execute(&url, &format!("CREATE ROLE {role} LOGIN")).expect("made");
+    let check = stage.redrive(&["journal", "check"]).await.expect(0).stdout;
+    assert!(check.contains("PostgreSQL") && check.contains("redrive journal init"), "{check}");
+    assert!(check.contains("fsync"), "the tests' server has it off: {check}");
+    let grants = stage.redrive(&["journal", "init", "--role", &role]).await.expect(0).stdout;
+    stage.journal = Some(url.replace("redrive@", &format!("{role}@")));
+    let refused = stage.redrive(&["journal", "check"]).await.expect(1);
+    assert!(refused.stderr.contains("permission denied"), "{}", refused.stderr);
+    server.execute(&url, &grants).expect("granted");
+    let may = format!(
+        "SELECT has_schema_privilege('{role}', 'public', 'CREATE'), has_table_privilege('{role}', 'journal', 'INSERT')"
+    );
+    assert_eq!(server.rows(&url, &may), [["f", "f"]]);
+    let run = finished(&stage).await.summary()["run"].as_str().expect("a name").to_owned();
+    let check = stage.redrive(&["journal", "check", "--format", "json"]).await.expect(0).json();
+    assert_eq!((&check["usable"], &check["durable"]), (&true.into(), &false.into()), "{check}");
+    assert_eq!(check["content"], serde_json::json!({ "runs": 1, "unfinished": 0, "at_work": 0, "in_doubt": 0 }));
+    stage.redrive(&["runs", "prune", "--run", &run]).await.expect(0);
+    server.execute(&url, &format!("ALTER ROLE {role} SET default_transaction_read_only = on")).expect("set");
+    let check = stage.redrive(&["journal", "check"]).await.expect(1).stdout;
+    assert!(check.contains("nothing can be written"), "{check}");
+}
+
 /// The only run of a journal.
 fn run_of(stage: &Stage, server: &Server) -> String {
     server.rows(stage.journal.as_ref().expect("a server"), "SELECT run FROM runs").concat().concat()

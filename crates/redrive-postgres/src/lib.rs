@@ -8,6 +8,7 @@
 
 mod control;
 mod guards;
+mod health;
 mod identity;
 mod keeper;
 mod link;
@@ -25,6 +26,7 @@ mod url;
 use std::fmt;
 
 pub use control::Asker;
+pub use health::{Health, check, init};
 pub use prune::prune;
 pub use reader::PostgresReader;
 pub use store::PostgresStore;

@@ -9,7 +9,7 @@ use super::runs::{NOW, PATIENCE};
 use super::{Error, Result};
 
 /// What is kept of runs, beside themselves.
-const OF_RUNS: [&str; 11] = [
+pub(super) const OF_RUNS: [&str; 11] = [
     "message",
     "tally",
     "note",
