@@ -244,25 +244,6 @@ async fn figures_follow_every_change_and_are_the_same_when_counted_anew() {
     assert_eq!(troubles[1].note.as_deref(), Some("300 KB"));
 }
 
-#[tokio::test]
-async fn after_a_commit_that_failed_nothing_is_written_whatever_is_asked_and_the_next_session_counts_right() {
-    let place = Place::new();
-    let (journal, _) = place.begin("run").await;
-    send(&journal, "before", "n").await;
-    // As a disk that is full for a moment.
-    let disk = rusqlite::Connection::open(place.path()).expect("open");
-    disk.execute_batch("CREATE TRIGGER full BEFORE INSERT ON tally BEGIN SELECT RAISE(ABORT, 'full'); END")
-        .expect("full");
-    let claimed = claim(&journal, "a").await;
-    let judgement = Judgement { claim: claimed, rule: RULE, exhausted: false, decision: Decided::Send(TARGET) };
-    journal.judge(vec![judgement]).await.expect_err("not written");
-    disk.execute_batch("DROP TRIGGER full").expect("room again");
-    journal.effort(5, 5).await.expect_err("the journal has failed");
-    journal.lease_count().await.expect_err("for good");
-    drop(journal);
-    assert_eq!(counted_anew(&place), (1, 0), "of the one that was not written nothing is counted");
-}
-
 /// All messages in trouble of the run.
 fn troubles(reader: &Reader) -> Vec<Trouble> {
     let mut troubles = Vec::new();
