@@ -27,8 +27,8 @@ pub const ROOM_FOR_BODIES: usize = 40 << 20;
 /// What a message weighs in memory beside its body and attributes.
 const OVERHEAD: usize = 1024;
 
-/// Queues that messages came from.
-const MOST_SOURCES: usize = 64;
+/// Queues that messages came from, by name.
+const MOST_SOURCES: usize = 1000;
 
 /// Takes messages in.
 pub struct Collector {
@@ -188,7 +188,7 @@ pub struct Group {
     pub receives: Spread,
     /// Their sizes in bytes.
     pub sizes: Spread,
-    /// The queues they came from, and how many; `None` for messages that name none.
+    /// The queues they came from, and how many; `None` for messages that name none, and for queues beyond the first thousand.
     pub sources: Vec<(Option<String>, u64)>,
     /// What is around most of them.
     pub envelopes: Vec<Envelope>,
@@ -231,16 +231,15 @@ fn assemble(
     let of_group = || members.records.iter().map(|position| &records[*position]);
     let mut sent: Vec<i64> = of_group().filter_map(|record| record.sent).collect();
     sent.sort_unstable();
-    let mut from: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut from: BTreeMap<Option<&String>, u64> = BTreeMap::new();
     let mut envelopes: BTreeMap<Envelope, usize> = BTreeMap::new();
     for record in of_group() {
-        *from.entry(record.origin).or_default() += 1;
+        *from.entry(sources.get(&record.origin)).or_default() += 1;
         for envelope in Envelope::ALL.into_iter().filter(|envelope| record.envelopes & envelope.bit() != 0) {
             *envelopes.entry(envelope).or_default() += 1;
         }
     }
-    let mut sources: Vec<(Option<String>, u64)> =
-        from.into_iter().map(|(origin, count)| (sources.get(&origin).cloned(), count)).collect();
+    let mut sources: Vec<(Option<String>, u64)> = from.into_iter().map(|(arn, count)| (arn.cloned(), count)).collect();
     sources.sort_by(|(arn, count), (other, others)| others.cmp(count).then_with(|| arn.cmp(other)));
     envelopes.retain(|_, count| *count * 2 >= members.records.len());
     let example = kept.first().map(|message| (*message).clone());

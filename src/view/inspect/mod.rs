@@ -27,6 +27,9 @@ pub use self::json::{groups, looked};
 /// A split that explains less than this share is not worth a word.
 const LEAST_EXPLAINED: f64 = 0.01;
 
+/// Queues that messages of a group came from, by name.
+const MOST_SOURCES: usize = 5;
+
 /// Messages that were looked at, and what was found.
 #[derive(Debug)]
 pub struct Inspection {
@@ -261,9 +264,13 @@ fn figures(inspection: &Inspection, group: &Group) -> Vec<Block> {
         facts.push((ours("receive counts"), prose(spread(group.receives, |number| number.to_string()))));
     }
     facts.push((ours("sizes"), prose(spread(group.sizes, |size| bytes(size.into())))));
-    for (arn, number) in group.sources.iter().take(5) {
-        let name = arn.as_deref().map_or("no source queue named", |arn| arn.rsplit(':').next().unwrap_or(arn));
+    for (arn, number) in group.sources.iter().take(MOST_SOURCES) {
+        let name = arn.as_deref().map_or("a queue that is not known", |arn| arn.rsplit(':').next().unwrap_or(arn));
         facts.push((ours("from"), theirs(name).ours(": ").number(*number)));
+    }
+    if let Some(others @ [_, ..]) = group.sources.get(MOST_SOURCES..) {
+        let all = others.iter().map(|(_, number)| number).sum();
+        facts.push((ours("from"), prose(count(others.len() as u64, "other queue")).ours(": ").number(all)));
     }
     if !group.envelopes.is_empty() {
         let envelopes: Vec<&str> = group.envelopes.iter().map(|envelope| envelope.words()).collect();

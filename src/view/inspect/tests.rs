@@ -17,13 +17,17 @@ fn inspection(kinds: usize, messages: usize, filler: &str) -> Inspection {
         let body = format!(
             r#"{{"n":{n},"text":"{filler}","error":{{"type":"{class}","message":"it failed at {n} for reasons that take some words to tell"}}}}"#
         );
+        let origin = format!("arn:aws:sqs:eu-west-1:123456789012:q{}", n % 8);
         let sent = (now.as_millisecond() - i64::try_from(n).expect("small") * 400_000).to_string();
         collector.take(
             Message {
                 id: MessageId::new(format!("{n}")),
                 body,
                 attributes: BTreeMap::from([("tenant".to_owned(), Attribute::string(["eu", "us"][n % 2]))]),
-                system: SystemAttributes(BTreeMap::from([("SentTimestamp".to_owned(), sent)])),
+                system: SystemAttributes(BTreeMap::from([
+                    ("SentTimestamp".to_owned(), sent),
+                    ("DeadLetterQueueSourceArn".to_owned(), origin),
+                ])),
                 payload: None,
             },
             0,
@@ -45,6 +49,7 @@ fn text_keeps_to_its_width_but_for_what_is_there_to_be_copied() {
             assert!(line.chars().count() <= width, "{width}: {line}\n{text}");
         }
         assert_eq!(text.matches("[[rule]]").count(), 3, "{text}");
+        assert_eq!(text.matches("3 other queues: ").count(), 3, "{text}");
     }
 }
 

@@ -194,6 +194,23 @@ fn memory_is_bounded_by_bytes_that_are_kept_and_by_messages_that_are_remembered(
 }
 
 #[test]
+fn each_queue_that_messages_came_from_is_named_and_all_that_are_not_known_are_one() {
+    let from = |n: usize| {
+        let mut message = message(&n.to_string(), Draft::json(json!({"error": {"type": "Refused"}})));
+        let arn = format!("arn:aws:sqs:eu-west-1:1:q{}", n / 2);
+        message.system.0.extend((n >= 10).then(|| ("DeadLetterQueueSourceArn".to_owned(), arn)));
+        message
+    };
+    for (messages, unknown) in [(210, 10), (4010, 2010)] {
+        let finding = found(&(0..messages).map(from).collect::<Vec<_>>());
+        let sources = &finding.groups[0].sources;
+        assert_eq!(sources[0], (None, unknown));
+        assert!(sources[1..].iter().all(|(arn, number)| arn.is_some() && *number == 2), "{sources:?}");
+        assert_eq!(sources.iter().map(|(_, number)| number).sum::<u64>(), messages as u64);
+    }
+}
+
+#[test]
 fn lambda_s_own_attributes_and_pointers_of_the_extended_client_are_seen() {
     let lambda = |inner: Value| {
         let class = inner["errorType"].as_str().expect("a class");
