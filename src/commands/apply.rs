@@ -1,25 +1,22 @@
-//! `redrive apply`: checks the plan, opens the journal and everything the plan names, and carries it out; a job is planned
-//! first, shown, and asked about.
+//! `redrive apply`: checks the plan, opens the journal and everything the plan names, and carries it out.
 
-use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::earlier::{Earlier, approvers, earlier};
 use super::followers::{Followers, Named};
 use super::job::Compiled;
-use super::kind::{self, FileKind};
 use super::own::Own;
-use super::{approve, guarding, job, plan as planning, read_bytes, runs, show, signals, text_of, watch, wiring};
+use super::planned::plan_of;
+use super::{approve, guarding, job, read_bytes, runs, signals, watch, wiring};
 use crate::apply::{self, Apply, Events, Options, Stop, Summary};
-use crate::cli::{ApplyArgs, Format, JOURNAL, PlanFormat};
+use crate::cli::{ApplyArgs, Format, JOURNAL};
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::journal::{Journal, Location, Marks, Reader, system_clock};
 use crate::plan::{self, Plan};
-use crate::view::plan::headline;
 use crate::view::{output, progress, report};
 use redrive_protocol::protocol::{Begun, RunSpec, SessionEnd, Totals};
 
@@ -43,116 +40,27 @@ pub(super) async fn apply(args: ApplyArgs, journal: &Location) -> Result<Exit> {
     // What runs on a sandbox that goes with this process leaves nothing behind.
     let marks = if reach.is_embedded() { None } else { Marks::of_user() };
     let (run, asked) = (plan.id().to_owned(), stop.clone());
-    let exit = Box::pin(carry_out(&args, &reach, plan, journal, marks, stop)).await?;
-    match watched {
+    let Ended { exit, untold } = Box::pin(carry_out(&args, &reach, plan, journal, marks, stop)).await?;
+    let late = match watched {
         // Of a run that was halted or stopped, not all has been sent: whoever goes on with it watches it then.
         Some(time) if matches!(exit, Exit::Done | Exit::Partial) && !asked.is_asked() => {
-            let late = watch::after(&reach.aws, &run, time, args.format, journal, &asked).await?;
-            Ok(if late == Exit::Done { exit } else { late })
+            watch::after(&reach.aws, &run, time, args.format, journal, &asked).await
         }
-        _ => Ok(exit),
-    }
-}
-
-/// The plan in a file, or that of a job. `None` where somebody was asked, and did not approve it.
-async fn plan_of(
-    args: &ApplyArgs,
-    file: &Path,
-    reach: &wiring::Reach,
-    journal: &Location,
-    stop: &Stop,
-) -> Result<Option<Plan>> {
-    // Once: what is read may be a pipe.
-    let bytes = read_bytes(file)?;
-    if is_plan(file, &bytes)? {
-        return Ok(Some(plan::parse(&bytes, &file.display().to_string())?));
-    }
-    plan_job(args, &file.display().to_string(), &text_of(file, bytes)?, reach, journal, stop).await
-}
-
-/// Whether it is a plan and not a job. A file that looks like neither is taken for what its name says.
-fn is_plan(file: &Path, bytes: &[u8]) -> Result<bool> {
-    match kind::of(bytes) {
-        Some(FileKind::Plan) => Ok(true),
-        Some(FileKind::Job) => Ok(false),
-        Some(other) => Err(other.misplaced(FileKind::Plan, file)),
-        None => Ok(match file.extension().and_then(|extension| extension.to_str()) {
-            Some("json") => true,
-            Some("toml") => false,
-            // A job is TOML, which never begins with a brace.
-            _ => bytes.trim_ascii_start().starts_with(b"{"),
-        }),
-    }
-}
-
-/// The plan of a job: that of its unfinished run, or a new one that was approved. `None` where it was not.
-async fn plan_job(
-    args: &ApplyArgs,
-    file: &str,
-    text: &str,
-    reach: &wiring::Reach,
-    journal: &Location,
-    stop: &Stop,
-) -> Result<Option<Plan>> {
-    let compiled = job::compile_or_show(file, text)?;
-    if let Some(plan) = unfinished(journal, text)? {
-        output::note(&format!("run {} of this job is unfinished and is continued", plan.id()));
-        return Ok(Some(plan));
-    }
-    if args.require_approvals > 0 {
-        return Err(Error::plan_refused(
-            "a plan that is made only now has no approvals, and --require-approvals asks for some",
-        )
-        .hint(
-            "nothing was touched; save a plan with `redrive plan JOB --out FILE`, have that approved, and apply it",
-        ));
-    }
-    let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    if !args.auto_approve && !can_ask {
-        return Err(Error::usage("there is no terminal to ask for approval").hint(
-            "nothing was touched; save a plan with `redrive plan JOB --out FILE` and apply that, or use --auto-approve",
-        ));
-    }
-    // What can be known is refused before the sample.
-    Named::of(args, &compiled.job, reach, true)?;
-    let sample = (&args.sample, &args.detail);
-    let plan = planning::make(&reach.aws, &compiled, file, text, None, sample, journal, stop).await?;
-    if args.format == Format::Text {
-        show::show_plan(&plan, PlanFormat::Text, None, &[], show::detail(&args.detail))?;
-    }
-    if plan.refusals.is_empty() {
-        plan::require_bounds(&plan, compiled.job.limits.max_messages, args.allow_drift, file)?;
-    }
-    if args.auto_approve || !plan.refusals.is_empty() || ask(&plan, stop).await? {
-        return Ok(Some(plan));
-    }
-    output::note("not applied: nothing was moved");
-    Ok(None)
-}
-
-fn unfinished(journal: &Location, text: &str) -> Result<Option<Plan>> {
-    let Some(reader) = Reader::open(journal)? else { return Ok(None) };
-    let sha256 = plan::sha256(text.as_bytes());
-    let run = reader.runs()?.into_iter().find(|run| run.ended.is_none() && run.job_sha256 == sha256);
-    run.as_ref().map(runs::plan).transpose()
-}
-
-async fn ask(plan: &Plan, stop: &Stop) -> Result<bool> {
-    output::prompt(&format!("\n{}\nApply this plan? Only 'yes' is taken as approval: ", headline(plan)));
-    let (tell, told) = oneshot::channel();
-    // A thread of its own, which nobody waits for: a read from a terminal cannot be broken off.
-    std::thread::spawn(move || {
-        let mut answer = String::new();
-        let read = std::io::stdin().lock().read_line(&mut answer);
-        let _ = tell.send(read.map(|_| answer));
-    });
-    let answer = tokio::select! {
-        answer = told => answer.unwrap_or_else(|_| Err(std::io::ErrorKind::UnexpectedEof.into())),
-        () = stop.asked() => return Ok(false),
+        _ => Ok(Exit::Done),
     };
-    let answer =
-        answer.map_err(|error| Error::failed(format!("the answer cannot be read from the terminal: {error}")))?;
-    Ok(answer.trim() == "yes")
+    // The run has ended, whatever became of the watching.
+    if let Some(summary) = untold {
+        output::out(&report::summary_json(&summary))?;
+    }
+    let late = late?;
+    Ok(if late == Exit::Done { exit } else { late })
+}
+
+/// How a run ended.
+struct Ended {
+    exit: Exit,
+    /// The summary, if it is not shown yet.
+    untold: Option<Summary>,
 }
 
 async fn carry_out(
@@ -162,7 +70,7 @@ async fn carry_out(
     journal_path: &Location,
     marks: Option<Marks>,
     stop: Stop,
-) -> Result<Exit> {
+) -> Result<Ended> {
     let earlier = earlier(journal_path, &plan)?;
     if let Earlier::Finished = earlier {
         return finished(args, journal_path, plan.id());
@@ -176,10 +84,11 @@ async fn carry_out(
     };
     let Ready { parts, listener, followers } = ready;
     let ran = Box::pin(run(args, parts, listener)).await.map_err(Error::resumable);
-    let told = ran.as_ref().ok().map(|summary| tell(args, journal_path, summary));
+    let told = ran.as_ref().map_or(Ok(()), |summary| tell(args, journal_path, summary));
     followers.end(ran.as_ref()).await;
-    let (summary, told) = (ran?, told.unwrap_or(Ok(Exit::Done)));
-    told.map_err(|error| if summary.exit() == Exit::Stopped { error.resumable() } else { error })
+    let summary = ran?;
+    told.map_err(|error| if summary.exit() == Exit::Stopped { error.resumable() } else { error })?;
+    Ok(ended(args, summary))
 }
 
 /// A run that is begun, and who hears of it.
@@ -347,13 +256,15 @@ async fn run(args: &ApplyArgs, parts: Apply, listener: mpsc::Receiver<apply::Eve
 }
 
 /// A run that is finished: its report, and nothing else is done.
-fn finished(args: &ApplyArgs, journal: &Location, run: &str) -> Result<Exit> {
-    let Some(reader) = Reader::open(journal)? else { return Ok(Exit::Done) };
-    let Some(record) = reader.runs_like(run)?.pop() else { return Ok(Exit::Done) };
+fn finished(args: &ApplyArgs, journal: &Location, run: &str) -> Result<Ended> {
+    let nothing = Ended { exit: Exit::Done, untold: None };
+    let Some(reader) = Reader::open(journal)? else { return Ok(nothing) };
+    let Some(record) = reader.runs_like(run)?.pop() else { return Ok(nothing) };
     let run_now = runs::load(&reader, record)?;
     let summary = Summary { outcome: apply::Outcome::Finished, figures: run_now.figures };
     output::note(&format!("run {run} is finished already: nothing was done"));
-    tell(args, journal, &summary)
+    tell(args, journal, &summary)?;
+    Ok(ended(args, summary))
 }
 
 /// The words of the command that goes on with the run.
@@ -385,12 +296,22 @@ fn again(args: &ApplyArgs, run: &str, journal: &Location) -> Vec<String> {
     words
 }
 
-fn tell(args: &ApplyArgs, journal: &Location, summary: &Summary) -> Result<Exit> {
+/// Shows the summary, unless lines of JSON follow it: it is the last of them.
+fn tell(args: &ApplyArgs, journal: &Location, summary: &Summary) -> Result<()> {
     match args.format {
         Format::Text => {
-            output::out(&report::summary(summary, &again(args, &summary.figures.run, journal)).text(output::screen()))?;
+            output::out(&report::summary(summary, &again(args, &summary.figures.run, journal)).text(output::screen()))
         }
-        Format::Json => output::out(&report::summary_json(summary))?,
+        Format::Json if shows_more(args) => Ok(()),
+        Format::Json => output::out(&report::summary_json(summary)),
     }
-    Ok(summary.exit())
+}
+
+fn ended(args: &ApplyArgs, summary: Summary) -> Ended {
+    Ended { exit: summary.exit(), untold: shows_more(args).then_some(summary) }
+}
+
+/// Whether lines of JSON may follow the end of the run.
+fn shows_more(args: &ApplyArgs) -> bool {
+    args.format == Format::Json && args.watch.is_some()
 }

@@ -19,6 +19,7 @@ mod kind;
 mod messages;
 mod own;
 mod plan;
+mod planned;
 mod policy;
 mod prune;
 mod resolve;

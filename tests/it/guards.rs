@@ -130,6 +130,20 @@ async fn until_consumed(stage: &Stage) {
     tokio::time::timeout(Duration::from_mins(3), consumed).await.expect("it is consumed");
 }
 
+/// Waits until the journal says that the run is finished.
+async fn until_finished(stage: &Stage) {
+    let finished = async {
+        loop {
+            let status = stage.redrive(&["status", "--format", "json"]).await.stdout;
+            if status.contains("\"outcome\":\"finished\"") {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(5), finished).await.expect("it finishes");
+}
+
 fn left(stage: &Stage, messages: u64) -> u64 {
     messages - stage.counts("failed").0 as u64
 }
@@ -452,10 +466,15 @@ async fn killed_anywhere_with_a_canary_a_pause_and_another_rate_it_loses_nothing
 async fn what_comes_back_after_the_end_joins_the_report_and_too_much_of_it_is_an_exit_code() {
     let stage = planned(40, "dead", "[guard]\nmax_bounced = \"20%\"").await;
     let mut run = Run::of(&stage, &[&APPLY[..], &["--watch", "30m"]].concat());
-    while run.line().await.expect("a summary")["type"] != "summary" {}
-    // Only now, when it has finished, does the consumer fail some.
+    until_finished(&stage).await;
+    // Only now does the consumer fail some.
     let broken = Consumer::start(&stage, "orders", AT_ONCE, everything);
-    let watched = run.end(5).await;
+    let mut watched = Value::Null;
+    while watched["type"] != "watched" {
+        watched = run.line().await.expect("what the watching saw");
+    }
+    let summary = run.end(5).await;
+    assert_eq!((&summary["type"], &summary["outcome"]), (&"summary".into(), &"finished".into()), "the last line");
     assert_eq!(
         (&watched["type"], &watched["moved"], &watched["limit"]),
         (&"watched".into(), &40.into(), &"20%".into())
