@@ -121,13 +121,16 @@ async fn a_role_that_may_do_nothing_else_works_with_a_journal_that_was_made_for_
     let check = stage.redrive(&["journal", "check"]).await.expect(0).stdout;
     assert!(check.contains("PostgreSQL") && check.contains("redrive journal init"), "{check}");
     assert!(check.contains("fsync"), "the tests' server has it off: {check}");
+    stage.journal = Some(format!("{url}?schema=team"));
+    let none = stage.redrive(&["journal", "check"]).await.expect(1);
+    assert!(none.stderr.contains("there is no schema team"), "{}", none.stderr);
     let grants = stage.redrive(&["journal", "init", "--role", &role]).await.expect(0).stdout;
-    stage.journal = Some(url.replace("redrive@", &format!("{role}@")));
+    stage.journal = Some(format!("{}?schema=team", url.replace("redrive@", &format!("{role}@"))));
     let refused = stage.redrive(&["journal", "check"]).await.expect(1);
-    assert!(refused.stderr.contains("permission denied"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("this role may not use it"), "{}", refused.stderr);
     server.execute(&url, &grants).expect("granted");
     let may = format!(
-        "SELECT has_schema_privilege('{role}', 'public', 'CREATE'), has_table_privilege('{role}', 'journal', 'INSERT')"
+        "SELECT has_schema_privilege('{role}', 'team', 'CREATE'), has_table_privilege('{role}', 'team.journal', 'INSERT')"
     );
     assert_eq!(server.rows(&url, &may), [["f", "f"]]);
     let run = finished(&stage).await.summary()["run"].as_str().expect("a name").to_owned();

@@ -34,7 +34,7 @@ fn health(link: &Link) -> Result<Health> {
     let schema: Option<String> = value(&row, 1)?;
     let schema = schema.ok_or_else(|| {
         Error::new(format!(
-            "there is no schema of search_path ({}): an owner of the database makes it with CREATE SCHEMA",
+            "there is no schema {}, or this role may not use it: `redrive journal init` makes it, and prints the SQL that lets a role use it",
             value::<String>(&row, 2).unwrap_or_default()
         ))
     })?;
@@ -50,6 +50,10 @@ fn health(link: &Link) -> Result<Health> {
 /// Makes the tables where there are none. Gives the SQL that lets a role use them and do nothing else.
 pub fn init(config: &Config, role: &str) -> Result<String> {
     let link = Link::open(config)?;
+    let sql = "SELECT current_setting('search_path') WHERE current_schema() IS NULL";
+    if let Some(row) = link.row(sql, &[])? {
+        link.batch(&format!("CREATE SCHEMA {}", value::<String>(&row, 0)?))?;
+    }
     let schema = quoted(&health(&link)?.schema);
     schema::make(&link)?;
     let role = quoted(role);

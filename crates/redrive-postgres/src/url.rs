@@ -15,7 +15,12 @@ use super::{Error, Result};
 /// How to connect, from a URL `postgres://user@host:5432/database`. A password is better in `PGPASSWORD` or in the password file
 /// (`PGPASSFILE`, `~/.pgpass`) than there.
 pub fn config(url: &str) -> Result<Config> {
+    let (url, schema) = schema(url)?;
     let mut config: Config = url.parse()?;
+    if let Some(schema) = schema {
+        let others = config.get_options().unwrap_or_default().to_owned();
+        config.options(format!("{others} -csearch_path={schema}").trim_start());
+    }
     let is_encrypted_by = url.split_once('?').is_some_and(|(_, options)| options.contains("sslmode="));
     if config.get_user().is_none() {
         config.user(env::var("PGUSER").or_else(|_| env::var("USER")).map_err(|_| Error::new("it names no user"))?);
@@ -54,6 +59,22 @@ pub fn config(url: &str) -> Result<Config> {
     // A server that is cut off is noticed while it is still known what it was asked.
     config.keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(30));
     Ok(config)
+}
+
+/// The URL without the schema that it names, and that: other clients do not know it.
+fn schema(url: &str) -> Result<(String, Option<&str>)> {
+    let Some((place, options)) = url.split_once('?') else { return Ok((url.to_owned(), None)) };
+    let (named, others): (Vec<&str>, Vec<&str>) = options.split('&').partition(|option| option.starts_with("schema="));
+    let schema = named.first().and_then(|option| option.strip_prefix("schema="));
+    // As it can stand in SQL without quotes.
+    let is_plain = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    if named.len() > 1 || schema.is_some_and(|name| !is_plain(name)) {
+        return Err(Error::new("schema: one name of small letters, digits and underscores is taken"));
+    }
+    Ok((format!("{place}?{}", others.join("&")), schema))
 }
 
 /// The password in the password file. One that others can read is not used, as by every client.
@@ -106,6 +127,17 @@ mod tests {
         assert_eq!(password(file, ["h", "5432", "db", "me"]).as_deref(), Some("se:cr\\et:more"));
         assert_eq!(password(file, ["h", "5433", "x", "me"]).as_deref(), Some("last"));
         assert_eq!(password("h:1:d:u", ["h", "1", "d", "u"]), None);
+    }
+
+    #[test]
+    fn the_schema_that_a_url_names_is_where_tables_are_looked_for() {
+        let options = |url: &str| config(url).map(|config| config.get_options().map(str::to_owned));
+        let url = "postgres://me@localhost/db?schema=team_1&sslmode=disable";
+        assert_eq!(options(url).expect("taken").as_deref(), Some("-csearch_path=team_1"));
+        assert_eq!(options("postgres://me@localhost/db?sslmode=disable").expect("taken"), None);
+        for refused in ["schema=", "schema=a;b", "schema=A", "schema=1a", "schema=a&schema=b"] {
+            options(&format!("postgres://me@localhost/db?{refused}")).expect_err(refused);
+        }
     }
 
     #[test]
