@@ -20,7 +20,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::control::{ControlArgs, OrderName};
 pub use self::explain::ExplainArgs;
-pub use self::generate::{CompletionsArgs, ManArgs, Values};
+pub use self::generate::{CompletionsArgs, ManArgs, SchemaArgs, SchemaOf, Values};
 pub use self::inspect::{InitArgs, InspectArgs, LookArgs};
 pub use self::journal::{CheckJournalArgs, InitJournalArgs, JournalArgs, JournalCommand};
 pub use self::policy::{PolicyArgs, PolicyFormat, PolicyPhase};
@@ -121,9 +121,9 @@ pub enum Command {
     /// Make the report of one run.
     #[command(after_help = "Example:\n  redrive report 3f2a9c0d1e4b --format html > report.html")]
     Report(ReportArgs),
-    /// Print the JSON Schema of the job file.
-    #[command(after_help = "Example:\n  redrive schema > job.schema.json")]
-    Schema,
+    /// Print a JSON Schema: of the job file, or of what is printed or saved as JSON.
+    #[command(after_help = "Examples:\n  redrive schema > job.schema.json\n  redrive schema --of events")]
+    Schema(SchemaArgs),
     /// Serve a local SQS and S3 to try things on, or take a tour of it.
     #[cfg(feature = "sandbox")]
     #[command(

@@ -1,4 +1,4 @@
-//! `redrive completions` and `redrive man`, as clap types.
+//! `redrive completions`, `redrive man` and `redrive schema`, as clap types.
 
 use std::path::PathBuf;
 
@@ -32,4 +32,27 @@ pub struct ManArgs {
     /// Write a page for each command into this directory, instead of one page with all of them to stdout.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+}
+
+/// `redrive schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Of what.
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = SchemaOf::Job)]
+    pub of: SchemaOf,
+}
+
+/// What there is a schema of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// The job file.
+    Job,
+    /// A plan: what `plan --out` saves and `plan --format json` prints.
+    Plan,
+    /// A line of `apply --format json`.
+    Events,
+    /// What `report --format json` prints.
+    Report,
+    /// A line of `inspect --format json`.
+    Inspect,
 }

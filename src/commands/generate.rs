@@ -9,13 +9,20 @@ use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use redrive_rules::job::schema_json;
 
-use crate::cli::{Cli, ManArgs};
+use crate::cli::{Cli, ManArgs, SchemaArgs, SchemaOf};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::view::output;
 
-pub(super) fn schema() -> Result<Exit> {
-    output::out(&schema_json())?;
+/// The schemas of output are written by hand, since it is built from borrowed and private types; tests hold outputs against them.
+pub(super) fn schema(args: &SchemaArgs) -> Result<Exit> {
+    output::out(&match args.of {
+        SchemaOf::Job => schema_json(),
+        SchemaOf::Plan => include_str!("../../docs/reference/plan.schema.json").to_owned(),
+        SchemaOf::Events => include_str!("../../docs/reference/events.schema.json").to_owned(),
+        SchemaOf::Report => include_str!("../../docs/reference/report.schema.json").to_owned(),
+        SchemaOf::Inspect => include_str!("../../docs/reference/inspect.schema.json").to_owned(),
+    })?;
     Ok(Exit::Done)
 }
 

@@ -96,7 +96,7 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Journal(JournalArgs { command: JournalCommand::Check(args) }) => journal::check(&args, &journal),
         Command::Status(args) => runs::status(&args, &journal).await,
         Command::Report(args) => runs::report(&args, &journal),
-        Command::Schema => generate::schema(),
+        Command::Schema(args) => generate::schema(&args),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => sandbox::sandbox(args).await,
         Command::Completions(args) => completions::completions(&args, &journal).await,

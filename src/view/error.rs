@@ -1,11 +1,8 @@
 //! How an error is shown: what happened, then what is safe and what to do next.
 
-use serde::Serialize;
-
 use super::output;
 use super::text::{Style, neutral_lines};
-use super::wire::{self, VERSION};
-use crate::error::{Error, Kind};
+use crate::error::Error;
 
 /// Shows it on stderr, for a person.
 pub fn show(error: &Error) {
@@ -19,26 +16,6 @@ pub fn text(error: &Error, style: Style) -> String {
         text = format!("{text}  {} {}\n", style.bold("hint:"), indented(hint, "        "));
     }
     text
-}
-
-/// For a program: one line, one object of type `error`.
-pub fn json(error: &Error) -> String {
-    #[derive(Serialize)]
-    struct Object<'a> {
-        r#type: &'static str,
-        version: u32,
-        kind: &'static str,
-        message: &'a str,
-        hint: Option<&'a str>,
-    }
-    let kind = match error.kind() {
-        Kind::Usage => "usage",
-        Kind::Failed | Kind::Lost | Kind::Busy => "failed",
-        Kind::Stopped => "stopped",
-        Kind::PlanRefused => "plan_refused",
-        Kind::Guarded => "guarded",
-    };
-    wire::line(&Object { r#type: "error", version: VERSION, kind, message: error.message(), hint: error.hint_text() })
 }
 
 /// Further lines stand under the first, so that a server's words cannot pass for a hint of ours.
@@ -57,7 +34,6 @@ mod tests {
         error: the queue orders does not exist
           hint: check the region
         ");
-        insta::assert_snapshot!(json(&error), @r#"{"type":"error","version":1,"kind":"failed","message":"the queue orders does not exist","hint":"check the region"}"#);
     }
 
     #[test]
@@ -66,7 +42,6 @@ mod tests {
         let text = text(&error, Style { colour: false });
         assert!(!text.contains(['\u{1b}', '\u{202e}', '\r']), "{text}");
         assert_eq!(text.lines().nth(1), Some("         hint: run this"));
-        assert!(!json(&error).contains(['\u{1b}', '\u{202e}', '\n']));
     }
 
     #[test]
@@ -74,13 +49,5 @@ mod tests {
         let error = Error::usage("x").hint("y");
         assert!(text(&error, Style { colour: true }).contains("\u{1b}[31merror:\u{1b}[0m x"));
         assert!(!text(&error, Style { colour: false }).contains('\u{1b}'));
-    }
-
-    #[test]
-    fn every_kind_has_its_code() {
-        let kinds = [Kind::Usage, Kind::Failed, Kind::Stopped, Kind::PlanRefused, Kind::Guarded];
-        let codes: std::collections::BTreeSet<_> = kinds.map(|kind| json(&Error::new(kind, "x"))).into_iter().collect();
-        assert_eq!(codes.len(), kinds.len());
-        assert!(json(&Error::usage("x")).ends_with(r#""hint":null}"#));
     }
 }

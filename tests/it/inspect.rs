@@ -11,7 +11,7 @@ use crate::support::admin::Admin;
 use crate::support::stage::{Ran, Stage};
 
 /// Messages of four kinds, 60 in all: timeouts, validations that SNS wrapped, what Lambda gave up, and lines of text.
-fn kinds() -> Vec<Seed> {
+pub(crate) fn kinds() -> Vec<Seed> {
     let mut seeds = Vec::new();
     for n in 0..30 {
         let error = json!({"type": "Timeout", "message": format!("gateway {n} did not answer within {} ms", 900 + n)});

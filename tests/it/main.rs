@@ -42,6 +42,7 @@ mod refusals;
 mod rehearse;
 mod resolve;
 mod sandbox;
+mod schemas;
 mod selective;
 mod shared;
 mod sleep;
