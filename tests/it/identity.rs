@@ -57,6 +57,24 @@ async fn each_place_is_called_as_the_profile_that_the_job_names_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_queue_is_inspected_by_name_url_or_arn_as_whoever_is_named() {
+    let stage = ready().await;
+    let url = format!("{}/000000000000/orders-dlq", stage.sandbox.endpoint_url());
+    let role = "arn:aws:iam::000000000000:role/looker";
+    for queue in ["orders-dlq", &url, "arn:aws:sqs:eu-west-1:000000000000:orders-dlq"] {
+        for (whose, key) in [(&[][..], "ENVKEY"), (&["--profile", "ops"], "OPSKEY"), (&["--role-arn", role], "ASIA")] {
+            stage.sandbox.clear_log();
+            let shown = redrive(&stage, &[&["inspect", queue, "--format", "json"], whose].concat()).await.expect(0);
+            assert!(shown.stdout.contains("\"groups\""), "{queue} {whose:?}: {}", shown.stdout);
+            let calls = stage.sandbox.log().into_iter().filter(|call| call.resource == "orders-dlq");
+            let callers: Vec<String> = calls.filter_map(|call| call.access_key).collect();
+            assert!(!callers.is_empty(), "{queue} {whose:?}");
+            assert!(callers.iter().all(|caller| caller.starts_with(key)), "{queue} {whose:?}: {callers:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_error_says_where_and_as_whom_it_was_asked() {
     for (queue, whose) in
         [("orders-dlq", "profile ops"), ("audit", "profile dev"), ("orders", "the credentials in the environment")]
