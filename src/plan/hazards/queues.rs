@@ -379,7 +379,8 @@ pub(super) fn aws_could(facts: &Facts) -> Option<Hazard> {
     }
     let time = duration(facts.sample.population.div_ceil(AWS_RATE));
     let text = format!(
-        "AWS's own redrive (StartMessageMoveTask) could do this job as well, in {time} at the least. It would also take what was sent          after this plan, and it has no journal, no guard that stops it, and nothing that tells later what came back."
+        "AWS's own redrive (StartMessageMoveTask) could do this job as well, in {time} at the least. It would also take what was sent \
+         after this plan, and it has no journal, no guard that stops it, and nothing that tells later what came back."
     );
     hazard(HazardCode::AwsCould, text)
 }
