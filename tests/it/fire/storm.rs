@@ -9,9 +9,9 @@ use crate::support::stage::Stage;
 const SEND: &str = "SendMessageBatch";
 const MESSAGES: usize = 800;
 
-/// The requests of the storm, by their numbers among all sends: so few that no batch meets eight of them, however few are under way
-/// at once by then.
-const STORM: Range<usize> = 24..60;
+/// The requests of the storm, by their numbers among all sends: one for each batch that is under way, and so few more that no batch
+/// meets eight of them, even if it is the only one by then.
+const STORM: Range<usize> = 24..54;
 
 /// So many batches are under way at once in the beginning, and may be in the midst of the storm.
 const FIRST_HANDS: usize = 24;
