@@ -340,6 +340,9 @@ pub struct ApplyArgs {
     /// Go without the canary that the job asks for; the reason is in the report.
     #[arg(long, value_name = "REASON")]
     pub skip_canary: Option<String>,
+    /// Go on although AWS's own redrive (`StartMessageMoveTask`) is taking messages from the source; the reason is in the report.
+    #[arg(long, value_name = "REASON")]
+    pub accept_move_task: Option<String>,
     /// Once the run is finished, go on looking for messages that come back for so long, such as `30m`. Exits with 5 if more do than
     /// the job's `max_bounced` allows.
     #[arg(long, value_name = "TIME")]

@@ -1,4 +1,4 @@
-//! The seam to a queue service: one queue, the six calls a redrive needs, and what can go wrong with them.
+//! The seam to a queue service: one queue, the seven calls a redrive needs, and what can go wrong with them.
 //! `aws` implements it; plan and apply use it. No SDK type crosses it.
 
 use std::fmt;
@@ -9,6 +9,7 @@ use redrive_protocol::message::{MessageId, Outgoing, ReceiptHandle, Received};
 pub use redrive_protocol::queue::{Counts, QueueAttributes, RedrivePolicy};
 
 use crate::policy::action_of;
+use crate::words::{count, thousands};
 use redrive_protocol::protocol::Sent;
 
 /// The most entries one batch call takes, and the most messages one receive gives.
@@ -21,8 +22,8 @@ pub const MAX_VISIBILITY: Duration = Duration::from_hours(12);
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html>
 pub const MAX_IN_FLIGHT: u64 = 120_000;
 
-/// One queue. The two calls that only look, `attributes` and `dead_letter_sources`, are made again as long as their failure may
-/// pass. No other call is: whether it may be made again is the caller's to decide, by [`Fault`].
+/// One queue. The calls that only look, `attributes`, `dead_letter_sources` and `move_task`, are made again as long as their failure
+/// may pass. No other call is: whether it may be made again is the caller's to decide, by [`Fault`].
 #[async_trait]
 pub trait Queue: Send + Sync + fmt::Debug {
     /// The queue's URL.
@@ -33,6 +34,9 @@ pub trait Queue: Send + Sync + fmt::Debug {
 
     /// URLs of the queues that name this one as their dead-letter queue, all pages.
     async fn dead_letter_sources(&self) -> Result<Vec<String>, CallError>;
+
+    /// The message move task of AWS's own that is at work on this queue, whose ARN this is.
+    async fn move_task(&self, arn: &str) -> Result<Option<MoveTask>, CallError>;
 
     /// Receives up to `max` (1 to 10) messages with all their attributes, waiting up to `wait` (0 to 20 s) for the first.
     /// What is received stays invisible for `visibility` (0 to 12 h).
@@ -51,6 +55,25 @@ pub trait Queue: Send + Sync + fmt::Debug {
         entries: &[ReceiptHandle],
         timeout: Duration,
     ) -> Result<Vec<Result<(), EntryFault>>, CallError>;
+}
+
+/// A message move task of AWS's own (`StartMessageMoveTask`) that is at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MoveTask {
+    /// About how many messages it has moved.
+    pub moved: u64,
+    /// About how many there were to move when it began, if the service says so.
+    pub to_move: Option<u64>,
+}
+
+impl fmt::Display for MoveTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moved = thousands(self.moved);
+        match self.to_move {
+            Some(to_move) => write!(f, "about {moved} of {} moved so far", count(to_move, "message")),
+            None => write!(f, "about {} moved so far", count(self.moved, "message")),
+        }
+    }
 }
 
 /// What the service said when it took a message.

@@ -29,6 +29,8 @@ pub struct Guarding {
     pub watched: Watched,
     /// Who goes without the canary, and why.
     pub skip_canary: Option<(String, String)>,
+    /// Who lets the run go on beside AWS's own redrive, and what the journal says of it.
+    pub beside: Option<(String, String)>,
     /// Where a person's word is listened for.
     pub socket: Option<PathBuf>,
 }
@@ -39,6 +41,7 @@ pub(super) struct Guards {
     pub(super) guard: Guard,
     pub(super) watched: Watched,
     pub(super) skip_canary: Option<(String, String)>,
+    pub(super) beside: Option<(String, String)>,
     pub(super) socket: Option<PathBuf>,
     /// How many messages of each rule go first.
     pub(super) shares: BTreeMap<RuleId, u64>,
@@ -72,7 +75,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Guards {
     pub(super) fn new(plan: &Plan, guarding: Guarding) -> Self {
-        let Guarding { guard, watched, skip_canary, socket } = guarding;
+        let Guarding { guard, watched, skip_canary, beside, socket } = guarding;
         let canary = Planned::of(&guard, &plan::to_queues(&plan.rules, &plan.targets), &plan.targets);
         let (shares, wait) = canary.map(|canary| (canary.shares, canary.wait)).unwrap_or_default();
         Self {
@@ -80,6 +83,7 @@ impl Guards {
             guard,
             watched,
             skip_canary,
+            beside,
             socket,
             shares,
             wait,

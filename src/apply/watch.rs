@@ -53,6 +53,9 @@ impl Watch {
             }
         }
         let guards = &shared.guards;
+        if let Some((who, words)) = guards.beside.clone() {
+            note(shared, "move_task_accepted", Some(who), words, &Value::Null).await?;
+        }
         let mut watch = Self {
             shared: Arc::clone(shared),
             canary: None,

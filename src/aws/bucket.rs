@@ -10,8 +10,8 @@ use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumAlgorithm;
 
+use super::answer::{ANSWER, within};
 use super::fault::Site;
-use super::queue::{ANSWER, within};
 use crate::retry::Retries;
 use crate::sqs::{CallError, Fault};
 use crate::store::{Bucket, NewObject, Put};

@@ -15,12 +15,13 @@ use redrive_rules::job::nearest;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::access::{self, Access, QueueArn, QueueUrl, Reference, Server};
+use super::answer::{ANSWER, within};
 use super::bounded::Bounded;
 use super::bucket::S3Bucket;
 use super::fault::Site;
 use super::lean::Lean;
 use super::meter::{Clock, Counter, Meter, Requests};
-use super::queue::{ANSWER, SqsQueue, within};
+use super::queue::SqsQueue;
 use super::settings::{ANY_REGION, Home, configured_endpoint, load, place, whose};
 use super::wire::Wire;
 use crate::error::{Error, Result};

@@ -9,6 +9,7 @@
 //! twice, so the SDK's own retries are off and callers decide.
 
 mod access;
+mod answer;
 mod attributes;
 mod bounded;
 mod bucket;

@@ -1,28 +1,26 @@
 //! One SQS queue through the SDK: the calls of the seam, each one request, each bounded in time. Those that only look are repeated.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::http::HttpResponse;
-use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
     QueueAttributeName,
 };
 use redrive_protocol::message::{Outgoing, ReceiptHandle, Received};
 
+use super::answer::{ANSWER, within};
 use super::fault::Site;
 use super::{attributes, entries};
 use crate::retry::Retries;
-use crate::sqs::{Acknowledged, CallError, EntryFault, Fault, MAX_BATCH, MAX_VISIBILITY, Queue, QueueAttributes};
+use crate::sqs::{
+    Acknowledged, CallError, EntryFault, Fault, MAX_BATCH, MAX_VISIBILITY, MoveTask, Queue, QueueAttributes,
+};
 use redrive_protocol::protocol::Sent;
-
-/// How long an answer may take, beyond what a long poll waits.
-pub(super) const ANSWER: Duration = Duration::from_secs(30);
 
 /// The longest that a receive may wait for a message.
 const MAX_WAIT: Duration = Duration::from_secs(20);
@@ -40,22 +38,6 @@ pub(super) struct SqsQueue {
 impl fmt::Debug for SqsQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SqsQueue({})", self.url)
-    }
-}
-
-/// Makes a call that is given up after `limit`.
-pub(super) async fn within<T, E>(
-    site: &Site,
-    action: &'static str,
-    limit: Duration,
-    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
-) -> Result<T, CallError>
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    match tokio::time::timeout(limit, call).await {
-        Ok(answer) => answer.map_err(|error| site.failed(action, &error)),
-        Err(_) => Err(site.timed_out(action, limit.as_secs())),
     }
 }
 
@@ -102,6 +84,21 @@ impl Queue for SqsQueue {
                 next => token = next,
             }
         }
+    }
+
+    async fn move_task(&self, arn: &str) -> Result<Option<MoveTask>, CallError> {
+        const ACTION: &str = "ListMessageMoveTasks";
+        // One at a time is at work on a queue, and the newest is listed first.
+        let call = || {
+            let call = self.client.list_message_move_tasks().source_arn(arn).max_results(1);
+            within(&self.site, ACTION, ANSWER, call.send())
+        };
+        let newest = self.retries.repeat(call).await?.results.unwrap_or_default().into_iter().next();
+        let at_work = newest.filter(|task| matches!(task.status.as_deref(), Some("RUNNING" | "CANCELLING")));
+        Ok(at_work.map(|task| MoveTask {
+            moved: u64::try_from(task.approximate_number_of_messages_moved).unwrap_or(0),
+            to_move: task.approximate_number_of_messages_to_move.and_then(|to_move| u64::try_from(to_move).ok()),
+        }))
     }
 
     async fn receive(&self, max: usize, wait: Duration, visibility: Duration) -> Result<Vec<Received>, CallError> {
@@ -199,6 +196,8 @@ fn whole_seconds(duration: Duration) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_sqs::config::http::HttpResponse;
+    use aws_sdk_sqs::error::{ErrorMetadata, SdkError};
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
@@ -282,7 +281,7 @@ mod tests {
                 Site { resource: "orders".to_owned(), endpoint: "nowhere".to_owned(), whose: "nobody".to_owned() };
             let call = async {
                 let _ = queue.send(&[message("a")]).await;
-                Ok::<(), SdkError<aws_sdk_sqs::error::ErrorMetadata, HttpResponse>>(())
+                Ok::<(), SdkError<ErrorMetadata, HttpResponse>>(())
             };
             let error = within(&site, "SendMessageBatch", Duration::from_millis(50), call).await.unwrap_err();
             assert_eq!(error.fault, Fault::NoAnswer, "{error}");

@@ -11,7 +11,7 @@ use super::job::Compiled;
 use super::own::Own;
 use super::planned::plan_of;
 use super::{approve, guarding, job, read_bytes, runs, signals, watch, wiring};
-use crate::apply::{self, Apply, Events, Options, Stop, Summary};
+use crate::apply::{self, Apply, Events, Guarding, Options, Stop, Summary};
 use crate::cli::{ApplyArgs, Format, JOURNAL};
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
@@ -157,6 +157,7 @@ async fn begin(
     if let Earlier::None = earlier {
         plan::check_time(&plan, aws.server_time(source.url()).unwrap_or_else(jiff::Timestamp::now))?;
     }
+    let beside = guarding::beside(source.as_ref(), &attributes, args.accept_move_task.as_deref()).await?;
     let mut own = Own::of_journal(journal_path).and("the job", Path::new(&plan.job.file));
     if let Some(file) = &args.file {
         own = own.and("the file", file);
@@ -205,7 +206,7 @@ async fn begin(
         let outlets = wiring::outlets(opened, &journal, &begun).await?;
         let skip = args.skip_canary.clone();
         let guarding = guarding::of(aws, (&job, &rules), &plan, &source, &outlets, skip, journal_path).await?;
-        Ok::<_, Error>((outlets, guarding))
+        Ok::<_, Error>((outlets, Guarding { beside, ..guarding }))
     };
     let (outlets, guarding) = match ready.await {
         Ok(ready) => ready,

@@ -9,11 +9,12 @@ use redrive_rules::rule::Rules;
 use super::{resolve, wiring};
 use crate::apply::{Guarding, Outlet};
 use crate::aws::{Access, Aws};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::guard::{DeadLetters, Watched, socket_of};
 use crate::journal::Location;
 use crate::plan::Plan;
 use crate::sqs::{Queue, QueueAttributes};
+use crate::view::output;
 
 /// What is watched of a run that has begun. Queues are opened only if the job asks for something that looks at them.
 pub(super) async fn of(
@@ -39,7 +40,37 @@ pub(super) async fn of(
         }
     }
     let skip_canary = skip_canary.map(|why| (resolve::user(), why));
-    Ok(Guarding { guard, watched, skip_canary, socket: journal.file().map(socket_of) })
+    Ok(Guarding { guard, watched, skip_canary, beside: None, socket: journal.file().map(socket_of) })
+}
+
+/// Refuses a session while AWS's own redrive takes messages from the source, unless somebody accepts that and says why. Gives who
+/// does, and what the journal says of it. If it cannot be seen, the session goes on, and that is said.
+pub(super) async fn beside(
+    source: &dyn Queue,
+    attributes: &QueueAttributes,
+    accepted: Option<&str>,
+) -> Result<Option<(String, String)>> {
+    let name = attributes.name();
+    match (source.move_task(&attributes.arn).await, accepted) {
+        (Ok(None), _) => Ok(None),
+        (Ok(Some(task)), Some(why)) => {
+            let words =
+                format!("goes on beside AWS's own redrive, which is moving messages out of {name} ({task}): {why}");
+            Ok(Some((resolve::user(), words)))
+        }
+        (Ok(Some(task)), None) => Err(Error::new(
+            Kind::Guarded,
+            format!("AWS's own redrive (StartMessageMoveTask) is moving messages out of {name}: {task}"),
+        )
+        .hint(
+            "nothing was received or sent; wait for its end, or end it with `aws sqs cancel-message-move-task`; \
+             --accept-move-task REASON goes on beside it, with what it leaves",
+        )),
+        (Err(error), _) => {
+            output::note(&format!("whether AWS's own redrive is at work on {name} could not be seen ({error})"));
+            Ok(None)
+        }
+    }
 }
 
 /// A queue that the job sends to and that a consumer takes messages from.

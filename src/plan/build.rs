@@ -20,7 +20,7 @@ use super::origins::Origins;
 use super::sample::Scanned;
 use super::stats::{DEFAULT_TOLERANCE, Size, bound, estimate};
 use super::survey;
-use crate::sqs::QueueAttributes;
+use crate::sqs::{MoveTask, QueueAttributes};
 
 /// For how long a plan may be applied where the job does not say.
 const EXPIRES_AFTER: Duration = Duration::from_hours(24);
@@ -35,6 +35,7 @@ pub(super) struct Input<'a> {
     pub(super) command_missing: Option<String>,
     pub(super) tool_version: &'a str,
     pub(super) source: QueueAttributes,
+    pub(super) move_task: Result<Option<MoveTask>, String>,
     pub(super) origins: Origins,
     pub(super) look: Look<'a>,
     pub(super) scanned: Scanned,
@@ -43,7 +44,7 @@ pub(super) struct Input<'a> {
 
 /// Makes the plan. It is not sealed yet.
 pub(super) fn build(input: Input<'_>) -> Plan {
-    let Input { job, source, origins, look, scanned, callers, .. } = input;
+    let Input { job, source, move_task, origins, look, scanned, callers, .. } = input;
     let Look { setting, messages, seen, tallies, groups, trace, examples, pins, .. } = look;
     let Setting { now, sent_before, sent_after, .. } = setting;
     let (sample, extent) = survey::sample(&source, messages, &seen, &scanned, trace, pins.is_some());
@@ -69,6 +70,7 @@ pub(super) fn build(input: Input<'_>) -> Plan {
         end: scanned.end,
         answers_lost: scanned.answers_lost,
         unreachable_origins: &origins.unreachable,
+        move_task: &move_task,
         origins_not_listed: origins.not_listed.as_deref(),
     };
     let (refusals, hazards) = (hazards::refusals(&facts), hazards::hazards(&facts));

@@ -15,7 +15,7 @@ mod document;
 pub(crate) use document::plan;
 
 use crate::sqs::{
-    Acknowledged, CallError, Counts, EntryFault, EntryFaultKind, Fault, Queue, QueueAttributes, RedrivePolicy,
+    Acknowledged, CallError, Counts, EntryFault, EntryFaultKind, Fault, MoveTask, Queue, QueueAttributes, RedrivePolicy,
 };
 use redrive_protocol::protocol::Sent;
 
@@ -213,6 +213,10 @@ impl Queue for FakeQueue {
 
     async fn dead_letter_sources(&self) -> Result<Vec<String>, CallError> {
         self.state().sources.clone()
+    }
+
+    async fn move_task(&self, _: &str) -> Result<Option<MoveTask>, CallError> {
+        Ok(None)
     }
 
     async fn receive(&self, max: usize, _: Duration, _: Duration) -> Result<Vec<Received>, CallError> {

@@ -102,6 +102,7 @@ pub async fn make(request: Request<'_>) -> Result<Plan> {
         targets.push(target);
     }
     check_sampling(&attributes, request.sample_anyway)?;
+    let move_task = source.move_task(&attributes.arn).await.map_err(|error| error.to_string());
     // Before sampling: what is sent from here on is not part of what was planned.
     let now = clock();
     options.visibility = visibility_of(job);
@@ -131,6 +132,7 @@ pub async fn make(request: Request<'_>) -> Result<Plan> {
         command_missing: job.guard.as_ref().and_then(|guard| guard::missing(guard.command.as_deref()?)),
         tool_version,
         source: attributes.clone(),
+        move_task,
         origins,
         look,
         scanned,

@@ -227,7 +227,7 @@ fn purposes(queue: &Queue, uses_origin: bool) -> Vec<Purpose> {
     }
     match queue.used_as {
         UsedAs::Source { parks } => {
-            purposes.extend([Purpose::ReceiveMessages, Purpose::DeleteMessages]);
+            purposes.extend([Purpose::SeeMoveTasks, Purpose::ReceiveMessages, Purpose::DeleteMessages]);
             purposes.extend(uses_origin.then_some(Purpose::FindOriginQueues));
             purposes.extend(parks.then_some(Purpose::SendMessages));
         }
@@ -329,7 +329,14 @@ mod tests {
         let sids: Vec<_> = plan.statements.iter().map(|statement| statement.purpose.sid()).collect();
         assert_eq!(
             sids,
-            ["FindQueues", "ReadQueueAttributes", "FindOriginQueues", "ReceiveMessages", "DecryptMessages"]
+            [
+                "FindQueues",
+                "ReadQueueAttributes",
+                "FindOriginQueues",
+                "SeeMoveTasks",
+                "ReceiveMessages",
+                "DecryptMessages"
+            ]
         );
         let apply = &policies(&needs, Some(Phase::Apply))[0];
         assert_eq!(resources(apply, Purpose::FindOriginQueues), [""; 0]);

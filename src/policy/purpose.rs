@@ -1,7 +1,7 @@
 //! The one list of what this program asks of AWS and why. Policies, the hints of errors and the how-to on permissions go by it.
 
 /// Each request that this program makes, by its service's name, with the IAM action that allows it. IAM has no actions for batches.
-pub const CALLS: [(&str, &str); 14] = [
+pub const CALLS: [(&str, &str); 15] = [
     ("AssumeRole", "sts:AssumeRole"),
     ("ChangeMessageVisibility", "sqs:ChangeMessageVisibility"),
     ("ChangeMessageVisibilityBatch", "sqs:ChangeMessageVisibility"),
@@ -12,6 +12,7 @@ pub const CALLS: [(&str, &str); 14] = [
     ("GetQueueUrl", "sqs:GetQueueUrl"),
     ("HeadBucket", "s3:ListBucket"),
     ("ListDeadLetterSourceQueues", "sqs:ListDeadLetterSourceQueues"),
+    ("ListMessageMoveTasks", "sqs:ListMessageMoveTasks"),
     ("ListQueues", "sqs:ListQueues"),
     ("PutObject", "s3:PutObject"),
     ("ReceiveMessage", "sqs:ReceiveMessage"),
@@ -41,6 +42,8 @@ pub enum Purpose {
     ReadQueueAttributes,
     /// Which queues redrive to the source.
     FindOriginQueues,
+    /// Whether AWS's own redrive is at work on the source.
+    SeeMoveTasks,
     /// Receiving, extending and giving back.
     ReceiveMessages,
     /// Deleting what is elsewhere.
@@ -69,10 +72,11 @@ pub enum Purpose {
 
 impl Purpose {
     /// All of them, in the order in which a policy has them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::FindQueues,
         Self::ReadQueueAttributes,
         Self::FindOriginQueues,
+        Self::SeeMoveTasks,
         Self::ReceiveMessages,
         Self::DeleteMessages,
         Self::WatchDeadLetters,
@@ -93,6 +97,7 @@ impl Purpose {
             Self::FindQueues => "FindQueues",
             Self::ReadQueueAttributes => "ReadQueueAttributes",
             Self::FindOriginQueues => "FindOriginQueues",
+            Self::SeeMoveTasks => "SeeMoveTasks",
             Self::ReceiveMessages => "ReceiveMessages",
             Self::DeleteMessages => "DeleteMessages",
             Self::WatchDeadLetters => "WatchDeadLetters",
@@ -114,6 +119,7 @@ impl Purpose {
             Self::FindQueues => &["sqs:GetQueueUrl"],
             Self::ReadQueueAttributes => &["sqs:GetQueueAttributes"],
             Self::FindOriginQueues => &["sqs:ListDeadLetterSourceQueues"],
+            Self::SeeMoveTasks => &["sqs:ListMessageMoveTasks"],
             Self::ReceiveMessages => &["sqs:ChangeMessageVisibility", "sqs:ReceiveMessage"],
             Self::DeleteMessages => &["sqs:DeleteMessage"],
             Self::WatchDeadLetters => {
@@ -135,6 +141,7 @@ impl Purpose {
             Self::FindQueues => "queues that the job names by name or ARN, origin queues",
             Self::ReadQueueAttributes => "all queues",
             Self::FindOriginQueues => "the source, if a rule sends to `origin`",
+            Self::SeeMoveTasks => "the source",
             Self::ReceiveMessages | Self::DeleteMessages => "the source, the parking queue",
             Self::WatchDeadLetters => {
                 "dead-letter queues of the destinations, if `[guard]` has `canary` or `max_bounced`"
@@ -159,6 +166,9 @@ impl Purpose {
             Self::ReadQueueAttributes => "to compare each queue with the plan, and to know when the source is empty",
             Self::FindOriginQueues => {
                 "to find the queues that messages go back to; without it the plan knows only those of its sample, and says so"
+            }
+            Self::SeeMoveTasks => {
+                "to see whether AWS's own redrive is taking messages from the source, too; without it the run goes on, and says so"
             }
             Self::ReceiveMessages => {
                 "to look at messages, to hold them while they are moved, and to give back what stays"

@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
 
 use crate::end_to_end::assert_adds_up;
+use crate::support::admin::Admin;
 use crate::support::consumer::Consumer;
 use crate::support::stage::{Ran, Stage, each_of};
 
@@ -523,4 +524,49 @@ async fn a_status_that_is_watched_is_shown_until_the_run_has_ended() {
         watched.expect(0).stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(shown.first().map(|of| of["outcome"].clone()), Some("running".into()));
     assert_eq!(shown.last().map(|of| of["outcome"].clone()), Some("finished".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn awss_own_redrive_of_the_source_is_in_the_plan_and_refused_in_each_session_unless_accepted() {
+    let stage = Stage::with_options(Options { signals: true, ..Options::default() }).await;
+    let stage = planned_on(stage, 1_000, "failed", "[limits]\nconcurrency = 1").await;
+    // It begins between two sessions of the run, with something to move.
+    assert!(stage.killed_at(When::Before, |rule| rule.action("SendMessageBatch").nth(1)).await, "it was killed");
+    let visible = async {
+        while stage.counts("failed").1 < 1_000 {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(5), visible).await.expect("they come back");
+    let (admin, source) = (Admin::at(&stage.sandbox.endpoint_url()), stage.queue("failed", &[]));
+    let task = admin.sqs.start_message_move_task().source_arn(source).destination_arn(stage.queue("elsewhere", &[]));
+    task.max_number_of_messages_per_second(1).send().await.expect("it begins");
+    let before = stage.requests("ReceiveMessage");
+    let said = stage.redrive(&APPLY).await.expect(4).stderr;
+    assert!(said.contains("is moving messages out of failed") && said.contains("--accept-move-task"), "{said}");
+    assert_eq!(stage.requests("ReceiveMessage"), before, "nothing was received");
+    // Of a sample that leaves the task something to move: it ends when it finds nothing.
+    stage.redrive(&["plan", "job.toml", "--out", "other.json", "--sample", "100"]).await.expect(0);
+    let plan = std::fs::read_to_string(stage.path("other.json")).expect("a plan");
+    assert!(plan.contains("move_task_at_work"), "{plan}");
+    let accepted = stage.redrive(&[&APPLY[..], &["--accept-move-task", "INC-4711"]].concat()).await;
+    // What was in doubt, and taken by the task before the run could look for it, counts as failed.
+    assert!(matches!(accepted.code, Some(0 | 6)), "{:?} {}{}", accepted.code, accepted.stdout, accepted.stderr);
+    let moved = accepted.summary()["moved"].as_u64().expect("a number");
+    let places = ["failed", "orders", "elsewhere"].map(|queue| stage.counts(queue).0 as u64);
+    assert!(moved == places[1] && places.iter().sum::<u64>() == 1_000, "{moved} {places:?}");
+    let report = stage.redrive(&["report", "--format", "json"]).await.expect(0).stdout;
+    assert!(report.contains("move_task_accepted") && report.contains("INC-4711"), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_may_not_see_awss_own_redrive_says_so_and_goes_on() {
+    let stage = planned(30, "dead", "").await;
+    stage.sandbox.faults().add(Rule::new(Fault::AccessDenied).action("ListMessageMoveTasks"));
+    stage.redrive(&["plan", "job.toml", "--out", "other.json"]).await.expect(0);
+    let plan = std::fs::read_to_string(stage.path("other.json")).expect("a plan");
+    assert!(plan.contains("move_task_unseen"), "{plan}");
+    let said = stage.redrive(&APPLY).await.expect(0).stderr;
+    assert!(said.contains("own redrive is at work on failed could not be seen"), "{said}");
+    assert_eq!(stage.requests("ListMessageMoveTasks"), 3, "one of each plan, and one of the session");
 }

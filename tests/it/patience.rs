@@ -20,7 +20,8 @@ async fn set_up_calls_that_fail_a_few_times_are_made_again() {
         let status = Fault::Status { code: 503, when: When::Before };
         [(Fault::Throttle, 1), (Fault::Throttle, 3), (status, 3), (Fault::Cut { when: When::After }, 3)]
     };
-    let actions = ["GetQueueUrl", "GetQueueAttributes", "ListDeadLetterSourceQueues", "HeadBucket"];
+    let actions =
+        ["GetQueueUrl", "GetQueueAttributes", "ListDeadLetterSourceQueues", "ListMessageMoveTasks", "HeadBucket"];
     let cases = actions.iter().flat_map(|action| faults().map(|(fault, times)| (*action, fault, times)));
     each_of(2, cases.collect(), |(action, fault, times)| async move {
         let case = format!("{action} {fault:?} {times} times");

@@ -15,7 +15,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("policy", &[]),
     ("journal", &["crash_point", "error"]),
     // The seams.
-    ("sqs", &["error", "policy"]),
+    ("sqs", &["error", "policy", "words"]),
     ("store", &["error", "sqs"]),
     ("retry", &["sqs"]),
     ("payload", &["error", "sqs", "store"]),

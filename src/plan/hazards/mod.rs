@@ -6,6 +6,7 @@
 
 mod guards;
 mod messages;
+mod move_tasks;
 mod parking;
 mod queues;
 mod reach;
@@ -20,7 +21,7 @@ use super::document::{Estimate, Hazard, Outcome, RuleFigures, Sample};
 use super::groups::Groups;
 use super::sample::End;
 use super::seen::Seen;
-use crate::sqs::QueueAttributes;
+use crate::sqs::{MoveTask, QueueAttributes};
 use crate::words::{count, thousands};
 
 pub(super) use messages::EXPIRES_SOON;
@@ -49,6 +50,8 @@ pub(super) struct Facts<'a> {
     pub(super) answers_lost: u64,
     /// Origin queues that could not be opened, and why.
     pub(super) unreachable_origins: &'a [(String, String)],
+    /// The message move task of AWS's own that is at work on the source, or why that could not be seen.
+    pub(super) move_task: &'a Result<Option<MoveTask>, String>,
     /// Why the queues that redrive to the source could not be listed.
     pub(super) origins_not_listed: Option<&'a str>,
 }
@@ -71,12 +74,14 @@ pub(super) fn refusals(facts: &Facts) -> Vec<Hazard> {
 
 /// What a reviewer should know, the dangers first.
 pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
-    let checks: [fn(&Facts) -> Option<Hazard>; 41] = [
+    let checks: [fn(&Facts) -> Option<Hazard>; 43] = [
         reach::reached_by_job,
         reach::file_outside,
         guards::runs_command,
         guards::command_missing,
         guards::nothing_comes_back,
+        move_tasks::at_work,
+        move_tasks::unseen,
         messages::dropped,
         queues::sample_uneven,
         queues::consumer_active,
@@ -112,7 +117,7 @@ pub(super) fn hazards(facts: &Facts) -> Vec<Hazard> {
         queues::sampling_effect,
         reach::notifies,
         guards::guards,
-        queues::aws_could,
+        move_tasks::aws_could,
     ];
     let mut found: Vec<_> = checks.iter().filter_map(|check| check(facts)).collect();
     found.sort_by_key(|hazard| hazard.severity);

@@ -7,7 +7,7 @@ use redrive_rules::job::Destination;
 use super::refusals::{name_of, room_in_flight, stays_in_flight};
 use super::{Facts, Hazard, HazardCode, are, hazard, list};
 use crate::plan::{Basis, End, Unevenness};
-use crate::sqs::{MAX_IN_FLIGHT, QueueAttributes};
+use crate::sqs::MAX_IN_FLIGHT;
 use crate::words::{count, duration, thousands};
 
 pub(super) fn consumer_active(facts: &Facts) -> Option<Hazard> {
@@ -360,27 +360,4 @@ pub(super) fn sampling_effect(facts: &Facts) -> Option<Hazard> {
             count(sample.receives, "receive")
         ),
     )
-}
-
-/// Messages a second that AWS's own redrive moves at the most.
-const AWS_RATE: u64 = 500;
-
-/// A job that does nothing that AWS's own redrive does not do: whoever reviews it may want that.
-pub(super) fn aws_could(facts: &Facts) -> Option<Hazard> {
-    let job = facts.job;
-    let is_whole = job.limits.max_messages.is_none() && job.source.sent_after.is_none();
-    let is_plain = job.rule.is_empty() && job.retry.is_none() && job.unmatched.park.is_none();
-    let redrives_here = |queue: &QueueAttributes| {
-        queue.redrive_policy.as_ref().is_some_and(|policy| policy.dead_letter_target_arn == facts.source.arn)
-    };
-    let goes_back = job.unmatched.to == ORIGIN || facts.used_queues().all(|(_, queue, _)| redrives_here(queue));
-    if !is_whole || !is_plain || !goes_back || facts.used_queues().next().is_none() {
-        return None;
-    }
-    let time = duration(facts.sample.population.div_ceil(AWS_RATE));
-    let text = format!(
-        "AWS's own redrive (StartMessageMoveTask) could do this job as well, in {time} at the least. It would also take what was sent \
-         after this plan, and it has no journal, no guard that stops it, and nothing that tells later what came back."
-    );
-    hazard(HazardCode::AwsCould, text)
 }

@@ -7,6 +7,7 @@ use redrive_rules::rule::Met;
 use super::*;
 use crate::plan::fake::{at, attributes, message, redrives_to};
 use crate::plan::{Basis, Estimate, OriginCount, OutcomeFigures};
+use samples::parks;
 
 mod guards;
 mod samples;
@@ -23,6 +24,7 @@ struct World {
     end: End,
     answers_lost: u64,
     unreachable_origins: Vec<(String, String)>,
+    move_task: Result<Option<MoveTask>, String>,
     origins_not_listed: Option<String>,
 }
 
@@ -60,15 +62,6 @@ fn rule(rule: RuleId, outcomes: &[(Outcome, Estimate)]) -> RuleFigures {
 
 const TO: Outcome = Outcome::To(TargetId(0));
 
-/// More than can be in flight stay, and a parking queue takes them.
-fn parks(world: &mut World, change: fn(&mut QueueAttributes)) {
-    let mut parking = attributes("parking");
-    change(&mut parking);
-    world.targets.push(target("unmatched.park", TargetKind::Park, Some(parking)));
-    let unmatched = Outcome::Kept(Reason::Unmatched);
-    world.rules.push(rule(RuleId::UNMATCHED, &[(unmatched, exact(130_000))]));
-}
-
 impl World {
     fn new() -> Self {
         Self {
@@ -94,6 +87,7 @@ impl World {
             end: End::WholeQueue,
             answers_lost: 0,
             unreachable_origins: Vec::new(),
+            move_task: Ok(None),
             origins_not_listed: None,
         }
     }
@@ -114,6 +108,7 @@ impl World {
             end: self.end,
             answers_lost: self.answers_lost,
             unreachable_origins: &self.unreachable_origins,
+            move_task: &self.move_task,
             origins_not_listed: self.origins_not_listed.as_deref(),
         }
     }

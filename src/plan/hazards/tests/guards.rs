@@ -57,3 +57,15 @@ fn a_program_of_the_job_is_said_before_it_is_run() {
     let facts = Facts { command_missing: Some("./healthy: no such file"), ..world.facts() };
     assert!(hazards(&facts).iter().any(|hazard| hazard.code == HazardCode::CommandMissing));
 }
+
+#[test]
+fn awss_own_redrive_that_is_at_work_is_a_danger_and_one_that_cannot_be_seen_is_said() {
+    let mut world = World::new();
+    world.move_task = Ok(Some(MoveTask { moved: 4_812, to_move: Some(10_000) }));
+    let words = text(&world, HazardCode::MoveTaskAtWork).expect("it is at work");
+    assert!(words.contains("out of orders-dlq: about 4,812 of 10,000 messages moved so far"), "{words}");
+    world.move_task = Err("denied".to_owned());
+    let words = text(&world, HazardCode::MoveTaskUnseen).expect("it cannot be seen");
+    assert!(words.contains("on orders-dlq could not be seen (denied)"), "{words}");
+    assert_eq!(text(&world, HazardCode::MoveTaskAtWork), None);
+}

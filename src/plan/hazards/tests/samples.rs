@@ -1,6 +1,15 @@
 //! What a plan says of a sample that is not the whole queue.
 
 use super::*;
+
+/// More than can be in flight stay, and a parking queue takes them.
+pub(super) fn parks(world: &mut World, change: fn(&mut QueueAttributes)) {
+    let mut parking = attributes("parking");
+    change(&mut parking);
+    world.targets.push(target("unmatched.park", TargetKind::Park, Some(parking)));
+    let unmatched = Outcome::Kept(Reason::Unmatched);
+    world.rules.push(rule(RuleId::UNMATCHED, &[(unmatched, exact(130_000))]));
+}
 use crate::plan::Unevenness;
 
 /// The texts of the hazards with this code.
