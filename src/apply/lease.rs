@@ -168,8 +168,10 @@ async fn change(shared: Arc<Shared>, what: Change, timeout: Duration, leases: Ve
         }
         let until = SignedDuration::try_from(timeout).ok().filter(|timeout| !timeout.is_zero());
         let until = until.and_then(|timeout| asked.checked_add(timeout).ok());
-        for (lease, until) in batch.iter().zip(until.into_iter().cycle()) {
-            shared.holds.asks(&lease.id, until);
+        if let Some(until) = until {
+            for lease in &batch {
+                shared.holds.asks(&lease.id, until);
+            }
         }
         let handles: Vec<_> = batch.iter().map(|lease| lease.receipt.clone()).collect();
         match shared.source.change_visibility(&handles, timeout).await {

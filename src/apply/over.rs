@@ -31,11 +31,13 @@ impl Shared {
     /// Ends the receiving where what came shows that it is over, and halts where it shows that it is not what was planned.
     pub(super) fn look_at_what_came(&self) {
         let tally = self.journal.tally();
-        let has_met_all = self.budget.has_refused() || self.pinned.as_ref().is_some_and(PinnedMessages::all_met);
-        // Where `max_messages` is reached, what is in doubt is still looked for.
-        let is_in_doubt = |key: &TallyKey| key.state == State::InDoubt && !key.rule.is_parking();
-        let is_reached = !self.budget.has_refused() || tally.count(is_in_doubt) == 0;
-        if has_met_all && is_reached && !(self.seeks_rest.load(Ordering::Relaxed) && self.has_unsettled()) {
+        let has_met_all = if self.budget.has_refused() {
+            // What is in doubt is still looked for.
+            tally.count(|key| key.state == State::InDoubt && !key.rule.is_parking()) == 0
+        } else {
+            self.pinned.as_ref().is_some_and(PinnedMessages::all_met)
+        };
+        if has_met_all && !(self.seeks_rest.load(Ordering::Relaxed) && self.has_unsettled()) {
             self.cut_short.store(true, Ordering::Relaxed);
             self.ran_dry(false);
         }
@@ -49,21 +51,19 @@ impl Shared {
 
     /// Whether messages were met that have to come again: their sends were withdrawn, or their deletes refused.
     fn has_unsettled(&self) -> bool {
-        // What was withdrawn when `max_messages` is reached stays.
-        let again = if self.budget.has_refused() { None } else { Some(State::Returned) };
-        let comes_again = |key: &TallyKey| {
-            !key.rule.is_parking() && (matches!(key.state, State::InDoubt | State::Sent) || Some(key.state) == again)
+        let is_unsettled = |key: &TallyKey| match key.state {
+            State::InDoubt | State::Sent => true,
+            // When `max_messages` is reached, what was withdrawn stays.
+            State::Returned => !self.budget.has_refused(),
+            _ => false,
         };
-        self.journal.tally().count(comes_again) > 0
+        self.journal.tally().count(|key| !key.rule.is_parking() && is_unsettled(key)) > 0
     }
 
     /// Lets the receiving begin once more if it was cut short and something that had been met did not reach its end: a run that ends
     /// as soon as it has met enough would meet others each time, and might never come to those.
     pub(super) fn goes_on_for_the_rest(&self) -> bool {
-        let goes_on = self.cut_short.load(Ordering::Relaxed)
-            && !self.seeks_rest.load(Ordering::Relaxed)
-            && !self.is_halting()
-            && self.has_unsettled();
+        let goes_on = self.cut_short.load(Ordering::Relaxed) && !self.is_halting() && self.has_unsettled();
         if goes_on {
             self.seeks_rest.store(true, Ordering::Relaxed);
             self.empty_receives.store(0, Ordering::Release);
